@@ -1,0 +1,566 @@
+"""The mathematics of the VAE in plain NumPy: every formula of the project stands here, once.
+
+    B   batch size                      x        data                       (B, D)
+    D   data dimensions                 mu       mean of q(z|x)             (B, K)
+    H   hidden units                    logvar   log sigma^2 of q(z|x)      (B, K)
+    K   latent dimensions               eps      noise from N(0, I)         (B, K)
+                                        z        mu + exp(logvar/2) * eps   (B, K)
+
+Examples are rows and ``y = x @ W + b`` with ``W`` (in, out). The gradient of the loss with respect to an
+array ``v`` is called ``dv`` and has its shape; the upstream gradient of ``y`` is ``dy``. Each ``_backward``
+stands below its ``_forward`` and returns gradients in the order of the forward's arguments. All values are
+in nats, summed over dimensions, one per example; only the model averages over the batch.
+
+``out=`` and its like name arrays to fill; without them, new ones are made. Elementwise work goes through
+the rows in blocks: the temporaries of a NumPy expression then stay small enough for the cache, and a
+training step allocates nothing large. float32 and float64 both work and are kept.
+
+A faster backend holds the same functions with the same signatures and must agree with these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .philox import binarize, standard_normal, uniform
+
+__all__ = [
+    "activation_backward",
+    "adam_update",
+    "add_penalty",
+    "asarray",
+    "bernoulli_mean",
+    "bernoulli_nll",
+    "bias_gradient",
+    "binarize",
+    "categorical_mean",
+    "categorical_nll",
+    "gaussian_kl_backward",
+    "gaussian_kl_forward",
+    "gaussian_nll",
+    "linear_backward",
+    "linear_forward",
+    "reparameterize_backward",
+    "reparameterize_forward",
+    "sgd_update",
+    "standard_normal",
+    "take_rows",
+    "to_numpy",
+    "uniform",
+    "zeros",
+]
+
+BLOCK_BYTES = 2**15
+LOG_2PI = float(np.log(2 * np.pi))
+
+
+def blocks(array: NDArray) -> Iterator[slice]:
+    """Slices of the first axis of ``array``, each of about ``BLOCK_BYTES``."""
+    row_bytes = max(1, array.nbytes // max(1, len(array)))
+    size = max(1, BLOCK_BYTES // row_bytes)
+    for start in range(0, len(array), size):
+        yield slice(start, start + size)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Arrays, in and out of the device (here: none)
+
+
+def asarray(x: NDArray, dtype: str) -> NDArray:
+    """``x`` as a C-contiguous array of this backend; no copy where it is one already."""
+    return np.ascontiguousarray(x, dtype=dtype)
+
+
+def to_numpy(x: NDArray) -> NDArray:
+    """``x`` as a NumPy array."""
+    return x
+
+
+def zeros(shape: int | tuple[int, ...], dtype: str) -> NDArray:
+    """A new array of zeros."""
+    return np.zeros(shape, dtype)
+
+
+def take_rows(x: NDArray, rows: NDArray, *, out: NDArray) -> NDArray:
+    """Gather ``out = x[rows]``: (N, D), (B,) -> (B, D)."""
+    # Without mode="clip" NumPy gathers into a buffer of its own first, to leave `out` whole after a bad index.
+    return np.take(x, rows, axis=0, out=out, mode="clip")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Activations (lesson 3). Each derivative is written in terms of the output y, so a is never stored.
+
+
+def relu(a: NDArray) -> NDArray:
+    """max(a, 0)."""
+    return np.maximum(a, 0)
+
+
+def relu_derivative(y: NDArray) -> NDArray:
+    """1 where the unit is on. At the kink a = 0 it is 0, as everywhere in the field."""
+    return y > 0
+
+
+def tanh(a: NDArray) -> NDArray:
+    """Hyperbolic tangent."""
+    return np.tanh(a)
+
+
+def tanh_derivative(y: NDArray) -> NDArray:
+    """1 - tanh^2."""
+    return 1 - y * y
+
+
+def sigmoid(a: NDArray) -> NDArray:
+    """1 / (1 + exp(-a)), as (1 + tanh(a/2)) / 2: the same function, and nothing in it can overflow."""
+    return 0.5 + 0.5 * np.tanh(0.5 * a)
+
+
+def sigmoid_derivative(y: NDArray) -> NDArray:
+    """y (1 - y)."""
+    return y * (1 - y)
+
+
+def softplus(a: NDArray) -> NDArray:
+    """log(1 + exp(a)), as max(a, 0) + log(1 + exp(-|a|)), where nothing can overflow."""
+    return np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a)))
+
+
+def softplus_derivative(y: NDArray) -> NDArray:
+    """sigmoid(a) = 1 - exp(-y), because exp(y) = 1 + exp(a)."""
+    return -np.expm1(-y)
+
+
+def identity(a: NDArray) -> NDArray:
+    """No activation."""
+    return a
+
+
+def identity_derivative(y: NDArray) -> float:
+    """One everywhere."""
+    return 1.0
+
+
+ACTIVATIONS: dict[str, tuple[Callable, Callable]] = {
+    "relu": (relu, relu_derivative),
+    "tanh": (tanh, tanh_derivative),
+    "sigmoid": (sigmoid, sigmoid_derivative),
+    "softplus": (softplus, softplus_derivative),
+    "identity": (identity, identity_derivative),
+}
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Linear layer with bias and activation (lessons 2 and 3)
+
+
+def linear_forward(
+    x: NDArray, W: NDArray, b: NDArray, activation: str = "identity", *, out: NDArray | None = None
+) -> NDArray:
+    """Affine map, then activation: y = act(x W + b).
+
+    Parameters
+    ----------
+    x : ndarray, shape (B, I)
+    W : ndarray, shape (I, O)
+    b : ndarray, shape (O,)
+    activation : {"identity", "relu", "tanh", "sigmoid", "softplus"}
+    out : ndarray, shape (B, O), optional
+
+    Returns
+    -------
+    y : ndarray, shape (B, O)
+    """
+    y = np.matmul(x, W, out=out)
+    act, _ = ACTIVATIONS[activation]
+    for rows in blocks(y):
+        y[rows] = act(y[rows] + b)
+    return y
+
+
+def activation_backward(dy: NDArray, y: NDArray, activation: str, *, out: NDArray | None = None) -> NDArray:
+    """Gradient through the activation: da = dy * act'(a), with act' computed from the output y.
+
+    Parameters
+    ----------
+    dy, y : ndarray, shape (B, O)
+        The upstream gradient and the layer's output.
+    activation : {"identity", "relu", "tanh", "sigmoid", "softplus"}
+    out : ndarray, shape (B, O), optional
+        May be ``dy`` itself.
+
+    Returns
+    -------
+    da : ndarray, shape (B, O)
+        d loss / d a, where a = x W + b.
+    """
+    da = np.empty_like(dy) if out is None else out
+    _, derivative = ACTIVATIONS[activation]
+    for rows in blocks(dy):
+        np.multiply(dy[rows], derivative(y[rows]), out=da[rows])
+    return da
+
+
+def linear_backward(
+    da: NDArray,
+    x: NDArray,
+    W: NDArray,
+    *,
+    need_dx: bool = True,
+    dx: NDArray | None = None,
+    dW: NDArray | None = None,
+    db: NDArray | None = None,
+) -> tuple[NDArray | None, NDArray, NDArray]:
+    """Gradient of the affine map a = x W + b: dx = da W^T, dW = x^T da, db = sum_B da.
+
+    Parameters
+    ----------
+    da : ndarray, shape (B, O)
+        The upstream gradient, from :func:`activation_backward`.
+    x : ndarray, shape (B, I)
+    W : ndarray, shape (I, O)
+    need_dx : bool
+        False for the first layer: nobody asks for the gradient of the data.
+    dx, dW, db : ndarrays of the shapes of x, W, b, optional
+        Overwritten.
+
+    Returns
+    -------
+    dx : ndarray, shape (B, I), or None
+    dW : ndarray, shape (I, O)
+    db : ndarray, shape (O,)
+        Summed, not averaged, over the batch: the loss holds the 1/B.
+    """
+    dx = np.matmul(da, W.T, out=dx) if need_dx else None
+    dW = np.matmul(x.T, da, out=dW)
+    db = bias_gradient(da, out=db)
+    return dx, dW, db
+
+
+def bias_gradient(da: NDArray, *, out: NDArray | None = None) -> NDArray:
+    """Sum over the batch, db = sum_B da: (B, O) -> (O,)."""
+    return np.sum(da, axis=0, out=out)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The latent variable: reparameterization (lesson 8) and Gaussian KL (lesson 7)
+
+
+def reparameterize_forward(mu: NDArray, logvar: NDArray, eps: NDArray, *, out: NDArray | None = None) -> NDArray:
+    """Sample from N(mu, exp(logvar)): z = mu + sigma * eps with sigma = exp(logvar / 2).
+
+    Parameters
+    ----------
+    mu, logvar, eps : ndarray, shape (B, K)
+        ``logvar`` is log sigma^2; ``eps`` comes from N(0, I).
+    out : ndarray, shape (B, K), optional
+
+    Returns
+    -------
+    z : ndarray, shape (B, K)
+
+    References
+    ----------
+    Kingma and Welling, "Auto-encoding variational Bayes", arXiv:1312.6114, section 2.4.
+    """
+    std = np.exp(0.5 * logvar)
+    return np.add(mu, std * eps, out=out)
+
+
+def reparameterize_backward(
+    dz: NDArray, logvar: NDArray, eps: NDArray, *, dmu: NDArray | None = None, dlogvar: NDArray | None = None
+) -> tuple[NDArray, NDArray]:
+    """Gradient of z = mu + exp(logvar/2) eps: dmu = dz, dlogvar = dz * eps * sigma / 2.
+
+    Parameters
+    ----------
+    dz, logvar, eps : ndarray, shape (B, K)
+    dmu, dlogvar : ndarray, shape (B, K), optional
+        Overwritten.
+
+    Returns
+    -------
+    dmu : ndarray, shape (B, K)
+    dlogvar : ndarray, shape (B, K)
+        d loss / d logvar; not d sigma, not d sigma^2.
+    """
+    std = np.exp(0.5 * logvar)
+    dmu = np.positive(dz, out=dmu)
+    dlogvar = np.multiply(dz, 0.5 * std * eps, out=dlogvar)
+    return dmu, dlogvar
+
+
+def gaussian_kl_forward(mu: NDArray, logvar: NDArray, *, out: NDArray | None = None) -> NDArray:
+    """KL( N(mu, sigma^2) || N(0, I) ) = 1/2 sum_k [ mu_k^2 + sigma_k^2 - 1 - log sigma_k^2 ], in nats.
+
+    Parameters
+    ----------
+    mu, logvar : ndarray, shape (B, K)
+    out : ndarray, shape (B,), optional
+
+    Returns
+    -------
+    kl : ndarray, shape (B,)
+        Summed over the latent dimensions; one value per example; never negative.
+
+    References
+    ----------
+    Kingma and Welling, arXiv:1312.6114, appendix B.
+    """
+    return np.sum(0.5 * (mu * mu + np.exp(logvar) - 1 - logvar), axis=1, out=out)
+
+
+def gaussian_kl_backward(
+    dkl: NDArray, mu: NDArray, logvar: NDArray, *, dmu: NDArray | None = None, dlogvar: NDArray | None = None
+) -> tuple[NDArray, NDArray]:
+    """Gradient of the KL: dmu = dkl * mu, dlogvar = dkl * (exp(logvar) - 1) / 2.
+
+    Parameters
+    ----------
+    dkl : ndarray, shape (B,)
+        d loss / d kl, one value per example.
+    mu, logvar : ndarray, shape (B, K)
+    dmu, dlogvar : ndarray, shape (B, K), optional
+        Overwritten.
+
+    Returns
+    -------
+    dmu, dlogvar : ndarray, shape (B, K)
+    """
+    dmu = np.multiply(dkl[:, None], mu, out=dmu)
+    dlogvar = np.multiply(dkl[:, None], 0.5 * (np.exp(logvar) - 1), out=dlogvar)
+    return dmu, dlogvar
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Likelihoods (lesson 4): the value and, given its upstream gradient dnll, the gradient in the same pass.
+
+
+def bernoulli_nll(
+    logits: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    nll: NDArray | None = None,
+    dlogits: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None]:
+    """Bernoulli -log p(x|z) from logits l: sum_d [ log(1 + exp(l_d)) - x_d l_d ]; gradient sigmoid(l) - x.
+
+    Parameters
+    ----------
+    logits, x : ndarray, shape (B, D)
+        x in [0, 1]; a probability, -log p(x|z), only where x is 0 or 1.
+    dnll : ndarray, shape (B,), optional
+        d loss / d nll. Without it no gradient is computed.
+    nll : ndarray, shape (B,), optional
+    dlogits : ndarray, shape (B, D), optional
+        Overwritten.
+
+    Returns
+    -------
+    nll : ndarray, shape (B,)
+        In nats, summed over the data dimensions. Finite for every finite logit.
+    dlogits : ndarray, shape (B, D), or None
+        d loss / d logits (not with respect to the probabilities).
+    """
+    nll = np.empty(len(x), logits.dtype) if nll is None else nll
+    dlogits = np.empty_like(logits) if dlogits is None and dnll is not None else dlogits
+    for rows in blocks(logits):
+        logit, pixel = logits[rows], x[rows]
+        e = np.exp(-np.abs(logit))
+        # log(1 + e) and not log1p(e): here e <= 1, so both are right to one rounding of the sum, and NumPy
+        # has a vectorised float32 log but no log1p (7 times slower).
+        nll[rows] = np.sum(np.maximum(logit, 0) - logit * pixel + np.log(1 + e), axis=1)
+        if dnll is not None:
+            p = np.where(logit < 0, e, 1) / (1 + e)
+            np.multiply(dnll[rows, None], p - pixel, out=dlogits[rows])
+    return nll, dlogits
+
+
+def bernoulli_mean(logits: NDArray) -> NDArray:
+    """E[x|z] = sigmoid(logits): (B, D) -> (B, D)."""
+    return sigmoid(logits)
+
+
+def gaussian_nll(
+    mean: NDArray,
+    logvar: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    nll: NDArray | None = None,
+    dmean: NDArray | None = None,
+    dlogvar: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    """Gaussian -log p(x|z) = 1/2 sum_d [ log 2 pi + logvar_d + (x_d - mean_d)^2 / exp(logvar_d) ].
+
+    With r = (x - mean)^2 / exp(logvar): dmean = dnll (mean - x) / exp(logvar), and
+    dlogvar = sum over the examples (and over d, where they share it) of dnll (1 - r) / 2.
+
+    Parameters
+    ----------
+    mean, x : ndarray, shape (B, D)
+    logvar : ndarray, shape (1,) or (D,)
+        Log variance of the observation noise: one for all dimensions, or one each.
+    dnll : ndarray, shape (B,), optional
+        d loss / d nll. Without it no gradient is computed.
+    nll, dmean, dlogvar : ndarrays of shape (B,), (B, D) and that of ``logvar``, optional
+        Overwritten.
+
+    Returns
+    -------
+    nll : ndarray, shape (B,)
+        In nats, 1/2 log 2 pi included. A density: it may be negative.
+    dmean : ndarray, shape (B, D), or None
+    dlogvar : ndarray, shape of ``logvar``, or None
+    """
+    dtype = np.result_type(mean, logvar, x)
+    nll = np.empty(len(x), dtype) if nll is None else nll
+    if dnll is not None:
+        dmean = np.empty_like(mean) if dmean is None else dmean
+        dlogvar = np.empty_like(logvar) if dlogvar is None else dlogvar
+        dlogvar[...] = 0
+    precision = np.exp(-logvar)
+    for rows in blocks(mean):
+        difference = mean[rows] - x[rows]
+        r = difference * difference * precision
+        nll[rows] = np.sum(0.5 * (LOG_2PI + logvar + r), axis=1)
+        if dnll is not None:
+            upstream = dnll[rows, None]
+            np.multiply(upstream, difference * precision, out=dmean[rows])
+            # Where all dimensions share one logvar, its gradient sums over them too.
+            dlogvar += np.sum(np.sum(upstream * 0.5 * (1 - r), axis=0).reshape(-1, len(logvar)), axis=0)
+    return nll, dmean, dlogvar
+
+
+def categorical_nll(
+    logits: NDArray,
+    x: NDArray,
+    groups: Sequence[int],
+    dnll: NDArray | None = None,
+    *,
+    nll: NDArray | None = None,
+    dlogits: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None]:
+    """Categorical -log p(x|z) = -sum_d x_d log softmax(l)_d, a softmax for each group; gradient softmax(l) - x.
+
+    Parameters
+    ----------
+    logits, x : ndarray, shape (B, D)
+        x is one-hot within each group of columns.
+    groups : sequence of int
+        The number of columns of each group; they add up to D.
+    dnll, nll, dlogits
+        As in :func:`bernoulli_nll`.
+
+    Returns
+    -------
+    nll : ndarray, shape (B,)
+        In nats, summed over the groups.
+    dlogits : ndarray, shape (B, D), or None
+    """
+    nll = np.empty(len(x), logits.dtype) if nll is None else nll
+    dlogits = np.empty_like(logits) if dlogits is None and dnll is not None else dlogits
+    for rows in blocks(logits):
+        nll[rows] = 0
+        for columns in group_columns(groups):
+            one_hot = x[rows, columns]
+            log_p = log_softmax(logits[rows, columns])
+            nll[rows] -= np.sum(one_hot * log_p, axis=1)
+            if dnll is not None:
+                dlogits[rows, columns] = dnll[rows, None] * (np.exp(log_p) - one_hot)
+    return nll, dlogits
+
+
+def categorical_mean(logits: NDArray, groups: Sequence[int]) -> NDArray:
+    """E[x|z]: a softmax within each group, (B, D) -> (B, D)."""
+    mean = np.empty_like(logits)
+    for columns in group_columns(groups):
+        mean[:, columns] = np.exp(log_softmax(logits[:, columns]))
+    return mean
+
+
+def log_softmax(logits: NDArray) -> NDArray:
+    """log softmax over the last axis; the largest logit is taken off first, so that nothing overflows."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
+
+
+def group_columns(groups: Sequence[int]) -> Iterator[slice]:
+    """Slices of neighbouring columns: (3, 2) gives 0:3, 3:5."""
+    start = 0
+    for size in groups:
+        yield slice(start, start + size)
+        start += size
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Optimizers (lesson 10), over the flat vector of P parameters, in place
+
+
+def sgd_update(
+    parameters: NDArray, gradients: NDArray, velocity: NDArray, *, learning_rate: float, momentum: float
+) -> None:
+    """Gradient descent with momentum: u <- momentum * u + g; w <- w - learning_rate * u. All (P,).
+
+    References
+    ----------
+    Sutskever, Martens, Dahl and Hinton, ICML 2013, in the form used by PyTorch.
+    """
+    for part in blocks(parameters):
+        velocity[part] = momentum * velocity[part] + gradients[part]
+        parameters[part] -= learning_rate * velocity[part]
+
+
+def adam_update(
+    parameters: NDArray,
+    gradients: NDArray,
+    m: NDArray,
+    v: NDArray,
+    t: int,
+    *,
+    learning_rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+) -> None:
+    """One step of Adam: w <- w - learning_rate * m_hat / (sqrt(v_hat) + epsilon). All arrays (P,).
+
+    ``m`` and ``v`` are running means of g and g^2, updated in place; m_hat = m / (1 - beta1^t) and
+    v_hat = v / (1 - beta2^t) undo their start at zero; ``t`` counts from 1.
+
+    References
+    ----------
+    Kingma and Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980, algorithm 1.
+    """
+    step_size = learning_rate / (1 - beta1**t)
+    root_of_correction = (1 - beta2**t) ** 0.5
+    for part in blocks(parameters):
+        g = gradients[part]
+        m[part] = beta1 * m[part] + (1 - beta1) * g
+        v[part] = beta2 * v[part] + (1 - beta2) * (g * g)
+        parameters[part] -= step_size * m[part] / (np.sqrt(v[part]) / root_of_correction + epsilon)
+
+
+def add_penalty(weights: NDArray, dweights: NDArray, *, l1: float, l2: float) -> float:
+    """L1 and L2 penalty, l1 * sum |w| + l2/2 * sum w^2; adds its gradient l1 sign(w) + l2 w to ``dweights``.
+
+    Parameters
+    ----------
+    weights, dweights : ndarray, shape (P,)
+        The weights of all layers, without the biases, and their gradient, which is added to.
+    l1, l2 : float
+
+    Returns
+    -------
+    penalty : float
+    """
+    penalty = 0.0
+    for part in blocks(weights):
+        w = weights[part]
+        penalty += l1 * float(np.sum(np.abs(w))) + 0.5 * l2 * float(np.sum(w * w))
+        dweights[part] += l1 * np.sign(w) + l2 * w
+    return penalty

@@ -1,0 +1,101 @@
+"""minivae: a variational autoencoder derived by hand, with no autograd.
+
+    from minivae import VAE, fit, Adam, datasets
+    data = datasets.load("digits")
+    vae = VAE(input_dim=64, hidden_dims=(200,), latent_dim=10)
+    history = fit(vae, data.train, epochs=50, validation=data.test)
+
+Names are loaded when first used, so that ``import minivae`` costs no NumPy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minivae import backend, checkpoint, datasets, evaluation, gradcheck, likelihoods, optimizers, plotting
+    from minivae.errors import BackendError, CheckpointError, DataError, GreyDataWarning, MinivaeError, TrainingDiverged
+    from minivae.evaluation import log_likelihood
+    from minivae.likelihoods import Bernoulli, Categorical, Gaussian
+    from minivae.optimizers import SGD, Adam
+    from minivae.training import fit
+    from minivae.vae import VAE, LossTerms
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "VAE": "vae",
+    "LossTerms": "vae",
+    "fit": "training",
+    "Adam": "optimizers",
+    "SGD": "optimizers",
+    "Bernoulli": "likelihoods",
+    "Gaussian": "likelihoods",
+    "Categorical": "likelihoods",
+    "log_likelihood": "evaluation",
+    "MinivaeError": "errors",
+    "BackendError": "errors",
+    "CheckpointError": "errors",
+    "DataError": "errors",
+    "TrainingDiverged": "errors",
+    "GreyDataWarning": "errors",
+}
+_MODULES = ("backend", "checkpoint", "datasets", "evaluation", "gradcheck", "likelihoods", "optimizers", "plotting")
+
+__all__ = [  # noqa: RUF022 - in the order of the README's table
+    "VAE",
+    "fit",
+    "Adam",
+    "SGD",
+    "Bernoulli",
+    "Gaussian",
+    "Categorical",
+    "datasets",
+    "evaluation",
+    "gradcheck",
+    "log_likelihood",
+    "LossTerms",
+    "backend",
+    "MinivaeError",
+    "BackendError",
+    "CheckpointError",
+    "DataError",
+    "TrainingDiverged",
+    "GreyDataWarning",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(f"minivae.{_HOME_OF[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"minivae.{name}")
+    raise AttributeError(f"module 'minivae' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_MODULES})
+
+
+def _find_kernels_in_a_checkout() -> None:
+    """Let ``minivae.kernels`` be imported from a checkout that nobody has installed.
+
+    An installed minivae holds the folder; a checkout has it beside this package, under a name that must
+    not be importable at top level.
+    """
+    here = os.path.dirname(os.path.abspath(__file__))
+    beside = os.path.join(os.path.dirname(here), "kernels")
+    installed = os.path.isdir(os.path.join(here, "kernels"))
+    checkout = os.path.isdir(beside) and os.path.isfile(os.path.join(os.path.dirname(here), "pyproject.toml"))
+    if checkout and not installed:
+        package = ModuleType("minivae.kernels")
+        package.__path__ = [beside]
+        sys.modules.setdefault("minivae.kernels", package)
+
+
+_find_kernels_in_a_checkout()

@@ -1,0 +1,259 @@
+"""p(x|z): what each likelihood expects of the data, its parameters, its mean, and how to draw from it.
+
+The decoder's output (B, D) holds the logits of a Bernoulli or categorical likelihood, or the mean of a
+Gaussian. The formulas are in kernels/reference.py (lesson 4).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from minivae.backend import Array, Backend
+from minivae.errors import DataError
+
+
+class Likelihood:
+    """What a VAE asks of a likelihood; the base of the three below and of your own."""
+
+    name: str
+
+    def nll(
+        self,
+        kernels: Backend,
+        output: Array,
+        x: Array,
+        logvar: Array | None = None,
+        dnll: Array | None = None,
+        *,
+        nll: Array | None = None,
+        doutput: Array | None = None,
+        dlogvar: Array | None = None,
+    ) -> Array:
+        """-log p(x|z) in nats, one per example; with ``dnll``, the gradients too.
+
+        Parameters
+        ----------
+        kernels : Backend
+        output, x : arrays of shape (B, D)
+        logvar : array of :meth:`logvar_shape`, optional
+            The learned parameter, for a likelihood that has one.
+        dnll : array of shape (B,), optional
+            d loss / d nll. Without it no gradient is computed.
+        nll, doutput, dlogvar : arrays of shape (B,), (B, D) and that of ``logvar``, optional
+            Overwritten with the value and the gradients.
+
+        Returns
+        -------
+        nll : array of shape (B,)
+        """
+        raise NotImplementedError
+
+    def mean(self, kernels: Backend, output: Array) -> Array:
+        """E[x|z] in data space: (B, D) -> (B, D)."""
+        raise NotImplementedError
+
+    def draw(self, mean: np.ndarray, logvar: np.ndarray | None, u: np.ndarray, normal: np.ndarray) -> np.ndarray:
+        """x drawn from p(x|z), (n, D), given its mean, uniforms and standard normals, all (n, D)."""
+        raise NotImplementedError
+
+    def output_bias(self, mean: np.ndarray) -> np.ndarray:
+        """The decoder's output for which E[x|z] is the data's mean: (D,) -> (D,)."""
+        raise NotImplementedError
+
+    def check(self, x: np.ndarray) -> None:
+        """Raise DataError if ``x`` (N, D) cannot come from this likelihood."""
+
+    def check_dim(self, input_dim: int) -> None:
+        """Raise ValueError if the likelihood does not fit data of this width."""
+
+    def logvar_shape(self, input_dim: int) -> tuple[int] | None:
+        """The shape of the learned parameter ``decoder.output.logvar``, or None where there is none."""
+        return None
+
+    def config(self) -> dict:
+        """What :func:`from_config` needs to make this object again."""
+        return {"name": self.name}
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.config().items() if key != "name")
+        return f"{type(self).__name__}({arguments})"
+
+
+class Bernoulli(Likelihood):
+    """Independent coins, one per dimension, given by logits: for data in {0, 1}, or in [0, 1] with care.
+
+    With x in {0, 1} the loss is a negative log-likelihood. With grey values it is a cross-entropy: finite and
+    trainable, but not -log p(x), and not to be compared with numbers on binary data.
+    """
+
+    name = "bernoulli"
+
+    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):  # noqa: D102
+        return kernels.bernoulli_nll(output, x, dnll, nll=nll, dlogits=doutput)[0]
+
+    def mean(self, kernels, output):
+        """Probabilities, (B, D)."""
+        return kernels.bernoulli_mean(output)
+
+    def draw(self, mean, logvar, u, normal):
+        """One where u < p, else zero."""
+        return (u < mean).astype(mean.dtype)
+
+    def output_bias(self, mean):
+        """logit(mean), the mean kept within [0.001, 0.999]."""
+        p = np.clip(mean, 0.001, 0.999)
+        return np.log(p / (1 - p))
+
+    def check(self, x):
+        """Values must lie in [0, 1]."""
+        low, high = float(x.min()), float(x.max())
+        if low < 0 or high > 1:
+            raise DataError(
+                f"the Bernoulli likelihood expects values in [0, 1], but the data reach from {low:g} to {high:g}: "
+                "rescale them, or use likelihood='gaussian'"
+            )
+
+    @staticmethod
+    def is_grey(x: np.ndarray) -> bool:
+        """True if some values lie strictly between 0 and 1."""
+        return bool(np.any((x > 0) & (x < 1)))
+
+
+class Gaussian(Likelihood):
+    """Normal around the decoder's output, for real-valued data.
+
+    Parameters
+    ----------
+    variance : {"learned", "per_dimension"} or float, default "learned"
+        One learned variance; one learned for each data dimension; or a fixed one. The learned parameter is
+        ``decoder.output.logvar``, the log of the variance, starting at 0.
+    """
+
+    name = "gaussian"
+
+    def __init__(self, variance: str | float = "learned"):
+        if isinstance(variance, str):
+            if variance not in ("learned", "per_dimension"):
+                raise ValueError(f"variance must be 'learned', 'per_dimension' or a number, not {variance!r}")
+        elif not (math.isfinite(variance) and variance > 0):
+            raise ValueError(f"a fixed variance must be a positive finite number, not {variance!r}")
+        self.variance = variance
+
+    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):  # noqa: D102
+        if logvar is None:
+            logvar = kernels.asarray(self._fixed_logvar(), output.dtype)
+        return kernels.gaussian_nll(output, logvar, x, dnll, nll=nll, dmean=doutput, dlogvar=dlogvar)[0]
+
+    def _fixed_logvar(self) -> np.ndarray:
+        return np.log([float(self.variance)])
+
+    def mean(self, kernels, output):
+        """The decoder's output itself, (B, D)."""
+        return output
+
+    def draw(self, mean, logvar, u, normal):
+        """Mean + standard deviation * normal."""
+        logvar = self._fixed_logvar() if logvar is None else logvar
+        return mean + (np.exp(0.5 * logvar) * normal).astype(mean.dtype)
+
+    def output_bias(self, mean):
+        """The mean."""
+        return mean
+
+    def logvar_shape(self, input_dim):
+        """(1,) learned, (D,) per dimension, None fixed."""
+        return {"learned": (1,), "per_dimension": (input_dim,)}.get(str(self.variance))
+
+    def config(self):
+        """Name and variance."""
+        return {"name": self.name, "variance": self.variance}
+
+
+class Categorical(Likelihood):
+    """One choice out of several in each group of columns, one-hot: labels, survey answers, amino acids.
+
+    Parameters
+    ----------
+    groups : sequence of int, optional
+        Columns of each group, adding up to the data's width: ``(3, 2)`` for one of three, then one of two.
+        Default: all columns are one group.
+    """
+
+    name = "categorical"
+
+    def __init__(self, groups: Sequence[int] | None = None):
+        if groups is not None and (len(groups) == 0 or any(int(size) != size or size < 1 for size in groups)):
+            raise ValueError(f"groups must be positive whole numbers of columns, not {tuple(groups)!r}")
+        self.groups = None if groups is None else tuple(int(size) for size in groups)
+
+    def _sizes(self, width: int) -> tuple[int, ...]:
+        return (width,) if self.groups is None else self.groups
+
+    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):  # noqa: D102
+        return kernels.categorical_nll(output, x, self._sizes(x.shape[1]), dnll, nll=nll, dlogits=doutput)[0]
+
+    def mean(self, kernels, output):
+        """Probabilities that add up to 1 within each group, (B, D)."""
+        return kernels.categorical_mean(output, self._sizes(output.shape[1]))
+
+    def draw(self, mean, logvar, u, normal):
+        """One-hot rows: in each group the first column whose cumulative probability passes u."""
+        drawn, start = np.zeros_like(mean), 0
+        for size in self._sizes(mean.shape[1]):
+            cumulative = np.cumsum(mean[:, start : start + size], axis=1)
+            choice = np.minimum((u[:, start, None] >= cumulative).sum(axis=1), size - 1)
+            drawn[np.arange(len(mean)), start + choice] = 1
+            start += size
+        return drawn
+
+    def output_bias(self, mean):
+        """log(mean), the mean kept above 0.001."""
+        return np.log(np.clip(mean, 0.001, None))
+
+    def check(self, x):
+        """Zeros and exactly one 1 in each group."""
+        start = 0
+        for size in self._sizes(x.shape[1]):
+            group = x[:, start : start + size]
+            wrong = np.flatnonzero(np.any((group != 0) & (group != 1), axis=1) | (group.sum(axis=1) != 1))
+            if len(wrong):
+                raise DataError(
+                    f"the categorical likelihood expects one 1 and otherwise 0 in columns {start} to "
+                    f"{start + size - 1}, but row {wrong[0]} holds {np.array2string(group[wrong[0]], threshold=8)}: "
+                    "one-hot encode the data, or name its groups with Categorical(groups=...)"
+                )
+            start += size
+
+    def check_dim(self, input_dim):
+        """The groups must add up to the width of the data."""
+        if sum(self._sizes(input_dim)) != input_dim:
+            raise ValueError(f"the groups {self.groups} add up to {sum(self.groups or ())} columns, not {input_dim}")
+
+    def config(self):
+        """Name and groups."""
+        return {"name": self.name, "groups": self.groups}
+
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "bernoulli": Bernoulli,
+    "gaussian": Gaussian,
+    "categorical": Categorical,
+}
+
+
+def resolve(likelihood: str | Likelihood) -> Likelihood:
+    """A likelihood from its name, or the object itself."""
+    if isinstance(likelihood, Likelihood):
+        return likelihood
+    if likelihood not in LIKELIHOODS:
+        raise ValueError(f"unknown likelihood {likelihood!r}: expected one of {', '.join(LIKELIHOODS)}, or an object")
+    return LIKELIHOODS[likelihood]()
+
+
+def from_config(config: dict) -> Likelihood:
+    """The likelihood that :meth:`Likelihood.config` described."""
+    arguments = {key: value for key, value in config.items() if key != "name"}
+    return LIKELIHOODS[config["name"]](**arguments)

@@ -1,0 +1,114 @@
+"""One flat vector for all parameters and one for their gradients; every ``W`` and ``b`` is a named view.
+
+That one choice makes an optimizer a single pass over an array, a checkpoint a list of names, and a gradient
+check a loop. All weights come first, then all biases, so that a penalty on the weights is a slice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from minivae.backend import Array, Backend, Stream, load
+
+
+class Block(NamedTuple):
+    """A stretch of the vector.
+
+    ``names`` has one entry, or several that share the columns of the last axis: the heads ``encoder.mu.W`` and
+    ``encoder.logvar.W``, each (H, K), are the two halves of one (H, 2K) matrix. ``fans`` is (fan_in, fan_out)
+    of a single view, for the initialisation; None means "starts at zero".
+    """
+
+    names: tuple[str, ...]
+    shape: tuple[int, ...]
+    fans: tuple[int, int] | None
+
+    @property
+    def is_weight(self) -> bool:
+        """True for matrices, which the penalties act on."""
+        return len(self.shape) == 2
+
+
+class Parameters:
+    """The parameters of a model and their gradients.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        In the order of the data's way through the model.
+    kernels : Backend
+        Where the vectors live.
+    dtype : {"float32", "float64"}
+
+    Attributes
+    ----------
+    vector, gradient : arrays of shape (P,)
+    arrays, gradients : dict
+        Name to view of ``vector`` or of ``gradient``.
+    block_arrays, block_gradients : dict
+        The same for whole blocks: the key is the block's tuple of names.
+    n_weights : int
+        ``vector[:n_weights]`` are the weights, the rest biases and variances.
+    """
+
+    def __init__(self, blocks: Sequence[Block], kernels: Backend, dtype: str):
+        self.blocks = list(blocks)
+        size = sum(math.prod(block.shape) for block in self.blocks)
+        self.n_weights = sum(math.prod(block.shape) for block in self.blocks if block.is_weight)
+        self.kernels = kernels
+        self.vector = kernels.zeros(size, dtype)
+        self.gradient = kernels.zeros(size, dtype)
+        self.block_arrays, self.arrays = self._views(self.vector)
+        self.block_gradients, self.gradients = self._views(self.gradient)
+
+    def _views(self, vector: Array) -> tuple[dict[tuple[str, ...], Array], dict[str, Array]]:
+        whole: dict[tuple[str, ...], Array] = {}
+        named: dict[str, Array] = {}
+        start = 0
+        for block in sorted(self.blocks, key=lambda block: not block.is_weight):
+            whole[block.names] = vector[start : start + math.prod(block.shape)].reshape(block.shape)
+            start += math.prod(block.shape)
+        for block in self.blocks:
+            width = block.shape[-1] // len(block.names)
+            for i, name in enumerate(block.names):
+                named[name] = whole[block.names][..., i * width : (i + 1) * width]
+        return whole, named
+
+    def initialise(self, init: str, seed: int) -> None:
+        """Draw every array from noise stream 6, a function of (seed, its place in the model, its elements).
+
+        Parameters
+        ----------
+        init : {"torch", "glorot", "he"}
+            ``torch``: weights and biases uniform in +-1/sqrt(fan_in), PyTorch's default for linear layers.
+            ``glorot``: weights uniform in +-sqrt(6 / (fan_in + fan_out)), biases 0 (Glorot and Bengio 2010).
+            ``he``: weights normal with variance 2 / fan_in, biases 0 (He, Zhang, Ren and Sun 2015).
+        seed : int
+        """
+        fans_of = {name: block.fans for block in self.blocks for name in block.names}
+        for place, (name, view) in enumerate(self.arrays.items()):
+            fans = fans_of[name]
+            if fans is not None:
+                view[...] = self.kernels.asarray(initial_values(init, seed, place, view.shape, fans), view.dtype)
+
+
+def initial_values(init: str, seed: int, place: int, shape: tuple[int, ...], fans: tuple[int, int]) -> np.ndarray:
+    """The starting values of one array, float64, drawn on the CPU so that all backends start alike."""
+    noise = load("numpy")
+    draw = np.empty((1, math.prod(shape)))
+    where = (seed, Stream.INITIALISATION, 0, np.array([place]))
+    fan_in, fan_out = fans
+    is_bias = len(shape) == 1
+    if init == "torch":
+        values = (2 * noise.uniform(*where, out=draw) - 1) / math.sqrt(fan_in)
+    elif is_bias:
+        values = np.zeros_like(draw)
+    elif init == "glorot":
+        values = (2 * noise.uniform(*where, out=draw) - 1) * math.sqrt(6 / (fan_in + fan_out))
+    else:
+        values = noise.standard_normal(*where, out=draw) * math.sqrt(2 / fan_in)
+    return values.reshape(shape)

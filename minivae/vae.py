@@ -1,0 +1,405 @@
+"""The VAE: encoder, reparameterization, decoder, the ELBO, and the whole backward pass as one chain.
+
+    x (B, D) -> encoder -> mu, logvar (B, K) -> z = mu + exp(logvar/2) eps -> decoder -> logits (B, D)
+    loss = mean over the batch of [ recon_nll + beta * kl ], in nats per example
+
+The formulas are in kernels/reference.py; this file holds shapes, state and the order of things (lesson 9).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivae import backend as backends
+from minivae.backend import Array, Stream
+from minivae.decoder import Decoder
+from minivae.encoder import Encoder
+from minivae.errors import GreyDataWarning
+from minivae.likelihoods import Bernoulli, Likelihood, resolve
+from minivae.parameters import Block, Parameters
+from minivae.validation import check_choice, check_float, check_int, check_matrix, check_seed
+from minivae.workspace import Workspace
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "softplus")
+INITS = ("torch", "glorot", "he")
+DTYPES = ("float32", "float64")
+ROWS_AT_ONCE = 512  # outside training, data go through the model in pieces of this many rows
+
+GREY = (
+    "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
+    "be trained and compared with itself, but not with numbers on binary data (see --binarize)"
+)
+
+
+class LossTerms(NamedTuple):
+    """Batch means in nats per example: ``loss = recon_nll + beta * kl`` and ``elbo = -(recon_nll + kl)``."""
+
+    loss: float
+    recon_nll: float
+    kl: float
+    elbo: float
+
+    @classmethod
+    def of(cls, recon_nll: float, kl: float, beta: float) -> LossTerms:
+        """The four terms from the two that are computed."""
+        return cls(recon_nll + beta * kl, recon_nll, kl, -(recon_nll + kl))
+
+
+class VAE:
+    """Variational autoencoder with a standard normal prior and a diagonal Gaussian posterior.
+
+    Parameters
+    ----------
+    input_dim : int
+        D, the width of the data.
+    hidden_dims : sequence of int, default (400,)
+        Widths of the encoder's hidden layers; the decoder mirrors them. May be empty: a linear VAE.
+    latent_dim : int, default 20
+        K.
+    activation : {"relu", "tanh", "sigmoid", "softplus"}
+    likelihood : {"bernoulli", "gaussian", "categorical"} or Likelihood
+        p(x|z); see :mod:`minivae.likelihoods`.
+    beta : float, default 1.0
+        Weight of the KL in ``loss``; only beta = 1 makes ``-loss`` a bound on log p(x).
+    init : {"torch", "glorot", "he"}
+        See :meth:`minivae.parameters.Parameters.initialise`.
+    backend : {"numpy", "numba", "cupy"}, optional
+        Default: the environment variable ``MINIVAE_BACKEND``, or "numpy".
+    dtype : {"float32", "float64"}
+    seed : int, default 0
+        Of the initialisation, and of the noise where none is handed in.
+
+    Attributes
+    ----------
+    parameters, gradients : dict of str -> array
+        Named views of one vector each: "encoder.hidden.0.W", "encoder.mu.b", "decoder.output.W", ...
+    step : int
+        Updates made so far; the noise of a training step is a function of it.
+    epoch : int
+        Epochs trained so far.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an argument that makes no sense; BackendError for a backend that cannot be used here.
+
+    References
+    ----------
+    Kingma and Welling, "Auto-encoding variational Bayes", arXiv:1312.6114.
+
+    Examples
+    --------
+    >>> vae = VAE(input_dim=64, hidden_dims=(32,), latent_dim=2)
+    >>> vae.sample(3).shape
+    (3, 64)
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dims: Sequence[int] = (400,),
+        latent_dim: int = 20,
+        *,
+        activation: str = "relu",
+        likelihood: str | Likelihood = "bernoulli",
+        beta: float = 1.0,
+        init: str = "torch",
+        backend: str | None = None,
+        dtype: str = "float32",
+        seed: int = 0,
+    ):
+        self.input_dim = check_int(input_dim, "input_dim", 1)
+        self.hidden_dims = tuple(check_int(width, "each of hidden_dims", 1) for width in _as_sequence(hidden_dims))
+        self.latent_dim = check_int(latent_dim, "latent_dim", 1)
+        self.activation = check_choice(activation, "activation", ACTIVATIONS)
+        self.likelihood = resolve(likelihood)
+        self.likelihood.check_dim(self.input_dim)
+        self.beta = check_float(beta, "beta")
+        self.init = check_choice(init, "init", INITS)
+        self.dtype = check_choice(str(np.dtype(dtype)), "dtype", DTYPES)
+        self.seed = check_seed(seed)
+        self.kernels = backends.load(backend)
+        self.backend = self.kernels.name
+        self.step = 0
+        self.epoch = 0
+        self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
+        self._said_grey = False
+        self._build()
+
+    def _build(self) -> None:
+        self.workspace = Workspace(self.kernels, self.dtype)
+        dims = (self.input_dim, self.hidden_dims, self.latent_dim, self.activation)
+        self.encoder = Encoder(*dims, self.workspace)
+        self.decoder = Decoder(*dims)
+        layers = [*self.encoder.layers, *self.decoder.layers]
+        blocks = [block for layer in layers for block in layer.blocks()]
+        logvar_shape = self.likelihood.logvar_shape(self.input_dim)
+        if logvar_shape is not None:
+            blocks.append(Block(("decoder.output.logvar",), logvar_shape, None))
+        self.store = Parameters(blocks, self.kernels, self.dtype)
+        self.store.initialise(self.init, self.seed)
+        for layer in layers:
+            layer.bind(self.store, self.kernels, self.workspace)
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Name -> view of the parameter vector. Assign with ``vae.parameters[name][...] = values``."""
+        return self.store.arrays
+
+    @property
+    def gradients(self) -> dict[str, Array]:
+        """Name -> view of the gradient vector: d loss / d parameter, as of the last backward pass."""
+        return self.store.gradients
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments that make an untrained twin of this model, with plain values only."""
+        names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "backend", "dtype", "seed")
+        return {name: getattr(self, name) for name in names} | {"likelihood": self.likelihood.config()}
+
+    # -- the loss, forwards and backwards ------------------------------------------------------------------
+
+    def loss(self, x: Any, eps: Any = None) -> LossTerms:
+        """The loss of a batch or of a whole data set.
+
+        Parameters
+        ----------
+        x : array-like of shape (N, D)
+        eps : array-like of shape (N, K), optional
+            Default: the noise of the current step (stream 0 at rows 0 to N - 1), so that a second call returns
+            the same.
+
+        Returns
+        -------
+        terms : LossTerms
+            Means over the N examples, in nats per example.
+
+        Raises
+        ------
+        DataError, TypeError
+            If ``x`` does not fit the model or its likelihood.
+        """
+        x = self.check(x)
+        sums = np.zeros(2)
+        for rows in pieces(len(x)):
+            batch = self.kernels.asarray(x[rows], self.dtype)
+            recon_nll, kl = self.forward(batch, self._noise(eps, rows, len(x)))
+            sums += mean(recon_nll) * len(batch), mean(kl) * len(batch)
+        recon_nll, kl = sums / len(x)
+        return LossTerms.of(float(recon_nll), float(kl), self.beta)
+
+    def loss_and_gradients(self, x: Any, eps: Any = None) -> LossTerms:
+        """The loss of a batch, and d loss / d parameter into ``gradients``.
+
+        Parameters, returned value and errors are those of :meth:`loss`. Penalties are not included.
+        """
+        x = self.kernels.asarray(self.check(x), self.dtype)
+        return self.forward_backward(x, self._noise(eps, slice(0, len(x)), len(x)))
+
+    def forward(self, x: Array, eps: Array) -> tuple[Array, Array]:
+        """Both terms of the negative ELBO for each example, in nats.
+
+        Parameters
+        ----------
+        x : array of shape (B, D), of the model's backend and dtype
+            Not checked.
+        eps : array of shape (B, K)
+
+        Returns
+        -------
+        recon_nll, kl : arrays of shape (B,)
+        """
+        mu, logvar, output = self._forward(x, eps)
+        recon_nll = self.likelihood.nll(self.kernels, output, x, self.parameters.get("decoder.output.logvar"))
+        return recon_nll, self.kernels.gaussian_kl_forward(mu, logvar)
+
+    def _forward(self, x: Array, eps: Array) -> tuple[Array, Array, Array]:
+        mu, logvar = self.encoder.forward(x)
+        z = self.kernels.reparameterize_forward(mu, logvar, eps, out=self._buffer("z", x, self.latent_dim))
+        return mu, logvar, self.decoder.forward(z)
+
+    def forward_backward(self, x: Array, eps: Array) -> LossTerms:
+        """One pass forwards and one back: the chain rule, read from the end (lesson 9).
+
+        Arguments as for :meth:`forward`; fills ``gradients`` with d loss / d parameter.
+        """
+        k, K = self.kernels, self.latent_dim
+        mu, logvar, output = self._forward(x, eps)
+
+        # loss = sum_b recon_nll_b / B + sum_b beta kl_b / B, so that these are the first two gradients.
+        drecon_nll = self.workspace.filled("drecon_nll", len(x), 1 / len(x))
+        dkl = self.workspace.filled("dkl", len(x), self.beta / len(x))
+
+        doutput = self._buffer("doutput", x, self.input_dim)
+        recon_nll = self.likelihood.nll(
+            k,
+            output,
+            x,
+            self.parameters.get("decoder.output.logvar"),
+            drecon_nll,
+            nll=self._buffer("recon_nll", x),
+            doutput=doutput,
+            dlogvar=self.gradients.get("decoder.output.logvar"),
+        )
+        kl = k.gaussian_kl_forward(mu, logvar, out=self._buffer("kl", x))
+
+        dz = self.decoder.backward(doutput)
+
+        # The fork: mu and logvar reach the loss by two ways, through z and through the KL. Gradients add.
+        dmu, dlogvar = k.reparameterize_backward(
+            dz, logvar, eps, dmu=self._buffer("dmu", x, K), dlogvar=self._buffer("dlogvar", x, K)
+        )
+        dmu_kl, dlogvar_kl = k.gaussian_kl_backward(
+            dkl, mu, logvar, dmu=self._buffer("dmu_kl", x, K), dlogvar=self._buffer("dlogvar_kl", x, K)
+        )
+        dmu += dmu_kl
+        dlogvar += dlogvar_kl
+
+        self.encoder.backward(dmu, dlogvar)
+        return LossTerms.of(mean(recon_nll), mean(kl), self.beta)
+
+    def _buffer(self, name: str, x: Array, *width: int) -> Array:
+        return self.workspace.rows(name, len(x), *width)
+
+    # -- noise and checks ----------------------------------------------------------------------------------
+
+    def noise(self, examples: np.ndarray, seed: int | None = None) -> Array:
+        """The eps of the current step for these rows of the data set, (B,) -> (B, K). A buffer: copy to keep it."""
+        eps = self.workspace.rows("eps", len(examples), self.latent_dim)
+        seed = self.seed if seed is None else seed
+        return self.kernels.standard_normal(seed, Stream.EPS, self.step, examples, out=eps)
+
+    def _noise(self, eps: Any, rows: slice, n: int) -> Array:
+        if eps is None:
+            return self.noise(np.arange(rows.start, rows.stop))
+        eps = check_matrix(eps, self.dtype, what="eps")
+        if eps.shape != (n, self.latent_dim):
+            raise ValueError(f"eps must have shape {(n, self.latent_dim)} (examples, latent_dim), got {eps.shape}")
+        return self.kernels.asarray(eps[rows], self.dtype)
+
+    def check(self, x: Any, grey_is_fine: bool = False) -> np.ndarray:
+        """``x`` as an array (N, D) of the model's dtype that its likelihood can take; errors as for :meth:`loss`.
+
+        Warns once, with GreyDataWarning, where a Bernoulli model meets grey values, unless they will be binarised.
+        """
+        x = check_matrix(x, self.dtype, self.input_dim)
+        self.likelihood.check(x)
+        if isinstance(self.likelihood, Bernoulli) and not (grey_is_fine or self._said_grey) and Bernoulli.is_grey(x):
+            self._said_grey = True
+            warnings.warn(GREY, GreyDataWarning, stacklevel=3)
+        return x
+
+    # -- using the model -----------------------------------------------------------------------------------
+
+    def encode(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The posterior q(z|x) of each example.
+
+        Parameters
+        ----------
+        x : array-like of shape (N, D)
+
+        Returns
+        -------
+        mu, logvar : ndarray, each of shape (N, K)
+            Mean and log variance (log sigma^2).
+        """
+        x = check_matrix(x, self.dtype, self.input_dim)
+        mu, logvar = np.empty((2, len(x), self.latent_dim), self.dtype)
+        for rows in pieces(len(x)):
+            piece = self.encoder.forward(self.kernels.asarray(x[rows], self.dtype))
+            mu[rows], logvar[rows] = (self.kernels.to_numpy(array) for array in piece)
+        return mu, logvar
+
+    def decode(self, z: Any) -> np.ndarray:
+        """The mean of p(x|z) in data space (probabilities, not logits): (N, K) -> (N, D)."""
+        z = check_matrix(z, self.dtype, what="z")
+        if z.shape[1] != self.latent_dim:
+            raise ValueError(f"z has {z.shape[1]} columns, but this model has {self.latent_dim} latent dimensions")
+        mean = np.empty((len(z), self.input_dim), self.dtype)
+        for rows in pieces(len(z)):
+            output = self.decoder.forward(self.kernels.asarray(z[rows], self.dtype))
+            mean[rows] = self.kernels.to_numpy(self.likelihood.mean(self.kernels, output))
+        return mean
+
+    def reconstruct(self, x: Any) -> np.ndarray:
+        """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
+        return self.decode(self.encode(x)[0])
+
+    def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
+        """New data from the prior.
+
+        Parameters
+        ----------
+        n : int
+        seed : int
+            The samples are a function of it (stream 4).
+        draw : bool
+            False: the means of p(x|z). True: draws x itself, such as binary pixels or one-hot rows.
+
+        Returns
+        -------
+        x : ndarray of shape (n, D)
+        """
+        n, seed = check_int(n, "n", 1), check_seed(seed)
+        noise, rows = backends.load("numpy"), np.arange(n)
+        z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
+        mean = self.decode(z)
+        if not draw:
+            return mean
+        # Step 0 has gone into z; steps 1 and 2 of the same stream go into x.
+        u = noise.uniform(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
+        normal = noise.standard_normal(seed, Stream.PRIOR, 2, rows, out=np.empty(mean.shape))
+        logvar = self.parameters.get("decoder.output.logvar")
+        return self.likelihood.draw(mean, None if logvar is None else self.kernels.to_numpy(logvar), u, normal)
+
+    def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
+        """log p(x) in nats by importance sampling, (N, D) -> (N,); see :func:`minivae.evaluation.log_likelihood`."""
+        from minivae.evaluation import log_likelihood
+
+        return log_likelihood(self, x, n_samples)
+
+    def set_output_bias(self, x: Any) -> None:
+        """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
+        mean = self.check(x, grey_is_fine=True).mean(axis=0, dtype=np.float64)
+        self.parameters["decoder.output.b"][...] = self.kernels.asarray(self.likelihood.output_bias(mean), self.dtype)
+
+    def save(self, path: str | PathLike) -> None:
+        """Write the model to one safetensors file; see :mod:`minivae.checkpoint`."""
+        from minivae.checkpoint import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike, backend: str | None = None) -> VAE:
+        """Read a model that :meth:`save` wrote, onto any backend (default: the one it was saved from).
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing, damaged, or not a minivae model.
+        """
+        from minivae.checkpoint import load
+
+        return load(path, backend)
+
+
+def mean(values: Array) -> float:
+    """The mean of (B,), summed in float64."""
+    return float(values.mean(dtype="float64"))
+
+
+def pieces(n: int) -> Iterator[slice]:
+    """Slices of at most ``ROWS_AT_ONCE`` rows that cover 0 to n - 1."""
+    for start in range(0, n, ROWS_AT_ONCE):
+        yield slice(start, min(n, start + ROWS_AT_ONCE))
+
+
+def _as_sequence(hidden_dims: Any) -> Sequence[int]:
+    if isinstance(hidden_dims, str) or not hasattr(hidden_dims, "__iter__"):
+        raise TypeError(f"hidden_dims must be a sequence of whole numbers such as (400,) or (), got {hidden_dims!r}")
+    return tuple(hidden_dims)
