@@ -36,44 +36,41 @@ class Stream(IntEnum):
     INITIALISATION = 6
 
 
-MULTIPLIER_0 = np.uint64(0xD2511F53)
-MULTIPLIER_1 = np.uint64(0xCD9E8D57)
-WEYL_0 = 0x9E3779B9  # the golden ratio
-WEYL_1 = 0xBB67AE85  # sqrt(3) - 1
+MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)
+WEYL = np.array([[0x9E3779B9], [0xBB67AE85]], dtype=np.uint64)  # the golden ratio, sqrt(3) - 1
 LOW_32 = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
 
-COUNTERS_PER_BLOCK = 4096  # 32 KB for each uint64 temporary: they stay in the cache
+COUNTERS_PER_BLOCK = 2048  # at most 64 KB for a temporary: they stay in the cache
 
 
-def philox4x32(counter: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike], seed: int) -> tuple[NDArray, ...]:
+def philox4x32(counter: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike], seed: int) -> NDArray:
     """Scramble a counter ten times over: Philox4x32-10.
+
+    A round multiplies the even words (c0, c2) by constants, and puts the halves of the products back crosswise:
+    (c0, c1, c2, c3) <- (high_2 ^ c1 ^ k0, low_2, high_0 ^ c3 ^ k1, low_0).
 
     Parameters
     ----------
-    counter : four arrays of the same (or a broadcastable) shape
-        The 32-bit words of the counter, each held in uint64.
+    counter : four arrays of int that broadcast to one shape (n,)
+        The 32-bit words of the counter.
     seed : int
         The 64-bit key.
 
     Returns
     -------
-    words : four ndarrays of uint64
+    words : ndarray of uint64, shape (n, 4)
         Each below 2^32.
     """
-    c0, c1, c2, c3 = (np.asarray(word, dtype=np.uint64) for word in counter)
-    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+    c0, c1, c2, c3 = np.broadcast_arrays(*(np.asarray(word, dtype=np.uint64) for word in counter))
+    even, odd = np.stack((c0, c2)), np.stack((c1, c3))
+    key = np.array([[seed & 0xFFFFFFFF], [seed >> 32]], dtype=np.uint64)
     for _ in range(10):
-        product_0 = MULTIPLIER_0 * c0
-        product_1 = MULTIPLIER_1 * c2
-        c0, c1, c2, c3 = (
-            (product_1 >> HALF) ^ c1 ^ np.uint64(k0),
-            product_1 & LOW_32,
-            (product_0 >> HALF) ^ c3 ^ np.uint64(k1),
-            product_0 & LOW_32,
-        )
-        k0, k1 = (k0 + WEYL_0) & 0xFFFFFFFF, (k1 + WEYL_1) & 0xFFFFFFFF
-    return c0, c1, c2, c3
+        product = MULTIPLIERS * even
+        even = (product >> HALF)[::-1] ^ odd ^ key
+        odd = (product & LOW_32)[::-1]
+        key = (key + WEYL) & LOW_32
+    return np.stack((even[0], odd[0], even[1], odd[1]), axis=-1)
 
 
 def word_blocks(seed: int, stream: int, step: int, examples: NDArray, dims: int) -> Iterator[tuple[slice, NDArray]]:
@@ -82,9 +79,9 @@ def word_blocks(seed: int, stream: int, step: int, examples: NDArray, dims: int)
     rows_per_block = max(1, COUNTERS_PER_BLOCK // len(quads))
     for start in range(0, len(examples), rows_per_block):
         rows = slice(start, start + rows_per_block)
-        example = np.asarray(examples[rows], dtype=np.uint64)[:, None]
-        words = philox4x32((quads, example, step, stream), seed)
-        yield rows, np.stack(words, axis=-1).reshape(len(example), 4 * len(quads))
+        example = np.asarray(examples[rows], dtype=np.uint64)
+        counter = (np.tile(quads, len(example)), np.repeat(example, len(quads)), step, stream)
+        yield rows, philox4x32(counter, seed).reshape(len(example), 4 * len(quads))
 
 
 def to_unit_interval(words: NDArray) -> NDArray:
@@ -164,5 +161,5 @@ def permutation(seed: int, epoch: int, n: int) -> NDArray:
 
     Every example draws one 64-bit ticket (stream 5), and the tickets are sorted.
     """
-    high, low, _, _ = philox4x32((0, np.arange(n), epoch, Stream.SHUFFLE), seed)
-    return np.argsort((high << HALF) | low, kind="stable")
+    words = philox4x32((0, np.arange(n), epoch, Stream.SHUFFLE), seed)
+    return np.argsort((words[:, 0] << HALF) | words[:, 1], kind="stable")

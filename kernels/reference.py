@@ -53,7 +53,7 @@ __all__ = [
     "zeros",
 ]
 
-BLOCK_BYTES = 2**15
+BLOCK_BYTES = 2**16
 LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -125,8 +125,12 @@ def sigmoid_derivative(y: NDArray) -> NDArray:
 
 
 def softplus(a: NDArray) -> NDArray:
-    """log(1 + exp(a)), as max(a, 0) + log(1 + exp(-|a|)), where nothing can overflow."""
-    return np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a)))
+    """log(1 + exp(a)), as max(a, 0) + log(1 + exp(-|a|)), where nothing can overflow.
+
+    Not log1p: here its argument is at most 1, so that both are right to one rounding of 1, and NumPy has a
+    vectorised float32 log but no vectorised log1p (7 times slower).
+    """
+    return np.maximum(a, 0) + np.log(1 + np.exp(-np.abs(a)))
 
 
 def softplus_derivative(y: NDArray) -> NDArray:
@@ -370,12 +374,10 @@ def bernoulli_nll(
     dlogits = np.empty_like(logits) if dlogits is None and dnll is not None else dlogits
     for rows in blocks(logits):
         logit, pixel = logits[rows], x[rows]
-        e = np.exp(-np.abs(logit))
-        # log(1 + e) and not log1p(e): here e <= 1, so both are right to one rounding of the sum, and NumPy
-        # has a vectorised float32 log but no log1p (7 times slower).
-        nll[rows] = np.sum(np.maximum(logit, 0) - logit * pixel + np.log(1 + e), axis=1)
+        log_normaliser = softplus(logit)
+        nll[rows] = np.sum(log_normaliser - logit * pixel, axis=1)
         if dnll is not None:
-            p = np.where(logit < 0, e, 1) / (1 + e)
+            p = np.exp(logit - log_normaliser)  # sigmoid(logit)
             np.multiply(dnll[rows, None], p - pixel, out=dlogits[rows])
     return nll, dlogits
 
@@ -529,20 +531,21 @@ def adam_update(
 ) -> None:
     """One step of Adam: w <- w - learning_rate * m_hat / (sqrt(v_hat) + epsilon). All arrays (P,).
 
-    ``m`` and ``v`` are running means of g and g^2, updated in place; m_hat = m / (1 - beta1^t) and
-    v_hat = v / (1 - beta2^t) undo their start at zero; ``t`` counts from 1.
+    ``m`` and ``v`` are running means, m <- m + (1 - beta1) (g - m) and v <- v + (1 - beta2) (g^2 - v), updated in
+    place; m_hat = m / (1 - beta1^t) and v_hat = v / (1 - beta2^t) undo their start at zero; ``t`` counts from 1.
 
     References
     ----------
-    Kingma and Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980, algorithm 1.
+    Kingma and Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980, algorithm 1, in the order of
+    computation given at the end of its section 2.
     """
-    step_size = learning_rate / (1 - beta1**t)
-    root_of_correction = (1 - beta2**t) ** 0.5
+    root = (1 - beta2**t) ** 0.5
+    step_size = learning_rate * root / (1 - beta1**t)
     for part in blocks(parameters):
-        g = gradients[part]
-        m[part] = beta1 * m[part] + (1 - beta1) * g
-        v[part] = beta2 * v[part] + (1 - beta2) * (g * g)
-        parameters[part] -= step_size * m[part] / (np.sqrt(v[part]) / root_of_correction + epsilon)
+        g, m_part, v_part = gradients[part], m[part], v[part]
+        m_part += (1 - beta1) * (g - m_part)
+        v_part += (1 - beta2) * (g * g - v_part)
+        parameters[part] -= step_size * (m_part / (np.sqrt(v_part) + root * epsilon))
 
 
 def add_penalty(weights: NDArray, dweights: NDArray, *, l1: float, l2: float) -> float:
