@@ -32,9 +32,9 @@ class Source(NamedTuple):
 
 
 SOURCES = {
-    "numpy": Source("reference", "numpy", 'pip install "minivae"'),
-    "numba": Source("numba_cpu", "numba", 'pip install "minivae[numba]"'),
-    "cupy": Source("cupy_gpu", "cupy", 'pip install "minivae[cuda13]" (or "minivae[cuda12]"), on a machine with a GPU'),
+    "numpy": Source("reference", "numpy", "pip install numpy"),
+    "numba": Source("numba_cpu", "numba", "pip install numba"),
+    "cupy": Source("cupy_gpu", "cupy", 'pip install "cupy-cuda13x[ctk]" (or "cupy-cuda12x[ctk]", by your driver)'),
 }
 
 

@@ -64,7 +64,7 @@ def fit(
     callbacks : iterable of callables
         Each is called after an epoch as ``callback(vae, epoch, metrics)``; training ends if one returns True.
     progress : bool, optional
-        A bar on a terminal, plain lines elsewhere, on standard error. Default: the bar on a terminal, else nothing.
+        On standard error, a bar on a terminal, else about twenty lines. Default: only the bar, on a terminal.
 
     Returns
     -------
@@ -89,17 +89,23 @@ def fit(
         validation = binarized(vae, check_training_data(vae, validation, binarize), binarize, seed)
     vae.optimizer = optimizer or vae.optimizer or Adam()
 
-    history: History = {}
+    history: History = {name: [] for name in columns(validation is not None)}
     device_x = vae.kernels.asarray(x, vae.dtype)
     for epoch in with_progress(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
         metrics = {"epoch": epoch, **run_epoch(vae, device_x, batch_size, seed, penalties, binarize)}
         if validation is not None:
             metrics |= {f"val_{name}": value for name, value in vae.loss(validation)._asdict().items()}
         for name, value in metrics.items():
-            history.setdefault(name, []).append(value)
+            history[name].append(value)
         if any([callback(vae, epoch, metrics) is True for callback in callbacks]):
             break
     return history
+
+
+def columns(validation: bool) -> list[str]:
+    """The names in a history."""
+    names = ["epoch", *LossTerms._fields, "penalty"]
+    return names + [f"val_{name}" for name in LossTerms._fields] if validation else names
 
 
 def run_epoch(
@@ -181,9 +187,11 @@ def with_progress(epochs: range, history: History, progress: bool | None) -> Ite
         yield from epochs
         return
     if not on_terminal:
+        every = max(1, len(epochs) // 20)
         for epoch in epochs:
             yield epoch
-            print(f"epoch {epoch}/{epochs[-1]}  {summary(history)}", file=sys.stderr, flush=True)
+            if epoch % every == 0 or epoch == epochs[-1]:
+                print(f"epoch {epoch}/{epochs[-1]}  {summary(history)}", file=sys.stderr, flush=True)
         return
     from tqdm import tqdm
 

@@ -1,0 +1,148 @@
+"""Pictures of a training run. Each function returns a matplotlib Figure; ``save`` writes it.
+
+The colours are Okabe and Ito's, told apart by colour-blind readers; lines also differ in style, for readers
+in grey.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minivae.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
+COLUMNS_SHOWN = 12
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure that no window shows and no global state holds."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure as PNG, beside and renamed."""
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=120)
+
+
+def loss_curve(history: Mapping[str, Sequence[float]]) -> Figure:
+    """Loss, reconstruction and KL over the epochs, each in a panel of its own, in nats per example.
+
+    Parameters
+    ----------
+    history : mapping of str to sequence of float
+        As :func:`minivae.fit` returns it.
+    """
+    figure = new_figure(9.6, 3.2)
+    panels = figure.subplots(1, 3)
+    for axes, name, title in zip(panels, ("loss", "recon_nll", "kl"), ("loss", "reconstruction", "KL"), strict=True):
+        axes.plot(history["epoch"], history[name], color=BLUE, label="training")
+        if "val_loss" in history:
+            axes.plot(history["epoch"], history[f"val_{name}"], color=ORANGE, linestyle="--", label="test")
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        limit_to_the_interesting(axes)
+    panels[0].set_ylabel("nats per example")
+    panels[0].legend()
+    return figure
+
+
+def limit_to_the_interesting(axes: Axes) -> None:
+    """Cut the steep first epochs off at the top, so that the rest of the curve can be read."""
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
+    values = values[np.isfinite(values)]
+    if len(values) >= 10:
+        low, high = values.min(), np.quantile(values, 0.95)
+        margin = 0.08 * max(high - low, 1e-12)
+        axes.set_ylim(low - margin, high + margin)
+
+
+def image_grid(rows: Sequence[np.ndarray], image_shape: tuple[int, int], labels: Sequence[str] = ()) -> Figure:
+    """Images in a grid, black on white.
+
+    Parameters
+    ----------
+    rows : sequence of ndarray, each of shape (n, D)
+        One row of the grid each; values from 0 (white) to 1 (black).
+    image_shape : (int, int)
+        Height and width; their product is D.
+    labels : sequence of str, optional
+        A name for each row.
+    """
+    n = max(len(row) for row in rows)
+    figure = new_figure(0.7 * n + (1.2 if labels else 0), 0.72 * len(rows))
+    grid = np.asarray(figure.subplots(len(rows), n, squeeze=False))
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes_row, row in zip(grid, rows, strict=True):
+        for axes, image in zip(axes_row, row, strict=False):
+            axes.imshow(np.reshape(image, image_shape), cmap="gray_r", vmin=0, vmax=1)
+    for axes_row, label in zip(grid, labels, strict=False):
+        axes_row[0].text(-0.25, 0.5, label, transform=axes_row[0].transAxes, ha="right", va="center", fontsize=8)
+    return figure
+
+
+def image_reconstructions(x: np.ndarray, reconstruction: np.ndarray, image_shape: tuple[int, int]) -> Figure:
+    """Originals above their reconstructions, both (n, D), twelve to a row."""
+    rows, labels = [], []
+    for start in range(0, len(x), COLUMNS_SHOWN):
+        part = slice(start, start + COLUMNS_SHOWN)
+        rows += [x[part], np.clip(reconstruction[part], 0, 1)]
+        labels += ["original", "reconstruction"]
+    return image_grid(rows, image_shape, labels)
+
+
+def image_samples(samples: np.ndarray, image_shape: tuple[int, int]) -> Figure:
+    """Samples (n, D), twelve to a row."""
+    clipped = np.clip(samples, 0, 1)
+    return image_grid([clipped[i : i + COLUMNS_SHOWN] for i in range(0, len(clipped), COLUMNS_SHOWN)], image_shape)
+
+
+def table_reconstructions(x: np.ndarray, reconstruction: np.ndarray, columns: Sequence[str]) -> Figure:
+    """For each column of a table, the reconstruction against the original, both (n, D): right on the diagonal."""
+    figure, panels = _panels(columns)
+    for i, axes in enumerate(panels):
+        axes.plot(x[:, i], reconstruction[:, i], "o", color=BLUE, markersize=2.5, alpha=0.6)
+        axes.axline((float(x[:, i].mean()),) * 2, slope=1, color=BLACK, linewidth=0.8)
+    figure.supxlabel("original", fontsize=9)
+    figure.supylabel("reconstruction", fontsize=9)
+    return figure
+
+
+def table_samples(x: np.ndarray, samples: np.ndarray, columns: Sequence[str]) -> Figure:
+    """For each column of a table, the distribution of the data (N, D) and of samples (n, D)."""
+    figure, panels = _panels(columns)
+    for i, axes in enumerate(panels):
+        both = np.concatenate([x[:, i], samples[:, i]])
+        bins = np.linspace(both.min(), both.max() or 1.0, 25) if np.ptp(both) > 0 else 3
+        axes.hist(x[:, i], bins, density=True, color=BLUE, alpha=0.45, label="data")
+        axes.hist(samples[:, i], bins, density=True, histtype="step", color=ORANGE, linewidth=1.4, label="samples")
+        axes.set_yticks([])
+    panels[0].legend(fontsize=7)
+    figure.supylabel("density", fontsize=9)
+    return figure
+
+
+def _panels(columns: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """One small panel for each of the first twelve columns."""
+    names = list(columns)[:COLUMNS_SHOWN]
+    across = min(4, len(names))
+    down = -(-len(names) // across)
+    figure = new_figure(2.3 * across + 0.3, 2.0 * down + 0.3)
+    panels = list(np.asarray(figure.subplots(down, across, squeeze=False)).flat)
+    for axes in panels[len(names) :]:
+        axes.remove()
+    for axes, name in zip(panels, names, strict=False):
+        axes.set_title(name, fontsize=8)
+        axes.tick_params(labelsize=6)
+    return figure, panels[: len(names)]

@@ -1,0 +1,338 @@
+"""A training run from the command line: data in, a run folder out.
+
+    RUN/model.safetensors   the weights         RUN/loss.png             the curves
+    RUN/config.json         every setting       RUN/reconstructions.png  originals and reconstructions
+    RUN/history.csv         a row per epoch     RUN/samples.png          new data from the prior
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+import minivae
+from minivae import checkpoint, plotting
+from minivae.datasets import Dataset
+from minivae.errors import DataError, MinivaeError
+from minivae.files import write_text
+from minivae.optimizers import OPTIMIZERS, Optimizer
+from minivae.scaling import SCALINGS, Scaling
+from minivae.training import columns, fit
+from minivae.vae import VAE
+
+MODEL, CONFIG, HISTORY = "model.safetensors", "config.json", "history.csv"
+UPDATES = 3000  # what the default number of epochs aims at
+SHOWN = 24  # images in a picture
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that ``minivae train`` can be told; the names are those of its options."""
+
+    data: str = "digits"
+    backend: str | None = None
+    likelihood: str = "auto"
+    hidden: tuple[int, ...] = (400,)
+    latent: int = 20
+    beta: float = 1.0
+    activation: str = "relu"
+    init: str = "torch"
+    output_bias: str = "init"
+    binarize: str = "none"
+    scale: str = "auto"
+    epochs: int | None = None
+    batch_size: int = 128
+    optimizer: str = "adam"
+    lr: float = 1e-3
+    l1: float = 0.0
+    l2: float = 0.0
+    seed: int = 0
+    dtype: str = "float32"
+    out: str | None = None
+    overwrite: bool = False
+
+
+def train(settings: Settings, say: Say, progress: bool | None = True) -> dict[str, Any]:
+    """Train a model as the settings say and write its run folder.
+
+    Parameters
+    ----------
+    settings : Settings
+    say : callable
+        Takes each line that a reader should see.
+    progress : bool, optional
+        As for :func:`minivae.fit`.
+
+    Returns
+    -------
+    summary : dict
+        Plain values: the run folder, the settings that were decided, the losses in nats per example.
+
+    Raises
+    ------
+    MinivaeError, ValueError, OSError
+        For bad settings and data, before the run folder is made.
+    """
+    from minivae import datasets
+
+    data = datasets.load(settings.data)
+    say(describe_data(data))
+    likelihood = choose_likelihood(settings.likelihood, data.train, say)
+    scaling = choose_scaling(settings.scale, likelihood, data.train, say)
+    x, test = scaling.apply(data.train), scaling.apply(data.test)
+    vae = build_model(settings, likelihood, data.train.shape[1])
+    optimizer: Optimizer = OPTIMIZERS[settings.optimizer](settings.lr)
+    prepare_model(vae, x, test, optimizer, settings, say)
+    epochs = settings.epochs or default_epochs(len(x), settings.batch_size)
+    say(describe_model(vae, epochs, settings))
+
+    folder = make_folder(settings, data.name)
+    write_config(folder, vae, data, scaling, settings, epochs)
+    began = time.perf_counter()
+    with open(folder / HISTORY, "w", encoding="utf-8", newline="") as file:
+        history = fit(
+            vae,
+            x,
+            epochs=epochs,
+            batch_size=settings.batch_size,
+            optimizer=optimizer,
+            validation=test,
+            seed=settings.seed,
+            l1=settings.l1,
+            l2=settings.l2,
+            binarize=settings.binarize,
+            callbacks=[history_writer(file)],
+            progress=progress,
+        )
+    seconds = time.perf_counter() - began
+    vae.save(folder / MODEL)
+    draw_pictures(folder, vae, data, scaling, history)
+    return summarise(folder, vae, data, scaling, history, epochs, seconds)
+
+
+# -- decisions ---------------------------------------------------------------------------------------------
+
+
+def choose_likelihood(name: str, x: np.ndarray, say: Say) -> str:
+    """The likelihood itself; "auto" is Bernoulli if every value lies in [0, 1], else Gaussian, and says which."""
+    if name != "auto":
+        return name
+    if x.min() >= 0 and x.max() <= 1:
+        say("likelihood  bernoulli (auto: every value lies in [0, 1])")
+        return "bernoulli"
+    say(f"likelihood  gaussian (auto: values from {x.min():g} to {x.max():g}, not all in [0, 1])")
+    return "gaussian"
+
+
+def choose_scaling(kind: str, likelihood: str, x: np.ndarray, say: Say) -> Scaling:
+    """The scaling fitted to the training data; "auto" standardises for a Gaussian unless all lies in [0, 1]."""
+    if kind == "auto":
+        in_unit_interval = bool(x.min() >= 0 and x.max() <= 1)
+        kind = "standard" if likelihood == "gaussian" and not in_unit_interval else "none"
+    if kind not in SCALINGS:
+        raise ValueError(f"scale must be one of auto, {', '.join(SCALINGS)}, got {kind!r}")
+    if kind != "none":
+        say(f"scaling     {kind}, fitted to the training data; losses are in the scaled units (--scale none: raw)")
+    return Scaling.of(kind, x)
+
+
+def default_epochs(n: int, batch_size: int) -> int:
+    """Enough epochs for about ``UPDATES`` updates, and at least 10."""
+    return max(10, math.ceil(UPDATES * max(batch_size, 1) / n)) if batch_size < n else UPDATES
+
+
+def build_model(settings: Settings, likelihood: str, width: int) -> VAE:
+    """The untrained model that the settings describe."""
+    return VAE(
+        input_dim=width,
+        hidden_dims=settings.hidden,
+        latent_dim=settings.latent,
+        activation=settings.activation,
+        likelihood=likelihood,
+        beta=settings.beta,
+        init=settings.init,
+        backend=settings.backend,
+        dtype=settings.dtype,
+        seed=settings.seed,
+    )
+
+
+def prepare_model(
+    vae: VAE, x: np.ndarray, test: np.ndarray, optimizer: Optimizer, settings: Settings, say: Say
+) -> None:
+    """Check the data and the numbers before anything is written; the output bias, where it is asked for."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", minivae.GreyDataWarning)
+        for part in (x, test):
+            vae.check(part, grey_is_fine=settings.binarize != "none")
+    for warning in caught:
+        say(f"note        {warning.message}")
+    # No epochs: only the arguments are checked.
+    checked = {name: getattr(settings, name) for name in ("batch_size", "seed", "l1", "l2", "binarize")}
+    fit(vae, x, epochs=0, optimizer=optimizer, **checked)
+    if settings.epochs is not None and settings.epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {settings.epochs}")
+    if settings.output_bias == "data":
+        vae.set_output_bias(x)
+
+
+# -- the folder --------------------------------------------------------------------------------------------
+
+
+def make_folder(settings: Settings, name: str) -> Path:
+    """A folder for this run. A folder that holds a run is not written over unless that is asked for."""
+    if settings.out is None:
+        return free_folder(Path("runs") / name)
+    folder = Path(settings.out)
+    if (folder / CONFIG).exists() and not settings.overwrite:
+        raise MinivaeError(f"{folder} already holds a run: choose another --out, or add --overwrite to replace it")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def free_folder(wanted: Path) -> Path:
+    """``wanted``, or the first of wanted-2, wanted-3, ... that does not exist yet."""
+    folder, number = wanted, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+            folder = wanted.with_name(f"{wanted.name}-{number}")
+
+
+def write_config(folder: Path, vae: VAE, data: Dataset, scaling: Scaling, settings: Settings, epochs: int) -> None:
+    """Every setting of the run, as decided, in config.json."""
+    config = {
+        "minivae_version": minivae.__version__,
+        "data": {"name": data.name, "image_shape": data.image_shape, "columns": data.columns},
+        "model": vae.config,
+        "scaling": scaling.to_dict(),
+        "training": {
+            "epochs": epochs,
+            **{
+                name: getattr(settings, name)
+                for name in ("batch_size", "optimizer", "lr", "l1", "l2", "seed", "binarize", "output_bias")
+            },
+        },
+    }
+    write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
+
+
+def history_writer(file: TextIO) -> Callable:
+    """A callback that writes a row after each epoch."""
+    writer = csv.DictWriter(file, columns(validation=True), lineterminator="\n")
+    writer.writeheader()
+
+    def write(vae: VAE, epoch: int, metrics: dict[str, float]) -> None:
+        writer.writerow(metrics)
+        file.flush()
+
+    return write
+
+
+def draw_pictures(folder: Path, vae: VAE, data: Dataset, scaling: Scaling, history: dict[str, list[float]]) -> None:
+    """The loss curves, reconstructions of test data, and samples from the prior, in the data's own units."""
+    plotting.save(plotting.loss_curve(history), folder / "loss.png")
+    shown = data.test[:SHOWN] if is_image(vae, data) else data.test
+    reconstruction = scaling.invert(vae.reconstruct(scaling.apply(shown)))
+    if is_image(vae, data):
+        samples = scaling.invert(vae.sample(SHOWN))
+        first = plotting.image_reconstructions(shown, reconstruction, data.image_shape)
+        second = plotting.image_samples(samples, data.image_shape)
+    else:
+        names = data.columns or [f"column {i}" for i in range(vae.input_dim)]
+        samples = scaling.invert(vae.sample(1000, draw=True))
+        first = plotting.table_reconstructions(shown, reconstruction, names)
+        second = plotting.table_samples(data.train, samples, names)
+    plotting.save(first, folder / "reconstructions.png")
+    plotting.save(second, folder / "samples.png")
+
+
+def is_image(vae: VAE, data: Dataset) -> bool:
+    """Whether rows are pictures."""
+    return data.image_shape is not None
+
+
+# -- what is said ------------------------------------------------------------------------------------------
+
+
+def describe_data(data: Dataset) -> str:
+    """One line about a data set."""
+    pixels = f" ({data.image_shape[0]} x {data.image_shape[1]} pixels)" if data.image_shape else ""
+    width = data.train.shape[1]
+    return f"data        {data.name}: {len(data.train)} training and {len(data.test)} test examples, {width} columns{pixels}"
+
+
+def describe_model(vae: VAE, epochs: int, settings: Settings) -> str:
+    """One line about a model and its training."""
+    widths = "-".join(str(width) for width in (vae.input_dim, *vae.hidden_dims, vae.latent_dim))
+    return (
+        f"model       {widths}, {vae.activation}, {len(vae.store.vector):,} parameters; {epochs} epochs of batches of "
+        f"{settings.batch_size}, {settings.optimizer} at {settings.lr:g}; {vae.backend} backend, {vae.dtype}"
+    )
+
+
+def summarise(
+    folder: Path,
+    vae: VAE,
+    data: Dataset,
+    scaling: Scaling,
+    history: dict[str, list[float]],
+    epochs: int,
+    seconds: float,
+) -> dict[str, Any]:
+    """What ``minivae train --json`` prints."""
+    last = {name: values[-1] for name, values in history.items()}
+    terms = ("loss", "recon_nll", "kl", "elbo")
+    return {
+        "run": str(folder),
+        "data": data.name,
+        "likelihood": vae.likelihood.name,
+        "scaling": scaling.kind,
+        "backend": vae.backend,
+        "epochs": epochs,
+        "steps": vae.step,
+        "seconds": round(seconds, 3),
+        "units": "nats per example",
+        "train": {name: last[name] for name in terms},
+        "test": {name: last[f"val_{name}"] for name in terms},
+        "penalty": last["penalty"],
+    }
+
+
+# -- reading a run -----------------------------------------------------------------------------------------
+
+
+def open_run(path: str | os.PathLike, backend: str | None = None) -> tuple[VAE, Scaling, dict[str, Any]]:
+    """The model, the scaling and the description of the data of a run folder, or of one weights file.
+
+    Raises
+    ------
+    MinivaeError
+        If there is no run, or its files cannot be read.
+    """
+    path = Path(path)
+    if path.is_file():
+        return checkpoint.load(path, backend), Scaling.from_dict({"kind": "none"}), {}
+    if not path.is_dir():
+        raise MinivaeError(f"there is no run {path}: expected a run folder or a .safetensors file")
+    vae = checkpoint.load(path / MODEL, backend)
+    try:
+        config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+        return vae, Scaling.from_dict(config["scaling"]), config["data"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"cannot read {path / CONFIG}: {error}") from None

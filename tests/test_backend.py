@@ -1,0 +1,64 @@
+"""The switch: loading by name, errors that say what to install, and one table of functions."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from minivae import VAE, backend
+from minivae.backend import Backend, available, from_module, load
+from minivae.errors import BackendError
+from minivae.kernels import reference
+
+
+def test_the_numpy_backend_is_the_reference():
+    assert load("numpy").gaussian_kl_forward is reference.gaussian_kl_forward
+    assert load("numpy").name == "numpy"
+
+
+def test_the_protocol_and_the_reference_name_the_same_functions():
+    methods = {name for name, value in vars(Backend).items() if inspect.isfunction(value) and name[0] != "_"}
+    assert methods == set(reference.__all__)
+
+
+def test_the_protocol_and_the_reference_agree_on_every_signature():
+    for name in reference.__all__:
+        theirs = inspect.signature(getattr(reference, name)).parameters
+        ours = list(inspect.signature(getattr(Backend, name)).parameters.values())[1:]
+        assert [(p.name, p.kind) for p in ours] == [(p.name, p.kind) for p in theirs.values()], name
+
+
+def test_an_unknown_backend_lists_the_known_ones():
+    with pytest.raises(BackendError, match="unknown backend 'tpu': expected one of numpy, numba, cupy"):
+        load("tpu")
+
+
+def test_a_missing_package_names_what_to_install(monkeypatch):
+    monkeypatch.setitem(backend.SOURCES, "numba", backend.Source("numba_cpu", "no_such_package", "pip install numba"))
+    with pytest.raises(BackendError, match="needs the package no_such_package; install it with: pip install numba"):
+        load("numba")
+    assert "pip install numba" in available()["numba"]
+    assert available()["numpy"] == "available"
+
+
+def test_a_backend_without_kernels_is_an_error_and_not_a_fallback(monkeypatch):
+    monkeypatch.setitem(backend.SOURCES, "numba", backend.Source("no_such_kernels", "numpy", "pip install numba"))
+    with pytest.raises(BackendError, match="no numba kernels"):
+        VAE(4, (3,), 2, backend="numba")
+
+
+def test_the_environment_chooses_the_default_and_an_argument_wins(monkeypatch):
+    monkeypatch.setenv("MINIVAE_BACKEND", "tpu")
+    with pytest.raises(BackendError, match="tpu"):
+        VAE(4, (3,), 2)
+    assert VAE(4, (3,), 2, backend="numpy").backend == "numpy"
+    monkeypatch.setenv("MINIVAE_BACKEND", "")
+    assert VAE(4, (3,), 2).backend == "numpy"
+
+
+def test_functions_that_a_backend_does_not_define_are_the_references():
+    module = type(reference)("half_a_backend")
+    module.gaussian_kl_forward = lambda mu, logvar, *, out=None: np.zeros(len(mu))
+    half = from_module(module, "half")
+    assert half.gaussian_kl_forward is module.gaussian_kl_forward
+    assert half.linear_forward is reference.linear_forward

@@ -1,0 +1,147 @@
+"""Weights files: what comes back, and what is refused."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from minivae import VAE, Categorical, CheckpointError, Gaussian, fit
+from minivae.checkpoint import checksum, read
+from minivae.files import replacing, write_text
+
+RNG = np.random.default_rng(0)
+X = (RNG.random((20, 7)) < 0.5).astype(float)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "dtype"),
+    [("bernoulli", "float32"), ("gaussian", "float64"), (Gaussian("per_dimension"), "float32"),
+     (Gaussian(0.3), "float64"), (Categorical((3, 4)), "float32")],
+)  # fmt: skip
+def test_every_name_survives_the_round_trip(path, likelihood, dtype):
+    vae = VAE(7, (5, 4), 3, activation="tanh", likelihood=likelihood, beta=0.5, init="glorot", dtype=dtype, seed=9)
+    vae.step, vae.epoch = 12, 3
+    vae.save(path)
+    twin = VAE.load(path, backend="numpy")
+    assert twin.config == vae.config
+    assert (twin.step, twin.epoch) == (12, 3)
+    for name, array in vae.parameters.items():
+        np.testing.assert_array_equal(twin.parameters[name], array, err_msg=name)
+        assert twin.parameters[name].dtype == array.dtype
+    np.testing.assert_array_equal(twin.sample(3), vae.sample(3))
+
+
+def test_the_strided_heads_are_written_as_they_are(path):
+    vae = VAE(7, (5,), 3)
+    assert not vae.parameters["encoder.mu.W"].flags["C_CONTIGUOUS"]
+    vae.save(path)
+    np.testing.assert_array_equal(load_file(path)["encoder.mu.W"], vae.parameters["encoder.mu.W"])
+
+
+def test_a_loaded_model_goes_on_training(path):
+    vae = VAE(7, (5,), 3)
+    fit(vae, X, epochs=2)
+    vae.save(path)
+    assert fit(VAE.load(path), X, epochs=1)["epoch"] == [3]
+
+
+def rewrite(path, change):
+    """Change the tensors or the metadata of a weights file, with a checksum that fits again."""
+    tensors, metadata = read(path)
+    change(tensors, metadata)
+    save_file(tensors, path, metadata | {"sha256": checksum(tensors)})
+
+
+def test_a_flipped_byte_is_noticed(path):
+    VAE(7, (5,), 3).save(path)
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="is damaged: the checksum"):
+        VAE.load(path)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, -1])
+def test_a_truncated_file_is_refused(path, keep):
+    VAE(7, (5,), 3).save(path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match="damaged, or not a safetensors file"):
+        VAE.load(path)
+
+
+def test_a_missing_file_and_a_folder_are_named_as_such(tmp_path):
+    with pytest.raises(CheckpointError, match="there is no such file"):
+        VAE.load(tmp_path / "nothing.safetensors")
+    with pytest.raises(CheckpointError, match="it is a folder"):
+        VAE.load(tmp_path)
+
+
+def test_a_pickle_is_refused_and_never_opened(path):
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(path) + ".opened",)
+
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(CheckpointError):
+        VAE.load(path)
+    assert not os.path.exists(str(path) + ".opened")
+
+
+def test_another_programs_tensors_are_refused(path):
+    save_file({"weight": np.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match="is not a minivae model"):
+        VAE.load(path)
+
+
+def test_nan_weights_are_refused(path):
+    vae = VAE(7, (5,), 3)
+    vae.parameters["decoder.output.b"][2] = np.nan
+    vae.save(path)
+    with pytest.raises(CheckpointError, match=r"decoder.output.b holds values that are not finite"):
+        VAE.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t, m: t.pop("decoder.hidden.0.W"), "tensors of another model: decoder.hidden.0.W"),
+        (lambda t, m: t.update(extra=np.zeros(2)), "tensors of another model: extra"),
+        (lambda t, m: t.update({"decoder.hidden.0.W": np.zeros((5, 3), "f")}), "decoder.hidden.0.W is float32"),
+        (lambda t, m: t.update({"decoder.output.b": t["decoder.output.b"].astype("d")}), "decoder.output.b is float64"),
+        (lambda t, m: m.update(config="{"), "makes no model"),
+        (lambda t, m: m.update(config="[]"), "makes no model"),
+        (lambda t, m: m.update(config=m["config"].replace("relu", "gelu")), "activation must be one of"),
+        (lambda t, m: m.update(config=m["config"].replace(': 7', ': 700000000000')), "the file does not hold"),
+        (lambda t, m: m.update(step="many"), "makes no model"),
+        (lambda t, m: m.update(format="minivae-model-99"), "its format is 'minivae-model-99'"),
+    ],
+)  # fmt: skip
+def test_tensors_that_do_not_fit_the_configuration_are_refused(path, change, message):
+    VAE(7, (5,), 3).save(path)
+    rewrite(path, change)
+    with pytest.raises(CheckpointError, match=message):
+        VAE.load(path)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError, match="crash"), replacing(path) as beside:
+        beside.write_text("half of the n")
+        raise RuntimeError("crash")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_files_get_the_permissions_that_others_would(tmp_path):
+    write_text(tmp_path / "ours.txt", "x")
+    (tmp_path / "theirs.txt").write_text("x")
+    assert (tmp_path / "ours.txt").stat().st_mode == (tmp_path / "theirs.txt").stat().st_mode

@@ -1,0 +1,267 @@
+"""The command line from outside: run folders, JSON, exit statuses, and one sentence for bad input."""
+
+import csv
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from minivae import VAE, cli
+from minivae.datasets import load
+
+RNG = np.random.default_rng(0)
+QUICK = ["--hidden", "16", "--latent", "2", "--epochs", "2"]
+
+
+@pytest.fixture
+def minivae(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder: (status, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        try:
+            status = cli.main([str(argument) for argument in arguments])
+        except SystemExit as exit:
+            status = exit.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def is_png(path):
+    return path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_train_writes_a_whole_run_folder(minivae, tmp_path):
+    status, out, err = minivae("train", *QUICK)
+    assert status == 0
+    assert "auto: every value lies in [0, 1]" in out
+    assert out.count("grey values") == 1
+    assert "test        loss" in out
+    assert "epoch 2/2" in err
+    run = tmp_path / "runs" / "digits"
+    assert {path.name for path in run.iterdir()} == {
+        "model.safetensors", "config.json", "history.csv", "loss.png", "reconstructions.png", "samples.png",
+    }  # fmt: skip
+    assert all(is_png(path) for path in run.glob("*.png"))
+    rows = list(csv.DictReader((run / "history.csv").open(encoding="utf-8")))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["loss"]) < float(rows[0]["loss"])
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    assert config["model"]["hidden_dims"] == [16]
+    assert config["training"]["epochs"] == 2
+
+
+def test_json_is_one_object_and_its_losses_are_those_of_the_saved_model(minivae, tmp_path):
+    status, out, _ = minivae("train", *QUICK, "--json", "--out", "run")
+    assert status == 0
+    summary = json.loads(out)
+    assert summary["run"] == "run"
+    vae = VAE.load(tmp_path / "run" / "model.safetensors")
+    with pytest.warns(UserWarning, match="grey"):
+        terms = vae.loss(load("digits").test)
+    assert summary["test"] == pytest.approx(terms._asdict(), rel=1e-6)
+
+
+def test_a_run_repeats_by_its_seed(minivae):
+    summaries = []
+    for out, seed in (("a", 1), ("b", 1), ("c", 2)):
+        summary = json.loads(minivae("train", *QUICK, "--json", "--out", out, "--seed", seed)[1])
+        summaries.append(summary["test"])
+    assert summaries[0] == summaries[1] != summaries[2]
+
+
+def test_runs_get_folders_of_their_own_and_a_named_one_is_not_written_over(minivae, tmp_path):
+    for _ in range(3):
+        assert minivae("train", *QUICK)[0] == 0
+    assert sorted(os.listdir(tmp_path / "runs")) == ["digits", "digits-2", "digits-3"]
+    before = (tmp_path / "runs" / "digits" / "model.safetensors").read_bytes()
+    status, _, err = minivae("train", *QUICK, "--out", "runs/digits", "--seed", 5)
+    assert status == 2
+    assert "already holds a run" in err
+    assert (tmp_path / "runs" / "digits" / "model.safetensors").read_bytes() == before
+    assert minivae("train", *QUICK, "--out", "runs/digits", "--seed", 5, "--overwrite")[0] == 0
+    assert (tmp_path / "runs" / "digits" / "model.safetensors").read_bytes() != before
+
+
+@pytest.mark.parametrize("options", [
+    ["--data", "iris", "--hidden", "none"],
+    ["--data", "wine", "--likelihood", "gaussian", "--scale", "minmax", "--hidden", "8,4"],
+    ["--binarize", "stochastic", "--activation", "tanh", "--optimizer", "sgd", "--lr", "0.01"],
+    ["--binarize", "threshold", "--activation", "softplus", "--l1", "1e-4", "--l2", "1e-3"],
+    ["--output-bias", "data", "--init", "glorot", "--activation", "sigmoid", "--dtype", "float64", "--beta", "2"],
+])  # fmt: skip
+def test_every_option_trains_to_a_finite_loss(minivae, options):
+    status, out, err = minivae("train", *QUICK, *options, "--json", "--out", "run")
+    assert status == 0, err
+    assert np.isfinite(json.loads(out)["test"]["loss"])
+
+
+def test_tables_are_standardised_unless_told_otherwise_and_samples_come_back_in_their_units(minivae, tmp_path):
+    status, out, _ = minivae("train", "--data", "wine", "--hidden", "none", "--latent", 2, "--epochs", 300, "--lr", 0.01)
+    assert status == 0
+    assert "likelihood  gaussian (auto:" in out
+    assert "scaling     standard" in out
+    assert minivae("sample", "runs/wine", "-n", 500, "--draw", "--out", "new.npy")[0] == 0
+    samples, data = np.load(tmp_path / "new.npy"), load("wine").train
+    assert np.all(np.abs(samples.mean(axis=0) - data.mean(axis=0)) < 0.5 * data.std(axis=0))
+    assert "scaling" not in minivae("train", "--data", "wine", *QUICK, "--scale", "none")[1]
+
+
+def test_own_data_train_and_images_are_drawn_as_images(minivae, tmp_path):
+    np.save(tmp_path / "tiles.npy", RNG.random((60, 4, 5)))
+    np.save(tmp_path / "onehot.npy", np.eye(6)[RNG.integers(6, size=80)])
+    assert minivae("train", "--data", "tiles.npy", *QUICK)[0] == 0
+    assert is_png(tmp_path / "runs" / "tiles" / "samples.png")
+    assert minivae("train", "--data", "onehot.npy", "--likelihood", "categorical", *QUICK)[0] == 0
+
+
+def test_sample_writes_pictures_arrays_and_json(minivae, tmp_path):
+    minivae("train", *QUICK, "--out", "run")
+    assert minivae("sample", "run")[0] == 0
+    assert is_png(tmp_path / "run" / "new-samples.png")
+    status, out, _ = minivae("sample", "run", "-n", 5, "--seed", 3, "--draw", "--out", "x.npy", "--json")
+    assert json.loads(out) == {"out": "x.npy", "shape": [5, 64], "seed": 3, "draw": True}
+    assert set(np.unique(np.load(tmp_path / "x.npy"))) <= {0, 1}
+    assert minivae("sample", "run/model.safetensors", "--out", "y.npy")[0] == 0
+    assert np.load(tmp_path / "y.npy").shape == (48, 64)
+
+
+def test_info_names_versions_blas_and_backends(minivae):
+    values = json.loads(minivae("info", "--json")[1])
+    assert values["backends"]["numpy"] == "available"
+    assert values["packages"]["numpy"] == np.__version__
+    status, out, _ = minivae("info")
+    assert status == 0
+    assert "backends    numpy: available" in out
+
+
+def test_help_of_every_command_is_ascii(minivae):
+    for command in ([], ["train"], ["sample"], ["gradcheck"], ["info"]):
+        status, out, _ = minivae(*command, "--help")
+        assert status == 0
+        assert out.isascii()
+    assert minivae()[0] == 0
+    assert minivae("--version")[1].startswith("minivae 0.")
+
+
+def npy(tmp_path, array):
+    np.save(tmp_path / "bad.npy", array)
+
+
+def write_bytes(tmp_path, content):
+    (tmp_path / "bad.npy").write_bytes(content)
+
+
+GOOD = RNG.random((20, 5))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda p: npy(p, np.where(np.eye(20, 5), np.nan, GOOD)), "NaN"),
+        (lambda p: npy(p, np.where(np.eye(20, 5), np.inf, GOOD)), "infinity"),
+        (lambda p: npy(p, GOOD[0]), "got (5,)"),
+        (lambda p: npy(p, GOOD[:0]), "empty"),
+        (lambda p: npy(p, GOOD + 1j), "omplex"),
+        (lambda p: npy(p, GOOD * 1e300), "beyond the range of float32"),
+        (lambda p: np.save(p / "bad.npy", np.array([{}, 1], dtype=object), allow_pickle=True), "object"),
+        (lambda p: write_bytes(p, pickle.dumps([1, 2])), "bad.npy"),
+        (lambda p: write_bytes(p, b""), "empty"),
+        (lambda p: (npy(p, GOOD), write_bytes(p, (p / "bad.npy").read_bytes()[:300])), "bad.npy"),
+        (lambda p: (p / "bad.npy").mkdir(), "folder"),
+        (lambda p: None, "bad.npy"),
+    ],
+    ids="nan inf 1d empty complex float32 object pickle zero-bytes truncated folder missing".split(),
+)
+def test_bad_data_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, make, words):
+    make(tmp_path)
+    status, out, err = minivae("train", "--data", "bad.npy", *QUICK)
+    assert status == 2
+    assert err.startswith("minivae train: error: ")
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--epochs", "-1"], "epochs must be at least"),
+        (["--epochs", "0"], "epochs must be at least 1"),
+        (["--epochs", "many"], "invalid int value"),
+        (["--latent", "0"], "latent_dim must be at least 1, got 0"),
+        (["--batch-size", "0"], "batch_size must be at least 1, got 0"),
+        (["--lr", "nan"], "learning_rate must be finite and greater than 0, got nan"),
+        (["--lr", "-1"], "learning_rate"),
+        (["--beta", "inf"], "beta must be finite"),
+        (["--l2", "-1"], "l2 must be finite and at least 0"),
+        (["--seed", "-1"], "seed must be between 0"),
+        (["--hidden", "16,x"], "expected widths such as 400,200"),
+        (["--hidden", "16,0"], "each of hidden_dims must be at least 1"),
+        (["--backend", "tpu"], "unknown backend 'tpu'"),
+        (["--likelihood", "poisson"], "invalid choice: 'poisson'"),
+        (["--likelihood", "bernoulli", "--data", "iris"], "expects values in [0, 1], but the data reach"),
+        (["--likelihood", "categorical"], "expects one 1"),
+        (["--likelihood", "gaussian", "--binarize", "threshold"], "needs likelihood='bernoulli'"),
+        (["--data", "cifar"], "digits, iris, wine, mnist"),
+        (["--out", "a-file/run"], "a-file"),
+    ],
+)  # fmt: skip
+def test_bad_settings_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, options, words):
+    (tmp_path / "a-file").write_text("not a folder")
+    status, out, err = minivae("train", "--hidden", "8", "--epochs", "1", *options)
+    assert status == 2
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
+    assert os.listdir(tmp_path) == ["a-file"]
+
+
+def test_sample_refuses_what_is_no_run(minivae, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for arguments, words in (
+        (["nothing"], "there is no run nothing"),
+        (["empty"], "no such file"),
+        (["empty", "-n", "0"], "no such file"),
+    ):
+        status, _, err = minivae("sample", *arguments)
+        assert (status, words in err) == (2, True), err
+    minivae("train", *QUICK, "--out", "run")
+    for arguments, words in (
+        (["-n", "0"], "n must be at least 1"),
+        (["--out", "x.jpg"], "must end in .png or .npy"),
+        (["--out", "no/such/folder/x.npy"], "no/such/folder"),
+    ):
+        status, _, err = minivae("sample", "run", *arguments)
+        assert (status, words in err) == (2, True), err
+    (tmp_path / "run" / "config.json").write_text("{", encoding="utf-8")
+    assert "cannot read" in minivae("sample", "run")[2]
+
+
+def test_a_diverging_run_ends_with_status_1_and_advice(minivae):
+    status, _, err = minivae("train", "--optimizer", "sgd", "--lr", "1e30", "--hidden", "8")
+    assert status == 1
+    assert "try a smaller learning rate" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_ctrl_c_ends_with_status_130(tmp_path):
+    command = [sys.executable, "-m", "minivae", "train", "--epochs", "100000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    history = tmp_path / "runs" / "digits" / "history.csv"
+    while not (history.exists() and history.read_text().count("\n") > 2):
+        time.sleep(0.05)
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err

@@ -1,0 +1,195 @@
+"""fit: what it promises about order, noise, history, callbacks, penalties, memory, and failure."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from minivae import SGD, VAE, Adam, TrainingDiverged, fit
+from minivae.backend import load
+from minivae.training import minibatches, training_step
+
+RNG = np.random.default_rng(0)
+X = (RNG.random((50, 7)) < 0.3).astype(float)
+
+
+def small(**options):
+    return VAE(7, (5,), 3, **{"dtype": "float64"} | options)
+
+
+def test_training_lowers_the_loss_and_records_every_epoch():
+    vae = small()
+    before = vae.loss(X).loss
+    history = fit(vae, X, epochs=30, batch_size=10, optimizer=Adam(1e-2))
+    assert history["epoch"] == list(range(1, 31))
+    assert set(history) == {"epoch", "loss", "recon_nll", "kl", "elbo", "penalty"}
+    assert all(len(values) == 30 for values in history.values())
+    assert history["loss"][-1] < before - 0.3
+    assert vae.step == 150
+
+
+def test_every_epoch_sees_every_example_once_in_an_order_of_its_own():
+    first = np.concatenate(list(minibatches(50, 16, seed=0, epoch=0)))
+    second = np.concatenate(list(minibatches(50, 16, seed=0, epoch=1)))
+    assert sorted(first) == sorted(second) == list(range(50))
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(first, np.concatenate(list(minibatches(50, 16, seed=0, epoch=0))))
+    assert [len(rows) for rows in minibatches(50, 16, seed=0, epoch=0)] == [16, 16, 16, 2]
+
+
+def test_runs_repeat_bit_for_bit_and_depend_on_the_seed():
+    vectors = []
+    for seed in (0, 0, 1):
+        vae = small()
+        fit(vae, X, epochs=3, batch_size=16, seed=seed)
+        vectors.append(vae.store.vector.copy())
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+    assert not np.array_equal(vectors[0], vectors[2])
+
+
+def test_a_second_fit_goes_on_where_the_first_stopped():
+    once, twice = small(), small()
+    fit(once, X, epochs=6, batch_size=16)
+    fit(twice, X, epochs=2, batch_size=16)
+    history = fit(twice, X, epochs=4, batch_size=16)
+    np.testing.assert_array_equal(once.store.vector, twice.store.vector)
+    assert history["epoch"] == [3, 4, 5, 6]
+    assert twice.step == once.step == 24
+
+
+def test_noise_belongs_to_the_example_and_not_to_the_batch():
+    whole = small()
+    fit(whole, X, epochs=1, batch_size=50, optimizer=SGD(0.1, momentum=0))
+    by_hand = small()
+    rows = np.concatenate(list(minibatches(50, 50, seed=0, epoch=0)))
+    eps = by_hand.kernels.standard_normal(0, 0, 0, np.arange(50), out=np.empty((50, 3)))
+    by_hand.loss_and_gradients(X[rows], eps[rows])
+    SGD(0.1, momentum=0).step(by_hand)
+    np.testing.assert_allclose(whole.store.vector, by_hand.store.vector, rtol=0, atol=1e-14)
+
+
+def test_history_is_the_mean_over_examples_also_when_the_last_batch_is_small():
+    vae, twin = small(), small()
+    history = fit(vae, X, epochs=1, batch_size=40, optimizer=SGD(1e-30))
+    eps = np.empty((50, 3))
+    for step, rows in enumerate(minibatches(50, 40, seed=0, epoch=0)):
+        eps[rows] = load("numpy").standard_normal(0, 0, step, rows, out=np.empty((len(rows), 3)))
+    assert history["loss"][0] == pytest.approx(twin.loss(X, eps).loss, rel=1e-12)
+
+
+def test_the_validation_loss_is_the_models_own_after_the_epoch():
+    vae = small()
+    history = fit(vae, X[:40], epochs=3, validation=X[40:])
+    terms = vae.loss(X[40:])
+    assert [history[f"val_{name}"][-1] for name in terms._fields] == list(terms)
+
+
+def test_callbacks_see_each_epoch_and_can_end_training():
+    seen = []
+
+    def stop_after_two(vae, epoch, metrics):
+        seen.append((epoch, vae.step, metrics["loss"]))
+        return epoch == 2
+
+    history = fit(small(), X, epochs=9, batch_size=25, callbacks=[stop_after_two])
+    assert [(epoch, step) for epoch, step, _ in seen] == [(1, 2), (2, 4)]
+    assert history["loss"] == [loss for _, _, loss in seen]
+
+
+def test_penalties_act_on_weights_only_and_are_reported_apart():
+    vae, twin = small(), small()
+    history = fit(vae, X, epochs=1, batch_size=50, l1=0.3, l2=0.7, optimizer=SGD(1.0, momentum=0))
+    weights = np.concatenate([a.ravel() for name, a in twin.parameters.items() if name.endswith(".W")])
+    assert history["penalty"][0] == pytest.approx(0.3 * np.abs(weights).sum() + 0.35 * np.square(weights).sum())
+    assert history["loss"][0] == pytest.approx(history["recon_nll"][0] + history["kl"][0])
+    plain = small()
+    fit(plain, X, epochs=1, batch_size=50, optimizer=SGD(1.0, momentum=0))
+    for name, start in twin.parameters.items():
+        extra = plain.parameters[name] - vae.parameters[name]
+        expected = 0.3 * np.sign(start) + 0.7 * start if name.endswith(".W") else 0
+        np.testing.assert_allclose(extra, expected + np.zeros_like(start), atol=1e-12, err_msg=name)
+
+
+def test_gradients_of_the_model_never_hold_the_penalty():
+    vae = small()
+    vae.loss_and_gradients(X)
+    before = vae.store.gradient.copy()
+    fit(vae, X, epochs=0, l2=5.0)
+    vae.loss_and_gradients(X)
+    np.testing.assert_array_equal(vae.store.gradient, before)
+
+
+def test_an_optimizer_belongs_to_one_model():
+    optimizer = Adam()
+    fit(small(), X, epochs=1, optimizer=optimizer)
+    with pytest.raises(ValueError, match="state of another model"):
+        fit(small(), X, epochs=1, optimizer=optimizer)
+
+
+def test_a_diverging_run_stops_says_what_to_try_and_keeps_the_last_good_epoch():
+    vae = small(likelihood="gaussian")
+    fit(vae, X, epochs=1)
+    good = vae.store.vector.copy()
+    with pytest.raises(TrainingDiverged, match=r"the loss became (nan|inf) in epoch 2.*smaller learning rate \(now 1e\+06"):
+        fit(vae, X, epochs=5, optimizer=SGD(1e6), batch_size=5)
+    np.testing.assert_array_equal(vae.store.vector, good)
+    assert np.isfinite(vae.loss(X).loss)
+
+
+def test_stochastic_binarisation_draws_anew_and_threshold_does_not():
+    grey = np.full((40, 7), 0.3)
+    seen = {}
+    for mode in ("stochastic", "threshold"):
+        vae = small()
+        batches = []
+        forward_backward = vae.forward_backward
+        vae.forward_backward = lambda x, eps, b=batches, f=forward_backward: b.append(x.copy()) or f(x, eps)
+        fit(vae, grey, epochs=4, batch_size=40, binarize=mode)
+        seen[mode] = batches
+    drawn = np.array(seen["stochastic"])
+    assert set(np.unique(drawn)) == {0, 1}
+    assert drawn.mean() == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / drawn.size))
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert not np.any(seen["threshold"])
+
+
+def test_binarisation_needs_a_bernoulli_likelihood():
+    with pytest.raises(ValueError, match="needs likelihood='bernoulli'"):
+        fit(small(likelihood="gaussian"), X, binarize="threshold")
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "categorical"])
+def test_a_training_step_allocates_nothing_large_once_it_has_run(likelihood):
+    vae = VAE(784, (400,), 20, likelihood=likelihood)
+    vae.optimizer = Adam()
+    x = np.eye(784, dtype=np.float32)[:256]
+
+    def step():
+        training_step(vae, x, np.arange(128), 0, {"l1": 0.0, "l2": 0.1}, "stochastic")
+
+    step()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        step()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - before < x[:128].nbytes  # all temporaries together are smaller than one array of the batch
+
+
+def test_progress_prints_plain_lines_where_there_is_no_terminal(capsys):
+    fit(small(), X, epochs=40, progress=True, validation=X)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 20
+    assert lines[-1].startswith("epoch 40/40  loss ")
+    assert "test" in lines[-1]
+    fit(small(), X, epochs=2)
+    assert capsys.readouterr().err == ""
+
+
+def test_zero_epochs_change_nothing_and_give_an_empty_history():
+    vae = small()
+    before = vae.store.vector.copy()
+    assert fit(vae, X, epochs=0)["loss"] == []
+    np.testing.assert_array_equal(vae.store.vector, before)
