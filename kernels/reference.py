@@ -376,7 +376,7 @@ def bernoulli_nll(
         logit, pixel = logits[rows], x[rows]
         log_normaliser = softplus(logit)
         nll[rows] = np.sum(log_normaliser - logit * pixel, axis=1)
-        if dnll is not None:
+        if dnll is not None and dlogits is not None:
             p = np.exp(logit - log_normaliser)  # sigmoid(logit)
             np.multiply(dnll[rows, None], p - pixel, out=dlogits[rows])
     return nll, dlogits
@@ -430,7 +430,7 @@ def gaussian_nll(
         difference = mean[rows] - x[rows]
         r = difference * difference * precision
         nll[rows] = np.sum(0.5 * (LOG_2PI + logvar + r), axis=1)
-        if dnll is not None:
+        if dnll is not None and dmean is not None and dlogvar is not None:
             upstream = dnll[rows, None]
             np.multiply(upstream, difference * precision, out=dmean[rows])
             # Where all dimensions share one logvar, its gradient sums over them too.
@@ -472,7 +472,7 @@ def categorical_nll(
             one_hot = x[rows, columns]
             log_p = log_softmax(logits[rows, columns])
             nll[rows] -= np.sum(one_hot * log_p, axis=1)
-            if dnll is not None:
+            if dnll is not None and dlogits is not None:
                 dlogits[rows, columns] = dnll[rows, None] * (np.exp(log_p) - one_hot)
     return nll, dlogits
 

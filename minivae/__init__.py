@@ -17,19 +17,20 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from minivae import backend, checkpoint, datasets, evaluation, gradcheck, likelihoods, optimizers, plotting
+    from minivae import backend, datasets, evaluation, gradcheck
     from minivae.errors import BackendError, CheckpointError, DataError, GreyDataWarning, MinivaeError, TrainingDiverged
     from minivae.evaluation import log_likelihood
     from minivae.likelihoods import Bernoulli, Categorical, Gaussian
     from minivae.optimizers import SGD, Adam
+    from minivae.terms import LossTerms
     from minivae.training import fit
-    from minivae.vae import VAE, LossTerms
+    from minivae.vae import VAE
 
 __version__ = "0.1.0"
 
 _HOME_OF = {
     "VAE": "vae",
-    "LossTerms": "vae",
+    "LossTerms": "terms",
     "fit": "training",
     "Adam": "optimizers",
     "SGD": "optimizers",

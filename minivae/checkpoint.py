@@ -67,7 +67,9 @@ def load(path: str | os.PathLike, backend: str | None = None) -> VAE:
     """
     tensors, metadata = read(path)
     if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not a minivae model: its format is {metadata.get('format')!r}, not {FORMAT!r}")
+        raise CheckpointError(
+            f"{path} is not a minivae model: its format is {metadata.get('format')!r}, not {FORMAT!r}"
+        )
     if metadata.get("sha256") != checksum(tensors):
         raise CheckpointError(f"{path} is damaged: the checksum of its tensors is not the one written with them")
     try:
@@ -119,7 +121,9 @@ def model_of(config: dict[str, Any], tensors: Tensors, backend: str | None) -> V
     }
     for name, width in widths.items():
         if name not in tensors or tensors[name].shape != (width,):
-            raise CheckpointError(f"the configuration asks for {name} of shape ({width},), which the file does not hold")
+            raise CheckpointError(
+                f"the configuration asks for {name} of shape ({width},), which the file does not hold"
+            )
     likelihood = from_config(config.pop("likelihood"))
     return VAE(**config, likelihood=likelihood, backend=backend)
 

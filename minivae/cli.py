@@ -59,7 +59,9 @@ def complain(options: argparse.Namespace, error: object, status: int) -> int:
 def add_train(commands: Any) -> None:
     """``minivae train``."""
     parser = add_command(commands, "train", train, "train a model and write its run folder")
-    parser.add_argument("--data", default="digits", metavar="NAME|FILE", help="digits, iris, wine, mnist, or a .npy file")
+    parser.add_argument(
+        "--data", default="digits", metavar="NAME|FILE", help="digits, iris, wine, mnist, or a .npy file"
+    )
     parser.add_argument("--backend", help="numpy, numba or cupy (default: MINIVAE_BACKEND, or numpy)")
     parser.add_argument("--likelihood", default="auto", choices=("auto", "bernoulli", "gaussian", "categorical"))
     parser.add_argument(
@@ -81,7 +83,7 @@ def add_train(commands: Any) -> None:
         choices=("auto", "none", "standard", "minmax"),
         help="auto: standard for a Gaussian likelihood, unless all values lie in [0, 1]",
     )
-    parser.add_argument("--epochs", type=int, help="default: about 3000 updates, at least 10 epochs")
+    parser.add_argument("--epochs", type=int, help="default: about 3000 updates, but 10 to 200 epochs")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--optimizer", default="adam", choices=("adam", "sgd"))
     parser.add_argument("--lr", type=float, default=1e-3, help="learning rate")
@@ -91,7 +93,9 @@ def add_train(commands: Any) -> None:
     parser.add_argument("--dtype", default="float32", choices=("float32", "float64"))
     parser.add_argument("--out", metavar="FOLDER", help="the run folder (default: runs/NAME)")
     parser.add_argument("--overwrite", action="store_true", help="write over a run that is there already")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, and nothing else, on standard output")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
+    )
 
 
 def hidden_dims(text: str) -> tuple[int, ...]:
@@ -140,7 +144,9 @@ def add_sample(commands: Any) -> None:
     parser.add_argument("--draw", action="store_true", help="draw x itself, not the mean of p(x|z)")
     parser.add_argument("--out", metavar="FILE", help=".png (images) or .npy (default: new-samples in the run folder)")
     parser.add_argument("--backend", help="numpy, numba or cupy")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, and nothing else, on standard output")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
+    )
 
 
 def sample(options: argparse.Namespace) -> int:
@@ -185,7 +191,9 @@ def add_gradcheck(commands: Any) -> None:
     """``minivae gradcheck``."""
     parser = add_command(commands, "gradcheck", gradcheck, "check every gradient against finite differences")
     parser.add_argument("--backend", help="numpy, numba or cupy (default: MINIVAE_BACKEND, or numpy)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, and nothing else, on standard output")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
+    )
 
 
 def gradcheck(options: argparse.Namespace) -> int:
@@ -227,7 +235,9 @@ def print_check(check: Any, is_new: bool) -> None:
 def add_info(commands: Any) -> None:
     """``minivae info``."""
     parser = add_command(commands, "info", info, "say what this machine has: versions, backends, BLAS, threads")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, and nothing else, on standard output")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
+    )
 
 
 def info(options: argparse.Namespace) -> int:

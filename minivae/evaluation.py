@@ -8,6 +8,7 @@ import numpy as np
 
 from minivae.backend import Array, Stream
 from minivae.validation import check_int
+from minivae.workspace import pieces
 
 if TYPE_CHECKING:
     from minivae.vae import VAE
@@ -42,8 +43,6 @@ def log_likelihood(vae: VAE, x: Any, n_samples: int = 5000) -> np.ndarray:
     ----------
     Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", arXiv:1509.00519.
     """
-    from minivae.vae import pieces
-
     n_samples = check_int(n_samples, "n_samples", 1)
     x = vae.check(x)
     log_px = np.empty(len(x))

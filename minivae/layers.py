@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from minivae.backend import Array, Backend
 from minivae.parameters import Block, Parameters
@@ -77,8 +78,7 @@ class MLP:
 
     def __init__(self, name: str, dims: Sequence[int], activation: str):
         self.layers = [
-            Linear((f"{name}.{i}",), in_dim, out_dim, activation)
-            for i, (in_dim, out_dim) in enumerate(zip(dims[:-1], dims[1:], strict=True))
+            Linear((f"{name}.{i}",), in_dim, out_dim, activation) for i, (in_dim, out_dim) in enumerate(pairwise(dims))
         ]
 
     def forward(self, x: Array) -> Array:

@@ -100,9 +100,7 @@ class Adam(Optimizer):
 
     state_names = ("m", "v")
 
-    def __init__(
-        self, learning_rate: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8
-    ):
+    def __init__(self, learning_rate: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8):
         super().__init__(learning_rate)
         self.beta1, self.beta2 = (check_float(beta, "each of betas", below=1) for beta in betas)
         self.epsilon = check_float(epsilon, "epsilon", positive=True)

@@ -68,27 +68,33 @@ def limit_to_the_interesting(axes: Axes) -> None:
 
 
 def image_grid(rows: Sequence[np.ndarray], image_shape: tuple[int, int], labels: Sequence[str] = ()) -> Figure:
-    """Images in a grid, black on white.
+    """Images in a grid, black on white, put together to one picture.
 
     Parameters
     ----------
     rows : sequence of ndarray, each of shape (n, D)
-        One row of the grid each; values from 0 (white) to 1 (black).
+        One row of the grid each, the first at least as long as the others; values from 0 (white) to 1 (black).
     image_shape : (int, int)
         Height and width; their product is D.
     labels : sequence of str, optional
         A name for each row.
     """
-    n = max(len(row) for row in rows)
-    figure = new_figure(0.7 * n + (1.2 if labels else 0), 0.72 * len(rows))
-    grid = np.asarray(figure.subplots(len(rows), n, squeeze=False))
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes_row, row in zip(grid, rows, strict=True):
-        for axes, image in zip(axes_row, row, strict=False):
-            axes.imshow(np.reshape(image, image_shape), cmap="gray_r", vmin=0, vmax=1)
-    for axes_row, label in zip(grid, labels, strict=False):
-        axes_row[0].text(-0.25, 0.5, label, transform=axes_row[0].transAxes, ha="right", va="center", fontsize=8)
+    height, width = image_shape
+    gap = max(1, width // 8)
+    across, down = len(rows[0]), len(rows)
+    picture = np.zeros((down * (height + gap) - gap, across * (width + gap) - gap))
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            top, left = i * (height + gap), j * (width + gap)
+            picture[top : top + height, left : left + width] = np.reshape(image, image_shape)
+    figure = new_figure(0.7 * across + (1.2 if labels else 0), 0.7 * down * height / width + 0.15)
+    axes = figure.subplots()
+    axes.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_frame_on(False)
+    axes.set_xticks([])
+    middles = [i * (height + gap) + height / 2 for i in range(len(labels))]
+    axes.set_yticks(middles, labels, fontsize=9)
+    axes.tick_params(length=0)
     return figure
 
 
@@ -113,7 +119,9 @@ def table_reconstructions(x: np.ndarray, reconstruction: np.ndarray, columns: Se
     figure, panels = _panels(columns)
     for i, axes in enumerate(panels):
         axes.plot(x[:, i], reconstruction[:, i], "o", color=BLUE, markersize=2.5, alpha=0.6)
-        axes.axline((float(x[:, i].mean()),) * 2, slope=1, color=BLACK, linewidth=0.8)
+        both = np.concatenate([x[:, i], reconstruction[:, i]])
+        ends = [both.min(), both.max()]
+        axes.plot(ends, ends, color=BLACK, linewidth=0.8)
     figure.supxlabel("original", fontsize=9)
     figure.supylabel("reconstruction", fontsize=9)
     return figure
@@ -124,9 +132,10 @@ def table_samples(x: np.ndarray, samples: np.ndarray, columns: Sequence[str]) ->
     figure, panels = _panels(columns)
     for i, axes in enumerate(panels):
         both = np.concatenate([x[:, i], samples[:, i]])
-        bins = np.linspace(both.min(), both.max() or 1.0, 25) if np.ptp(both) > 0 else 3
-        axes.hist(x[:, i], bins, density=True, color=BLUE, alpha=0.45, label="data")
-        axes.hist(samples[:, i], bins, density=True, histtype="step", color=ORANGE, linewidth=1.4, label="samples")
+        bins = np.histogram_bin_edges(both, 24)
+        heights = [np.histogram(values, bins, density=True)[0] for values in (x[:, i], samples[:, i])]
+        axes.stairs(heights[0], bins, fill=True, color=BLUE, alpha=0.45, label="data")
+        axes.stairs(heights[1], bins, color=ORANGE, linewidth=1.4, label="samples")
         axes.set_yticks([])
     panels[0].legend(fontsize=7)
     figure.supylabel("density", fontsize=9)

@@ -1,24 +1,19 @@
 """A training run from the command line: data in, a run folder out.
 
-    RUN/model.safetensors   the weights         RUN/loss.png             the curves
-    RUN/config.json         every setting       RUN/reconstructions.png  originals and reconstructions
-    RUN/history.csv         a row per epoch     RUN/samples.png          new data from the prior
+RUN/model.safetensors   the weights         RUN/loss.png             the curves
+RUN/config.json         every setting       RUN/reconstructions.png  originals and reconstructions
+RUN/history.csv         a row per epoch     RUN/samples.png          new data from the prior
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 import time
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
-
-import numpy as np
 
 import minivae
 from minivae import checkpoint, plotting
@@ -26,42 +21,21 @@ from minivae.datasets import Dataset
 from minivae.errors import DataError, MinivaeError
 from minivae.files import write_text
 from minivae.optimizers import OPTIMIZERS, Optimizer
-from minivae.scaling import SCALINGS, Scaling
+from minivae.scaling import Scaling
+from minivae.settings import (
+    Say,
+    Settings,
+    build_model,
+    choose_likelihood,
+    choose_scaling,
+    default_epochs,
+    prepare_model,
+)
 from minivae.training import columns, fit
 from minivae.vae import VAE
 
 MODEL, CONFIG, HISTORY = "model.safetensors", "config.json", "history.csv"
-UPDATES = 3000  # what the default number of epochs aims at
 SHOWN = 24  # images in a picture
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything that ``minivae train`` can be told; the names are those of its options."""
-
-    data: str = "digits"
-    backend: str | None = None
-    likelihood: str = "auto"
-    hidden: tuple[int, ...] = (400,)
-    latent: int = 20
-    beta: float = 1.0
-    activation: str = "relu"
-    init: str = "torch"
-    output_bias: str = "init"
-    binarize: str = "none"
-    scale: str = "auto"
-    epochs: int | None = None
-    batch_size: int = 128
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    l1: float = 0.0
-    l2: float = 0.0
-    seed: int = 0
-    dtype: str = "float32"
-    out: str | None = None
-    overwrite: bool = False
 
 
 def train(settings: Settings, say: Say, progress: bool | None = True) -> dict[str, Any]:
@@ -120,72 +94,6 @@ def train(settings: Settings, say: Say, progress: bool | None = True) -> dict[st
     vae.save(folder / MODEL)
     draw_pictures(folder, vae, data, scaling, history)
     return summarise(folder, vae, data, scaling, history, epochs, seconds)
-
-
-# -- decisions ---------------------------------------------------------------------------------------------
-
-
-def choose_likelihood(name: str, x: np.ndarray, say: Say) -> str:
-    """The likelihood itself; "auto" is Bernoulli if every value lies in [0, 1], else Gaussian, and says which."""
-    if name != "auto":
-        return name
-    if x.min() >= 0 and x.max() <= 1:
-        say("likelihood  bernoulli (auto: every value lies in [0, 1])")
-        return "bernoulli"
-    say(f"likelihood  gaussian (auto: values from {x.min():g} to {x.max():g}, not all in [0, 1])")
-    return "gaussian"
-
-
-def choose_scaling(kind: str, likelihood: str, x: np.ndarray, say: Say) -> Scaling:
-    """The scaling fitted to the training data; "auto" standardises for a Gaussian unless all lies in [0, 1]."""
-    if kind == "auto":
-        in_unit_interval = bool(x.min() >= 0 and x.max() <= 1)
-        kind = "standard" if likelihood == "gaussian" and not in_unit_interval else "none"
-    if kind not in SCALINGS:
-        raise ValueError(f"scale must be one of auto, {', '.join(SCALINGS)}, got {kind!r}")
-    if kind != "none":
-        say(f"scaling     {kind}, fitted to the training data; losses are in the scaled units (--scale none: raw)")
-    return Scaling.of(kind, x)
-
-
-def default_epochs(n: int, batch_size: int) -> int:
-    """Enough epochs for about ``UPDATES`` updates, and at least 10."""
-    return max(10, math.ceil(UPDATES * max(batch_size, 1) / n)) if batch_size < n else UPDATES
-
-
-def build_model(settings: Settings, likelihood: str, width: int) -> VAE:
-    """The untrained model that the settings describe."""
-    return VAE(
-        input_dim=width,
-        hidden_dims=settings.hidden,
-        latent_dim=settings.latent,
-        activation=settings.activation,
-        likelihood=likelihood,
-        beta=settings.beta,
-        init=settings.init,
-        backend=settings.backend,
-        dtype=settings.dtype,
-        seed=settings.seed,
-    )
-
-
-def prepare_model(
-    vae: VAE, x: np.ndarray, test: np.ndarray, optimizer: Optimizer, settings: Settings, say: Say
-) -> None:
-    """Check the data and the numbers before anything is written; the output bias, where it is asked for."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", minivae.GreyDataWarning)
-        for part in (x, test):
-            vae.check(part, grey_is_fine=settings.binarize != "none")
-    for warning in caught:
-        say(f"note        {warning.message}")
-    # No epochs: only the arguments are checked.
-    checked = {name: getattr(settings, name) for name in ("batch_size", "seed", "l1", "l2", "binarize")}
-    fit(vae, x, epochs=0, optimizer=optimizer, **checked)
-    if settings.epochs is not None and settings.epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {settings.epochs}")
-    if settings.output_bias == "data":
-        vae.set_output_bias(x)
 
 
 # -- the folder --------------------------------------------------------------------------------------------
@@ -247,9 +155,9 @@ def history_writer(file: TextIO) -> Callable:
 def draw_pictures(folder: Path, vae: VAE, data: Dataset, scaling: Scaling, history: dict[str, list[float]]) -> None:
     """The loss curves, reconstructions of test data, and samples from the prior, in the data's own units."""
     plotting.save(plotting.loss_curve(history), folder / "loss.png")
-    shown = data.test[:SHOWN] if is_image(vae, data) else data.test
+    shown = data.test[:SHOWN] if data.image_shape else data.test
     reconstruction = scaling.invert(vae.reconstruct(scaling.apply(shown)))
-    if is_image(vae, data):
+    if data.image_shape:
         samples = scaling.invert(vae.sample(SHOWN))
         first = plotting.image_reconstructions(shown, reconstruction, data.image_shape)
         second = plotting.image_samples(samples, data.image_shape)
@@ -262,19 +170,14 @@ def draw_pictures(folder: Path, vae: VAE, data: Dataset, scaling: Scaling, histo
     plotting.save(second, folder / "samples.png")
 
 
-def is_image(vae: VAE, data: Dataset) -> bool:
-    """Whether rows are pictures."""
-    return data.image_shape is not None
-
-
 # -- what is said ------------------------------------------------------------------------------------------
 
 
 def describe_data(data: Dataset) -> str:
     """One line about a data set."""
     pixels = f" ({data.image_shape[0]} x {data.image_shape[1]} pixels)" if data.image_shape else ""
-    width = data.train.shape[1]
-    return f"data        {data.name}: {len(data.train)} training and {len(data.test)} test examples, {width} columns{pixels}"
+    n, width = data.train.shape
+    return f"data        {data.name}: {n} training and {len(data.test)} test examples, {width} columns{pixels}"
 
 
 def describe_model(vae: VAE, epochs: int, settings: Settings) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minivae.errors import DataError
+
 SCALINGS = ("none", "standard", "minmax")
 
 
@@ -29,14 +31,19 @@ class Scaling:
         """The scaling that fits the columns of ``x`` (N, D).
 
         "standard" takes off the mean and divides by the standard deviation, "minmax" maps the smallest value to 0
-        and the largest to 1. A constant column is only shifted.
+        and the largest to 1. A constant column is only shifted. DataError if a column is too large for that.
         """
         x = np.asarray(x, dtype=np.float64)
         shift, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
-        if kind == "standard":
-            shift, scale = x.mean(axis=0), x.std(axis=0)
-        elif kind == "minmax":
-            shift, scale = x.min(axis=0), np.ptp(x, axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if kind == "standard":
+                shift, scale = x.mean(axis=0), x.std(axis=0)
+            elif kind == "minmax":
+                shift, scale = x.min(axis=0), np.ptp(x, axis=0)
+        beyond = np.flatnonzero(~np.isfinite(shift + scale))
+        if len(beyond):
+            largest = np.abs(x[:, beyond[0]]).max()
+            raise DataError(f"column {beyond[0]} reaches {largest:g}, beyond the range in which it can be scaled")
         return cls(kind, shift, np.where(scale > 0, scale, 1.0))
 
     def apply(self, x: np.ndarray) -> np.ndarray:

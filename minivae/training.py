@@ -12,8 +12,9 @@ import numpy as np
 from minivae.backend import Array, permutation
 from minivae.errors import TrainingDiverged
 from minivae.optimizers import Adam, Optimizer
+from minivae.terms import LossTerms
+from minivae.vae import VAE
 from minivae.validation import check_choice, check_float, check_int, check_seed
-from minivae.vae import VAE, LossTerms
 
 BINARIZE = ("none", "stochastic", "threshold")
 
@@ -84,6 +85,7 @@ def fit(
     seed = check_seed(seed)
     penalties = {"l1": check_float(l1, "l1"), "l2": check_float(l2, "l2")}
     check_choice(binarize, "binarize", BINARIZE)
+    callbacks = list(callbacks)
     x = check_training_data(vae, x, binarize)
     if validation is not None:
         validation = binarized(vae, check_training_data(vae, validation, binarize), binarize, seed)
@@ -97,7 +99,8 @@ def fit(
             metrics |= {f"val_{name}": value for name, value in vae.loss(validation)._asdict().items()}
         for name, value in metrics.items():
             history[name].append(value)
-        if any([callback(vae, epoch, metrics) is True for callback in callbacks]):
+        answers = [callback(vae, epoch, metrics) for callback in callbacks]
+        if any(answer is True for answer in answers):
             break
     return history
 

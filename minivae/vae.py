@@ -4,14 +4,15 @@
     loss = mean over the batch of [ recon_nll + beta * kl ], in nats per example
 
 The formulas are in kernels/reference.py; this file holds shapes, state and the order of things (lesson 9).
+What one does with a trained model, such as ``encode`` and ``sample``, is in inference.py.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,15 +21,16 @@ from minivae.backend import Array, Stream
 from minivae.decoder import Decoder
 from minivae.encoder import Encoder
 from minivae.errors import GreyDataWarning
+from minivae.inference import Inference
 from minivae.likelihoods import Bernoulli, Likelihood, resolve
 from minivae.parameters import Block, Parameters
-from minivae.validation import check_choice, check_float, check_int, check_matrix, check_seed
-from minivae.workspace import Workspace
+from minivae.terms import LossTerms, mean
+from minivae.validation import check_choice, check_float, check_int, check_matrix, check_seed, check_widths
+from minivae.workspace import Workspace, pieces
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "softplus")
 INITS = ("torch", "glorot", "he")
 DTYPES = ("float32", "float64")
-ROWS_AT_ONCE = 512  # outside training, data go through the model in pieces of this many rows
 
 GREY = (
     "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
@@ -36,21 +38,7 @@ GREY = (
 )
 
 
-class LossTerms(NamedTuple):
-    """Batch means in nats per example: ``loss = recon_nll + beta * kl`` and ``elbo = -(recon_nll + kl)``."""
-
-    loss: float
-    recon_nll: float
-    kl: float
-    elbo: float
-
-    @classmethod
-    def of(cls, recon_nll: float, kl: float, beta: float) -> LossTerms:
-        """The four terms from the two that are computed."""
-        return cls(recon_nll + beta * kl, recon_nll, kl, -(recon_nll + kl))
-
-
-class VAE:
+class VAE(Inference):
     """Variational autoencoder with a standard normal prior and a diagonal Gaussian posterior.
 
     Parameters
@@ -114,7 +102,7 @@ class VAE:
         seed: int = 0,
     ):
         self.input_dim = check_int(input_dim, "input_dim", 1)
-        self.hidden_dims = tuple(check_int(width, "each of hidden_dims", 1) for width in _as_sequence(hidden_dims))
+        self.hidden_dims = check_widths(hidden_dims, "hidden_dims")
         self.latent_dim = check_int(latent_dim, "latent_dim", 1)
         self.activation = check_choice(activation, "activation", ACTIVATIONS)
         self.likelihood = resolve(likelihood)
@@ -294,74 +282,13 @@ class VAE:
             warnings.warn(GREY, GreyDataWarning, stacklevel=3)
         return x
 
-    # -- using the model -----------------------------------------------------------------------------------
-
-    def encode(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The posterior q(z|x) of each example.
-
-        Parameters
-        ----------
-        x : array-like of shape (N, D)
-
-        Returns
-        -------
-        mu, logvar : ndarray, each of shape (N, K)
-            Mean and log variance (log sigma^2).
-        """
-        x = check_matrix(x, self.dtype, self.input_dim)
-        mu, logvar = np.empty((2, len(x), self.latent_dim), self.dtype)
-        for rows in pieces(len(x)):
-            piece = self.encoder.forward(self.kernels.asarray(x[rows], self.dtype))
-            mu[rows], logvar[rows] = (self.kernels.to_numpy(array) for array in piece)
-        return mu, logvar
-
-    def decode(self, z: Any) -> np.ndarray:
-        """The mean of p(x|z) in data space (probabilities, not logits): (N, K) -> (N, D)."""
-        z = check_matrix(z, self.dtype, what="z")
-        if z.shape[1] != self.latent_dim:
-            raise ValueError(f"z has {z.shape[1]} columns, but this model has {self.latent_dim} latent dimensions")
-        mean = np.empty((len(z), self.input_dim), self.dtype)
-        for rows in pieces(len(z)):
-            output = self.decoder.forward(self.kernels.asarray(z[rows], self.dtype))
-            mean[rows] = self.kernels.to_numpy(self.likelihood.mean(self.kernels, output))
-        return mean
-
-    def reconstruct(self, x: Any) -> np.ndarray:
-        """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
-        return self.decode(self.encode(x)[0])
-
-    def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
-        """New data from the prior.
-
-        Parameters
-        ----------
-        n : int
-        seed : int
-            The samples are a function of it (stream 4).
-        draw : bool
-            False: the means of p(x|z). True: draws x itself, such as binary pixels or one-hot rows.
-
-        Returns
-        -------
-        x : ndarray of shape (n, D)
-        """
-        n, seed = check_int(n, "n", 1), check_seed(seed)
-        noise, rows = backends.load("numpy"), np.arange(n)
-        z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
-        mean = self.decode(z)
-        if not draw:
-            return mean
-        # Step 0 has gone into z; steps 1 and 2 of the same stream go into x.
-        u = noise.uniform(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
-        normal = noise.standard_normal(seed, Stream.PRIOR, 2, rows, out=np.empty(mean.shape))
-        logvar = self.parameters.get("decoder.output.logvar")
-        return self.likelihood.draw(mean, None if logvar is None else self.kernels.to_numpy(logvar), u, normal)
-
     def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
         """log p(x) in nats by importance sampling, (N, D) -> (N,); see :func:`minivae.evaluation.log_likelihood`."""
         from minivae.evaluation import log_likelihood
 
         return log_likelihood(self, x, n_samples)
+
+    # -- starting point, saving and loading ------------------------------------------------------------------
 
     def set_output_bias(self, x: Any) -> None:
         """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
@@ -386,20 +313,3 @@ class VAE:
         from minivae.checkpoint import load
 
         return load(path, backend)
-
-
-def mean(values: Array) -> float:
-    """The mean of (B,), summed in float64."""
-    return float(values.mean(dtype="float64"))
-
-
-def pieces(n: int) -> Iterator[slice]:
-    """Slices of at most ``ROWS_AT_ONCE`` rows that cover 0 to n - 1."""
-    for start in range(0, n, ROWS_AT_ONCE):
-        yield slice(start, min(n, start + ROWS_AT_ONCE))
-
-
-def _as_sequence(hidden_dims: Any) -> Sequence[int]:
-    if isinstance(hidden_dims, str) or not hasattr(hidden_dims, "__iter__"):
-        raise TypeError(f"hidden_dims must be a sequence of whole numbers such as (400,) or (), got {hidden_dims!r}")
-    return tuple(hidden_dims)

@@ -64,6 +64,9 @@ def _as_numbers(x: Any, what: str) -> np.ndarray:
             raise TypeError(f"{what} holds Python objects that are not numbers: {error}") from None
     if x.dtype.kind not in "fiub":
         raise TypeError(f"{what} must hold numbers, got dtype {x.dtype}")
+    if x.dtype.itemsize > 8:  # long double: what float64 cannot hold becomes infinite, and is refused as such
+        with np.errstate(over="ignore"):
+            return x.astype(np.float64)
     return x
 
 
@@ -73,7 +76,7 @@ def _as_finite(x: np.ndarray, dtype: str, what: str) -> np.ndarray:
         row, column = np.argwhere(~np.isfinite(x))[0]
         kind = "NaN" if np.isnan(x[row, column]) else "infinity"
         raise DataError(f"{what} contains {kind}, first at row {row}, column {column}: remove or impute such values")
-    if max(-low, high) > np.finfo(dtype).max:
+    if max(-low, high) > float(np.finfo(dtype).max):
         raise DataError(f"{what} holds {max(-low, high):g}, beyond the range of {dtype}: rescale it or use float64")
     return np.ascontiguousarray(x, dtype=dtype)
 
@@ -88,6 +91,13 @@ def check_int(value: Any, name: str, minimum: int, maximum: int | None = None) -
         bounds = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
         raise ValueError(f"{name} must be {bounds}, got {number}")
     return number
+
+
+def check_widths(value: Any, name: str) -> tuple[int, ...]:
+    """``value`` as a tuple of positive ints, such as (400,) or (); TypeError or ValueError otherwise."""
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        raise TypeError(f"{name} must be a sequence of whole numbers such as (400,) or (), got {value!r}")
+    return tuple(check_int(width, f"each of {name}", 1) for width in value)
 
 
 def check_float(value: Any, name: str, *, positive: bool = False, below: float = math.inf) -> float:

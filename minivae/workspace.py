@@ -1,8 +1,12 @@
-"""Buffers that a training step writes into: made once, used again in every step."""
+"""Bounded memory: buffers that are made once and used in every step, and data that pass in pieces."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from minivae.backend import Array, Backend
+
+ROWS_AT_ONCE = 512
 
 
 class Workspace:
@@ -31,3 +35,9 @@ class Workspace:
         buffer = self.rows(name, n)
         buffer[:] = value
         return buffer
+
+
+def pieces(n: int) -> Iterator[slice]:
+    """Slices of at most ``ROWS_AT_ONCE`` rows that cover 0 to n - 1: the way of data outside training."""
+    for start in range(0, n, ROWS_AT_ONCE):
+        yield slice(start, min(n, start + ROWS_AT_ONCE))

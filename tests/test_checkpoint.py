@@ -133,9 +133,14 @@ def test_tensors_that_do_not_fit_the_configuration_are_refused(path, change, mes
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     path = tmp_path / "file.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError, match="crash"), replacing(path) as beside:
-        beside.write_text("half of the n")
-        raise RuntimeError("crash")
+
+    def crash():
+        with replacing(path) as beside:
+            beside.write_text("half of the n")
+            raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        crash()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file.txt"]
 

@@ -105,7 +105,9 @@ def test_every_option_trains_to_a_finite_loss(minivae, options):
 
 
 def test_tables_are_standardised_unless_told_otherwise_and_samples_come_back_in_their_units(minivae, tmp_path):
-    status, out, _ = minivae("train", "--data", "wine", "--hidden", "none", "--latent", 2, "--epochs", 300, "--lr", 0.01)
+    status, out, _ = minivae(
+        "train", "--data", "wine", "--hidden", "none", "--latent", 2, "--epochs", 300, "--lr", 0.01
+    )
     assert status == 0
     assert "likelihood  gaussian (auto:" in out
     assert "scaling     standard" in out
@@ -127,7 +129,7 @@ def test_sample_writes_pictures_arrays_and_json(minivae, tmp_path):
     minivae("train", *QUICK, "--out", "run")
     assert minivae("sample", "run")[0] == 0
     assert is_png(tmp_path / "run" / "new-samples.png")
-    status, out, _ = minivae("sample", "run", "-n", 5, "--seed", 3, "--draw", "--out", "x.npy", "--json")
+    _, out, _ = minivae("sample", "run", "-n", 5, "--seed", 3, "--draw", "--out", "x.npy", "--json")
     assert json.loads(out) == {"out": "x.npy", "shape": [5, 64], "seed": 3, "draw": True}
     assert set(np.unique(np.load(tmp_path / "x.npy"))) <= {0, 1}
     assert minivae("sample", "run/model.safetensors", "--out", "y.npy")[0] == 0
@@ -169,9 +171,9 @@ GOOD = RNG.random((20, 5))
         (lambda p: npy(p, np.where(np.eye(20, 5), np.nan, GOOD)), "NaN"),
         (lambda p: npy(p, np.where(np.eye(20, 5), np.inf, GOOD)), "infinity"),
         (lambda p: npy(p, GOOD[0]), "got (5,)"),
-        (lambda p: npy(p, GOOD[:0]), "empty"),
+        (lambda p: npy(p, GOOD[:0]), "has 0 example(s)"),
         (lambda p: npy(p, GOOD + 1j), "omplex"),
-        (lambda p: npy(p, GOOD * 1e300), "beyond the range of float32"),
+        (lambda p: npy(p, GOOD * 1e300), "beyond the range"),
         (lambda p: np.save(p / "bad.npy", np.array([{}, 1], dtype=object), allow_pickle=True), "object"),
         (lambda p: write_bytes(p, pickle.dumps([1, 2])), "bad.npy"),
         (lambda p: write_bytes(p, b""), "empty"),
@@ -179,11 +181,12 @@ GOOD = RNG.random((20, 5))
         (lambda p: (p / "bad.npy").mkdir(), "folder"),
         (lambda p: None, "bad.npy"),
     ],
-    ids="nan inf 1d empty complex float32 object pickle zero-bytes truncated folder missing".split(),
-)
+    ids=["nan", "inf", "1d", "empty", "complex", "float32", "object", "pickle", "zero-bytes", "truncated", "folder",
+         "missing"],
+)  # fmt: skip
 def test_bad_data_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, make, words):
     make(tmp_path)
-    status, out, err = minivae("train", "--data", "bad.npy", *QUICK)
+    status, _, err = minivae("train", "--data", "bad.npy", *QUICK)
     assert status == 2
     assert err.startswith("minivae train: error: ")
     assert words in err
@@ -217,7 +220,7 @@ def test_bad_data_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, m
 )  # fmt: skip
 def test_bad_settings_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, options, words):
     (tmp_path / "a-file").write_text("not a folder")
-    status, out, err = minivae("train", "--hidden", "8", "--epochs", "1", *options)
+    status, _, err = minivae("train", "--hidden", "8", "--epochs", "1", *options)
     assert status == 2
     assert words in err
     assert len(err.strip().splitlines()) == 1

@@ -106,7 +106,11 @@ def test_nothing_but_the_backend_module_imports_kernels():
     importers = [
         path.name
         for path in (ROOT / "minivae").glob("*.py")
-        if re.search(r"^\s*(from|import) (minivae\.)?kernels|import_module\(f?.minivae\.kernels", path.read_text(encoding="utf-8"), re.M)
+        if re.search(
+            r"^\s*(from|import) (minivae\.)?kernels|import_module\(f?.minivae\.kernels",
+            path.read_text(encoding="utf-8"),
+            re.M,
+        )
     ]
     assert importers == ["backend.py"]
 

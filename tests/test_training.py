@@ -130,7 +130,9 @@ def test_a_diverging_run_stops_says_what_to_try_and_keeps_the_last_good_epoch():
     vae = small(likelihood="gaussian")
     fit(vae, X, epochs=1)
     good = vae.store.vector.copy()
-    with pytest.raises(TrainingDiverged, match=r"the loss became (nan|inf) in epoch 2.*smaller learning rate \(now 1e\+06"):
+    with pytest.raises(
+        TrainingDiverged, match=r"the loss became (nan|inf) in epoch 2.*smaller learning rate \(now 1e\+06"
+    ):
         fit(vae, X, epochs=5, optimizer=SGD(1e6), batch_size=5)
     np.testing.assert_array_equal(vae.store.vector, good)
     assert np.isfinite(vae.loss(X).loss)

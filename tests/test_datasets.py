@@ -1,0 +1,839 @@
+"""The data sets: what each holds, how a file is refused, and how MNIST is found, verified and downloaded.
+
+Nothing here touches the network or the user's cache: mirrors are a server in this process, on 127.0.0.1.
+"""
+
+import dataclasses
+import gzip
+import hashlib
+import http.server
+import io
+import os
+import pathlib
+import pickle
+import socket
+import subprocess
+import sys
+import threading
+import tracemalloc
+
+import numpy as np
+import pooch
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from minivae import DataError, datasets, mnist
+from minivae.backend import permutation
+
+REAL_FOLDER = os.environ.get("MINIVAE_DATA")
+REAL_MIRRORS = mnist.MIRRORS
+REAL_FILES = mnist.FILES
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """A cache of this test's own (not made yet), no data folder, no mirror, no proxy before 127.0.0.1."""
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    monkeypatch.delenv("MINIVAE_DATA", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(mnist, "MIRRORS", ())
+    return tmp_path / "cache" / "minivae"
+
+
+def refused(action, *fragments):
+    """``action`` raises a DataError of one line that holds all fragments, with no traceback chained to it."""
+    with pytest.raises(DataError) as caught:
+        action()
+    message, error = str(caught.value), caught.value
+    for fragment in fragments:
+        assert fragment in message
+    assert "\n" not in message
+    assert error.__cause__ is None
+    assert error.__suppress_context__ or error.__context__ is None
+    return message
+
+
+# -- the three that scikit-learn ships ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test", "dtype", "image_shape", "classes"),
+    [
+        ("digits", (1437, 64), (360, 64), "float32", (8, 8), 10),
+        ("iris", (120, 4), (30, 4), "float64", None, 3),
+        ("wine", (142, 13), (36, 13), "float64", None, 3),
+    ],
+)
+def test_a_named_data_set_has_the_shapes_and_dtypes_that_the_documentation_gives(
+    name, train, test, dtype, image_shape, classes
+):
+    data = datasets.load(name)
+    assert (data.name, data.train.shape, data.test.shape) == (name, train, test)
+    assert data.train.dtype == data.test.dtype == dtype
+    assert data.train_labels.shape == train[:1]
+    assert data.test_labels.shape == test[:1]
+    assert data.train_labels.dtype == data.test_labels.dtype == np.int64
+    assert sorted(set(data.train_labels)) == list(range(classes))
+    assert data.image_shape == image_shape
+
+
+def test_digits_are_the_originals_divided_by_sixteen():
+    from sklearn.datasets import load_digits
+
+    data, original = datasets.load_digits(), load_digits()
+    values = np.concatenate([data.train, data.test])
+    assert values.min() == 0
+    assert values.max() == 1
+    assert sorted(map(tuple, values * 16)) == sorted(map(tuple, original.data))
+
+
+@pytest.mark.parametrize("name", ["iris", "wine"])
+def test_measurements_stay_as_they_were_measured_and_their_columns_have_names(name):
+    import sklearn.datasets
+
+    data, original = datasets.load(name), getattr(sklearn.datasets, f"load_{name}")()
+    assert sorted(map(tuple, np.concatenate([data.train, data.test]))) == sorted(map(tuple, original.data))
+    assert data.columns == tuple(original.feature_names)
+
+
+@pytest.mark.parametrize("name", ["digits", "iris", "wine"])
+def test_the_split_is_scikit_learns_stratified_one_with_random_state_zero(name):
+    import sklearn.datasets
+    from sklearn.model_selection import train_test_split
+
+    data = datasets.load(name)
+    x, y = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
+    scale = 16 if name == "digits" else 1
+    train, test, train_labels, test_labels = train_test_split(x / scale, y, test_size=0.2, random_state=0, stratify=y)
+    np.testing.assert_array_equal(data.train, train)
+    np.testing.assert_array_equal(data.test, test)
+    np.testing.assert_array_equal(data.train_labels, train_labels)
+    np.testing.assert_array_equal(data.test_labels, test_labels)
+
+
+def test_the_representation_is_one_short_line_without_the_arrays():
+    text = repr(datasets.load("digits"))
+    assert text == (
+        "Dataset(name='digits', train=(1437, 64), test=(360, 64), dtype=float32, labels=10 classes, image_shape=(8, 8))"
+    )
+    assert "labels=none" in repr(datasets.Dataset("mine", np.zeros((2, 3)), np.zeros((1, 3))))
+
+
+def test_a_data_set_cannot_be_changed_and_can_be_compared_by_identity():
+    data = datasets.load("iris")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        data.name = "other"
+    assert data == data
+    assert data != datasets.load("iris")
+
+
+def test_importing_the_module_loads_neither_scikit_learn_nor_pooch():
+    code = "import sys, minivae.datasets; print(*{'sklearn', 'pooch', 'requests', 'scipy'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+# -- names and paths ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["fashion", "Digits", "", ".npy", "missing.csv", "a\0b", "x" * 5000])
+def test_an_unknown_name_is_refused_with_the_known_names_and_the_ending_of_files(name):
+    refused(
+        lambda: datasets.load(name), f"unknown data set {name!r}", "digits, iris, wine, mnist", "needs the ending .npy"
+    )
+
+
+@pytest.mark.parametrize("ending", [".csv", ".npz", ".txt", ""])
+def test_a_file_with_another_ending_is_refused_with_the_ending_that_is_read(ending, tmp_path):
+    path = tmp_path / f"table{ending}"
+    path.write_text("1,2\n", encoding="utf-8")
+    refused(lambda: datasets.load(path), repr(str(path)), "only files with the ending .npy are read", repr(ending))
+
+
+def test_a_folder_is_refused_whatever_its_ending(tmp_path):
+    (tmp_path / "folder.npy").mkdir()
+    for path in (tmp_path, tmp_path / "folder.npy"):
+        refused(lambda path=path: datasets.load(path), repr(str(path)), "is a folder")
+
+
+@pytest.mark.parametrize("name", [None, 3, b"digits", ["digits"]])
+def test_what_is_neither_a_string_nor_a_path_is_a_type_error(name):
+    with pytest.raises(TypeError, match="a string or a path"):
+        datasets.load(name)
+    with pytest.raises(TypeError, match="a string or a path"):
+        datasets.load_npy(name)
+
+
+def test_a_path_object_is_always_a_path_even_if_it_is_called_like_a_data_set():
+    refused(lambda: datasets.load(pathlib.Path("digits")), "unknown data set 'digits'")
+
+
+# -- your own file: what is accepted -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A function that saves an array and returns the path."""
+
+    def save(array, name="mine.npy"):
+        np.save(tmp_path / name, array)
+        return tmp_path / name
+
+    return save
+
+
+def matrix(n=20, width=3, dtype="float64"):
+    return np.arange(n * width).reshape(n, width).astype(dtype)
+
+
+def test_one_row_in_ten_is_held_out_by_the_permutation_of_seed_zero(saved):
+    x = matrix(57)
+    data = datasets.load(saved(x))
+    order = permutation(seed=0, epoch=0, n=57)
+    np.testing.assert_array_equal(data.test, x[sorted(order[:5])])
+    np.testing.assert_array_equal(data.train, x[sorted(order[5:])])
+
+
+@pytest.mark.parametrize(("n", "n_test"), [(2, 1), (3, 1), (19, 1), (20, 2), (1000, 100)])
+def test_both_parts_have_at_least_one_row_and_together_every_row_once(n, n_test, saved):
+    data = datasets.load(saved(matrix(n)))
+    assert (len(data.train), len(data.test)) == (n - n_test, n_test)
+    assert sorted(map(tuple, np.concatenate([data.train, data.test]))) == list(map(tuple, matrix(n)))
+
+
+@pytest.mark.parametrize(
+    ("stored", "loaded"),
+    [
+        ("float64", "float64"),
+        ("float32", "float32"),
+        ("float16", "float32"),
+        (">f8", "float64"),
+        (">f4", "float32"),
+        ("uint8", "float32"),
+        ("int64", "float32"),
+        (">i2", "float32"),
+        ("bool", "float32"),
+    ],
+)
+def test_the_precision_of_floats_is_kept_and_everything_else_becomes_float32(stored, loaded, saved):
+    x = matrix(dtype=stored)
+    data = datasets.load(saved(x))
+    assert data.train.dtype == data.test.dtype == np.dtype(loaded)
+    assert data.train.dtype.isnative
+    np.testing.assert_array_equal(np.sort(np.concatenate([data.train, data.test]), axis=0), np.sort(x, axis=0))
+
+
+def test_images_are_flattened_row_by_row_and_their_shape_is_remembered(saved):
+    images = np.arange(4 * 2 * 3, dtype="float32").reshape(4, 2, 3)
+    data = datasets.load(saved(images))
+    assert data.image_shape == (2, 3)
+    np.testing.assert_array_equal(data.test[0].reshape(2, 3), images[permutation(seed=0, epoch=0, n=4)[0]])
+
+
+def test_a_matrix_of_square_width_is_not_taken_for_images(saved):
+    assert datasets.load(saved(matrix(width=64))).image_shape is None
+
+
+def test_a_file_has_its_stem_for_a_name_and_neither_labels_nor_columns(saved):
+    data = datasets.load(str(saved(matrix(), "größe.v2.npy")))
+    assert (data.name, data.train_labels, data.test_labels, data.columns) == ("größe.v2", None, None, ())
+
+
+def test_the_ending_may_be_written_in_capitals(saved):
+    path = saved(matrix())
+    assert datasets.load(path.rename(path.with_name("LOUD.NPY"))).name == "LOUD"
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0)])
+@pytest.mark.parametrize("layout", ["C", "F"])
+def test_both_versions_of_the_format_and_both_layouts_are_read(version, layout, tmp_path):
+    x = np.asarray(matrix(), order=layout)
+    with open(tmp_path / "x.npy", "wb") as file:
+        np.lib.format.write_array(file, x, version)
+    data = datasets.load(tmp_path / "x.npy")
+    np.testing.assert_array_equal(data.test, x[sorted(permutation(seed=0, epoch=0, n=20)[:2])])
+
+
+def test_what_was_loaded_is_plain_memory_and_outlives_the_file(saved):
+    path = saved(matrix())
+    data = datasets.load(path)
+    path.unlink()
+    assert type(data.train) is type(data.test) is np.ndarray
+    assert data.train.flags.writeable
+    assert data.train.flags.c_contiguous
+
+
+# -- your own file: what is refused ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("array", "fragment"),
+    [
+        (np.zeros(5), "must have the shape (examples, features) or (examples, h, w), got (5,)"),
+        (np.array(1.0), "(examples, h, w), got ()"),
+        (np.zeros((2, 3, 4, 5)), "(examples, h, w), got (2, 3, 4, 5)"),
+        (np.zeros((0, 3)), "has 0 example(s), but 2 are needed"),
+        (np.zeros((1, 3)), "has 1 example(s), but 2 are needed"),
+        (np.zeros((3, 0)), "has 0 features"),
+        (np.zeros((3, 4, 0)), "has 0 features"),
+        (matrix(dtype=complex), "must hold real numbers of at most 64 bits, got dtype complex128"),
+        (matrix(dtype="complex64"), "must hold real numbers of at most 64 bits, got dtype complex64"),
+        (matrix(dtype=str), "must hold real numbers of at most 64 bits, got dtype <U"),
+        (matrix(dtype=bytes), "must hold real numbers of at most 64 bits, got dtype |S"),
+        (matrix(dtype="datetime64[s]"), "must hold real numbers of at most 64 bits, got dtype datetime64[s]"),
+        (np.zeros((4, 2), [("a", "f4"), ("b", "f4")]), "must hold real numbers of at most 64 bits, got dtype [("),
+        (matrix(dtype=object), "holds Python objects, which are never unpickled"),
+        (np.zeros((4, 2), [("a", object)]), "holds Python objects, which are never unpickled"),
+    ],
+)
+def test_an_array_that_no_vae_is_trained_on_is_refused(array, fragment, saved):
+    path = saved(array)
+    refused(lambda: datasets.load(path), repr(str(path)), fragment)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+def test_a_value_that_is_not_finite_is_refused_with_its_place(value, word, dtype, saved):
+    x = matrix(dtype=dtype)
+    x[7, 2] = value
+    path = saved(x)
+    refused(lambda: datasets.load(path), repr(str(path)), f"contains {word}, first at row 7, column 2")
+
+
+@pytest.mark.skipif(np.dtype("longdouble").itemsize == 8, reason="long double is double on this system")
+def test_long_doubles_are_refused(saved):
+    path = saved(matrix(dtype="longdouble"))
+    refused(lambda: datasets.load(path), "must hold real numbers of at most 64 bits, got dtype float")
+
+
+@pytest.mark.parametrize("name", ["missing.npy", "a\0b.npy", "x" * 5000 + ".npy", "\ud800.npy"])
+def test_a_missing_file_is_refused_with_its_name(name):
+    refused(lambda: datasets.load(name), f"cannot read {name!r}")
+
+
+def test_a_file_of_zero_bytes_is_refused(tmp_path):
+    (tmp_path / "empty.npy").touch()
+    refused(lambda: datasets.load(tmp_path / "empty.npy"), "empty.npy", "is empty (0 bytes)")
+
+
+@pytest.mark.parametrize("kept", [7, 60, 128, 129, 300, 607])
+def test_a_truncated_file_is_refused_wherever_it_was_cut(kept, saved):
+    path = saved(matrix())
+    path.write_bytes(path.read_bytes()[:kept])
+    what = (
+        "header cannot be read"
+        if kept < 128
+        else f"is truncated: its header promises 608 bytes, but the file has {kept}"
+    )
+    refused(lambda: datasets.load(path), repr(str(path)), what)
+
+
+def test_a_file_with_more_than_its_header_promises_is_refused(saved):
+    path = saved(matrix())
+    path.write_bytes(path.read_bytes() + b"x")
+    refused(lambda: datasets.load(path), "is damaged: its header promises 608 bytes, but the file has 609")
+
+
+def npy(descr="'<f8'", shape="(2, 3)", version=(1, 0), length=None, body=b""):
+    """The bytes of a .npy file with a header of one's own."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}\n".encode("latin1")
+    width = 2 if version == (1, 0) else 4
+    length = len(header) if length is None else length
+    return b"\x93NUMPY" + bytes(version) + length.to_bytes(width, "little") + header + body
+
+
+@pytest.mark.parametrize(
+    "shape", ["(2**60, 1)", f"({2**60}, 1)", f"({2**40}, {2**40})", f"({2**63}, {2**63}, {2**63})"]
+)
+def test_a_header_that_promises_the_moon_is_refused_before_memory_is_asked_for(shape, tmp_path):
+    (tmp_path / "moon.npy").write_bytes(npy(shape=shape, body=bytes(48)))
+    what = "header cannot be read" if "**" in shape else "is truncated"
+    refused(lambda: datasets.load(tmp_path / "moon.npy"), what)
+
+
+def test_a_header_that_claims_to_be_gigabytes_long_costs_no_memory(tmp_path):
+    (tmp_path / "x.npy").write_bytes(npy(version=(2, 0), length=2**32 - 1, body=bytes(48)))
+    tracemalloc.start()
+    refused(lambda: datasets.load(tmp_path / "x.npy"), "header cannot be read")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+@pytest.mark.parametrize(
+    ("content", "fragment"),
+    [
+        (npy(shape="(-2, 3)"), "gives the shape (-2, 3)"),
+        (npy(shape="(-2, -3)", body=bytes(48)), "gives the shape (-2, -3)"),
+        (npy(shape="'ab'"), "header cannot be read"),
+        (npy(descr="'nonsense'"), "header cannot be read"),
+        (npy(descr="[[]]"), "header cannot be read"),
+        (npy(version=(3, 0)), "header cannot be read"),
+        (npy(version=(9, 9)), "header cannot be read"),
+        (npy(shape="(" * 500), "header cannot be read"),
+        (b"not numpy", "is not a .npy file"),
+        (b"PK\x03\x04 an npz with another ending", "is not a .npy file"),
+    ],
+)
+def test_a_file_that_numpy_did_not_write_is_refused(content, fragment, tmp_path):
+    (tmp_path / "x.npy").write_bytes(content)
+    refused(lambda: datasets.load(tmp_path / "x.npy"), "x.npy", fragment)
+
+
+class Trap:
+    """Unpickling this makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.parametrize("how", ["pickle", "object array"])
+def test_nothing_is_ever_unpickled(how, tmp_path):
+    path, proof = tmp_path / "evil.npy", tmp_path / "it ran"
+    with open(path, "wb") as file:
+        if how == "pickle":
+            pickle.dump(Trap(str(proof)), file)
+        else:
+            np.save(file, np.array([[Trap(str(proof))]], dtype=object), allow_pickle=True)
+    refused(lambda: datasets.load(path), "pickles are not read" if how == "pickle" else "never unpickled")
+    assert not proof.exists()
+
+
+def denied(*_arguments, **_options):
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_file_that_may_not_be_read_is_refused_with_the_reason(saved, monkeypatch):
+    monkeypatch.setattr(datasets, "open", denied, raising=False)
+    refused(lambda: datasets.load(saved(matrix())), "cannot read", "mine.npy': Permission denied")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    refused(lambda: datasets.load(tmp_path / "pipe.npy"), "is not a regular file")
+
+
+FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def load_or_refuse(path, content):
+    path.write_bytes(content)
+    try:
+        data = datasets.load(path)
+    except DataError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - a random file may also be a good one
+        return
+    assert len(data.train) >= 1
+    assert len(data.test) >= 1
+    assert np.isfinite(data.train).all()
+
+
+@FUZZ
+@given(content=st.binary(max_size=200) | st.binary(max_size=200).map(b"\x93NUMPY\x01\x00".__add__))
+def test_random_bytes_called_npy_raise_nothing_but_data_errors(content, tmp_path):
+    load_or_refuse(tmp_path / "x.npy", content)
+
+
+@FUZZ
+@pytest.mark.filterwarnings("ignore")  # NumPy and Python's parser warn about what is in such headers
+@given(
+    descr=st.sampled_from(["'<f8'", "'|u1'", "'|O'", "'<c8'", "'<U0'", "'|V0'", "[('a', '<f4')]", "3", "None"]),
+    shape=st.lists(st.integers(-3, 2**64), max_size=5).map(tuple).map(str) | st.text(max_size=30).map(ascii),
+    body=st.binary(max_size=100),
+)
+def test_random_headers_raise_nothing_but_data_errors(descr, shape, body, tmp_path):
+    load_or_refuse(tmp_path / "x.npy", npy(descr, shape, body=body))
+
+
+@FUZZ
+@pytest.mark.filterwarnings("ignore")
+@given(place=st.integers(0, 607), byte=st.integers(0, 255))
+def test_one_changed_byte_raises_nothing_but_data_errors(place, byte, tmp_path):
+    buffer = io.BytesIO()
+    np.save(buffer, matrix())
+    content = bytearray(buffer.getvalue())
+    content[place] = byte
+    load_or_refuse(tmp_path / "x.npy", bytes(content))
+
+
+# -- IDX ---------------------------------------------------------------------------------------------------
+
+
+def idx(array, dims=None, magic=None):
+    """The bytes of an IDX file of unsigned bytes, by default a correct one."""
+    dims = array.shape if dims is None else dims
+    magic = bytes((0, 0, 8, array.ndim)) if magic is None else magic
+    return magic + b"".join(int(dim).to_bytes(4, "big") for dim in dims) + array.astype(np.uint8).tobytes()
+
+
+def test_an_idx_file_is_read_as_a_view_of_its_bytes():
+    array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    content = idx(array)
+    read = datasets.parse_idx(content, 3)
+    np.testing.assert_array_equal(read, array)
+    assert read.dtype == np.uint8
+    assert np.shares_memory(read, np.frombuffer(content, np.uint8))
+    np.testing.assert_array_equal(datasets.parse_idx(idx(array[0, 0]), 1), array[0, 0])
+
+
+PIXELS = np.zeros((2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("content", "fragment"),
+    [
+        (b"", "expected it to start with 00000803, got "),
+        (b"\0\0", "expected it to start with 00000803, got 0000"),
+        (idx(PIXELS, magic=b"\0\0\x08\x01"), "expected it to start with 00000803, got 00000801"),
+        (idx(PIXELS, magic=b"\0\0\x0d\x03"), "got 00000d03"),
+        (idx(PIXELS, magic=b"\x1f\x8b\x08\x00"), "got 1f8b0800"),
+        (idx(PIXELS)[:15], "an IDX header of 16 bytes was expected, got 15 bytes"),
+        (idx(PIXELS)[:4], "an IDX header of 16 bytes was expected, got 4 bytes"),
+        (idx(PIXELS)[:16], "shape (2, 3, 4) needs 40 bytes, got 16"),
+        (idx(PIXELS)[:-1], "shape (2, 3, 4) needs 40 bytes, got 39"),
+        (idx(PIXELS) + b"x", "shape (2, 3, 4) needs 40 bytes, got 41"),
+        (idx(PIXELS, dims=(2**32 - 1,) * 3), f"needs {16 + (2**32 - 1) ** 3} bytes, got 40"),
+        (idx(PIXELS, dims=(0, 28, 28)), "is empty: its IDX header gives the shape (0, 28, 28)"),
+        (idx(PIXELS[:0]), "is empty"),
+    ],
+)
+def test_an_idx_file_that_does_not_fit_its_header_is_refused(content, fragment):
+    refused(lambda: datasets.parse_idx(content, 3, "train-images"), "train-images is ", fragment)
+
+
+@FUZZ
+@given(
+    content=st.binary(max_size=60) | st.binary(max_size=60).map(b"\0\0\x08\x03".__add__), ndim=st.sampled_from([1, 3])
+)
+def test_random_bytes_as_idx_raise_nothing_but_data_errors(content, ndim):
+    try:
+        assert datasets.parse_idx(content, ndim).ndim == ndim
+    except DataError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+
+
+# -- MNIST: a small one, in a folder, in the cache, on mirrors ---------------------------------------------
+
+CONTENT = {
+    "train-images-idx3-ubyte": idx(np.arange(6 * 784).reshape(6, 28, 28) % 256),
+    "train-labels-idx1-ubyte": idx(np.array([5, 0, 4, 1, 9, 2])),
+    "t10k-images-idx3-ubyte": idx(np.arange(4 * 784).reshape(4, 28, 28) % 255),
+    "t10k-labels-idx1-ubyte": idx(np.array([7, 2, 1, 0])),
+}
+SHAPES = [(6, 28, 28), (6,), (4, 28, 28), (4,)]
+FIRST = "train-images-idx3-ubyte"
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The table of files, for the small MNIST."""
+    md5 = [hashlib.md5(content, usedforsecurity=False).hexdigest() for content in CONTENT.values()]
+    files = {name: mnist.IdxFile(*row) for name, row in zip(CONTENT, zip(md5, SHAPES, strict=True), strict=True)}
+    monkeypatch.setattr(mnist, "FILES", files)
+
+
+def put(folder, compressed=True, **changed):
+    """Write the small MNIST into ``folder``; ``changed`` gives files other content, by the first word of the name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in CONTENT.items():
+        content = changed.get(name.partition("-idx")[0].replace("-", "_"), content)
+        (folder / (name + ".gz" * compressed)).write_bytes(gzip.compress(content) if compressed else content)
+    return folder
+
+
+def is_small_mnist(data):
+    assert (data.name, data.image_shape, data.columns) == ("mnist", (28, 28), ())
+    np.testing.assert_array_equal(data.train_labels, [5, 0, 4, 1, 9, 2])
+    np.testing.assert_array_equal(data.test_labels, [7, 2, 1, 0])
+    assert data.train_labels.dtype == data.test_labels.dtype == np.int64
+    assert data.train.shape == (6, 784)
+    assert data.test.shape == (4, 784)
+    assert data.train.dtype == data.test.dtype == np.float32
+    np.testing.assert_array_equal(data.train.ravel(), (np.arange(6 * 784) % 256).astype(np.float32) / 255)
+    return True
+
+
+@pytest.mark.parametrize("subfolder", ["", "mnist"])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_the_data_folder_is_read_directly_or_in_its_subfolder_compressed_or_not(
+    subfolder, compressed, small, tmp_path, monkeypatch, cache
+):
+    put(tmp_path / "data" / subfolder, compressed)
+    monkeypatch.setenv("MINIVAE_DATA", str(tmp_path / "data"))
+    assert is_small_mnist(datasets.load("mnist"))
+    assert not cache.exists()
+
+
+def test_a_file_that_a_browser_decompressed_without_renaming_is_read(small, tmp_path, monkeypatch):
+    for path in put(tmp_path / "data", compressed=False).iterdir():
+        path.rename(path.with_name(path.name + ".gz"))
+    monkeypatch.setenv("MINIVAE_DATA", str(tmp_path / "data"))
+    assert is_small_mnist(datasets.load("mnist"))
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("change", [lambda c: c[:-1] + b"\x01", lambda c: c[:-1], lambda c: c + b"x", lambda c: b""])
+def test_a_wrong_file_in_the_data_folder_is_an_error_that_names_it(
+    change, compressed, small, tmp_path, monkeypatch, cache
+):
+    folder = put(tmp_path / "data", compressed, train_labels=change(CONTENT["train-labels-idx1-ubyte"]))
+    put(cache, compressed=False)  # a good copy elsewhere does not hide the bad one
+    monkeypatch.setenv("MINIVAE_DATA", str(folder))
+    path = str(folder / "train-labels-idx1-ubyte") + ".gz" * compressed
+    refused(datasets.load_mnist, f"{path!r} is not MNIST's train-labels-idx1-ubyte", "MD5")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda c: c[:40],
+        lambda c: c[:-3],
+        lambda c: c[:12] + b"\xff" * 20 + c[32:],
+        lambda c: c[:-8] + b"\xff" * 4 + c[-4:],  # gzip's own checksum
+        lambda c: c[:2],
+    ],
+)
+def test_a_damaged_archive_in_the_data_folder_is_an_error_that_names_it(damage, small, tmp_path, monkeypatch):
+    folder = put(tmp_path / "data")
+    path = folder / f"{FIRST}.gz"
+    path.write_bytes(damage(path.read_bytes()))
+    monkeypatch.setenv("MINIVAE_DATA", str(folder))
+    refused(datasets.load_mnist, f"{str(path)!r} is a damaged gzip file")
+
+
+def test_a_gzip_bomb_is_read_no_further_than_the_expected_size(small, tmp_path, monkeypatch):
+    bomb = bytes(2**25)
+    folder = put(tmp_path / "data", train_images=bomb)
+    monkeypatch.setenv("MINIVAE_DATA", str(folder))
+    tracemalloc.start()
+    refused(datasets.load_mnist, FIRST, "MD5")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**21
+
+
+def test_a_file_in_the_data_folder_that_may_not_be_read_is_an_error_that_names_it(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIVAE_DATA", str(put(tmp_path / "data")))
+    monkeypatch.setattr(mnist, "open", denied, raising=False)
+    refused(datasets.load_mnist, "cannot read", f"{FIRST}.gz': Permission denied")
+
+
+class Server:
+    """A web server on 127.0.0.1 with one answer per path: bytes, or (bytes, Content-Length), or a status."""
+
+    def __init__(self):
+        self.answers, self.asked = {}, []
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                server.asked.append(self.path)
+                answer = server.answers.get(self.path, 404)
+                if isinstance(answer, int):
+                    self.send_error(answer)
+                    return
+                body, length = answer if isinstance(answer, tuple) else (answer, len(answer))
+                self.send_response(200)
+                self.send_header("Content-Length", str(length))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self.thread.start()
+
+    def mirror(self, folder, **changed):
+        """Serve the small MNIST under /folder/; ``changed`` as in ``put``, but the answers themselves."""
+        for name, content in CONTENT.items():
+            key = name.partition("-idx")[0].replace("-", "_")
+            self.answers[f"/{folder}/{name}.gz"] = changed.get(key, gzip.compress(content))
+        return f"http://127.0.0.1:{self.http.server_port}/{folder}/"
+
+    def stop(self):
+        self.http.shutdown()
+        self.http.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def server(small):
+    server = Server()
+    yield server
+    server.stop()
+
+
+def files_in(folder):
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_a_download_is_verified_kept_and_not_repeated(server, cache, monkeypatch):
+    monkeypatch.setattr(mnist, "MIRRORS", (server.mirror("a"), server.mirror("b")))
+    assert is_small_mnist(datasets.load("mnist"))
+    assert server.asked == [f"/a/{name}.gz" for name in CONTENT if "train" in name] + [
+        f"/a/{name}.gz" for name in CONTENT if "t10k" in name
+    ]
+    assert {name: (cache / name).read_bytes() for name in files_in(cache)} == CONTENT
+    monkeypatch.setattr(mnist, "MIRRORS", ())
+    assert is_small_mnist(datasets.load("mnist"))
+    assert len(server.asked) == 4
+
+
+BAD_ANSWERS = {
+    "another content": (gzip.compress(CONTENT[FIRST][:-1] + b"\0"), "the MD5 of its decompressed content is not"),
+    "not compressed, and not MNIST": (b"<html>log in to the hotel's network</html>", "is not MNIST's"),
+    "a cut archive": (gzip.compress(CONTENT[FIRST])[:-5], "is a damaged gzip file"),
+    "an empty body": (b"", "is not MNIST's"),
+    "a cut connection": ((gzip.compress(CONTENT[FIRST])[:100], 5000), f"/a/{FIRST}.gz"),
+    "no end": (bytes(len(CONTENT[FIRST]) + mnist.SLACK + 1), "more than "),
+    "not found": (404, "HTTP status 404"),
+    "a broken server": (503, "HTTP status 503"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_ANSWERS)
+def test_the_next_mirror_is_asked_when_the_first_one_gives_a_bad_answer(bad, server, cache, monkeypatch):
+    answer, _ = BAD_ANSWERS[bad]
+    monkeypatch.setattr(mnist, "MIRRORS", (server.mirror("a", train_images=answer), server.mirror("b")))
+    assert is_small_mnist(datasets.load("mnist"))
+    assert server.asked[:2] == [f"/a/{FIRST}.gz", f"/b/{FIRST}.gz"]
+    assert {name: (cache / name).read_bytes() for name in files_in(cache)} == CONTENT
+
+
+@pytest.mark.parametrize("bad", BAD_ANSWERS)
+def test_bad_answers_of_all_mirrors_are_one_error_and_leave_the_cache_empty(bad, server, cache, monkeypatch):
+    answer, fragment = BAD_ANSWERS[bad]
+    mirrors = (server.mirror("a", train_images=answer), server.mirror("b", train_images=answer))
+    monkeypatch.setattr(mnist, "MIRRORS", mirrors)
+    refused(datasets.load_mnist, "cannot get MNIST", fragment, *mirrors, "set MINIVAE_DATA to it", *CONTENT)
+    assert files_in(cache) == []
+
+
+def unused_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_without_a_network_one_short_sentence_says_what_was_tried_and_what_to_do(small, cache, monkeypatch):
+    url = f"http://127.0.0.1:{unused_port()}/"
+    monkeypatch.setattr(mnist, "MIRRORS", (url,))
+    message = refused(
+        datasets.load_mnist,
+        f"not in the cache {str(cache)!r}",
+        f"no download from {url}{FIRST}.gz (ConnectionError)",
+        "put the four files",
+        "set MINIVAE_DATA to it",
+    )
+    assert "MINIVAE_DATA=" not in message  # it was not set, so it was not tried
+    assert len(message) < 600
+    assert files_in(cache) == []
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_data_folder_without_the_files_is_passed_over_but_mentioned(exists, small, tmp_path, cache, monkeypatch):
+    folder = tmp_path / "elsewhere"
+    if exists:
+        folder.mkdir()
+    monkeypatch.setenv("MINIVAE_DATA", str(folder))
+    refused(datasets.load_mnist, f"not in MINIVAE_DATA={str(folder)!r}; not in the cache")
+    put(cache, compressed=False)
+    assert is_small_mnist(datasets.load("mnist"))
+
+
+def test_an_empty_data_variable_counts_as_none_even_if_the_files_are_in_the_working_folder(
+    small, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(put(tmp_path / "here"))
+    monkeypatch.setenv("MINIVAE_DATA", "")
+    assert "MINIVAE_DATA=" not in refused(datasets.load_mnist, "cannot get MNIST")
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again_and_replaced(server, cache, monkeypatch):
+    put(cache, compressed=False, train_labels=b"rubbish")
+    monkeypatch.setattr(mnist, "MIRRORS", (server.mirror("a"),))
+    assert is_small_mnist(datasets.load("mnist"))
+    assert server.asked == ["/a/train-labels-idx1-ubyte.gz"]
+    assert {name: (cache / name).read_bytes() for name in files_in(cache)} == CONTENT
+
+
+def test_a_damaged_file_in_the_cache_is_named_when_it_cannot_be_fetched_again(small, cache):
+    put(cache, compressed=False, train_labels=b"rubbish")
+    path = str(cache / "train-labels-idx1-ubyte")
+    refused(datasets.load_mnist, f"cannot get MNIST: {path!r} is not MNIST's train-labels-idx1-ubyte")
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning_and_not_the_data(server, cache, monkeypatch):
+    cache.parent.write_text("a file where the folder should be", encoding="utf-8")
+    monkeypatch.setattr(mnist, "MIRRORS", (server.mirror("a"),))
+    with pytest.warns(UserWarning, match="cannot keep the download in .* it is fetched again next time"):
+        assert is_small_mnist(datasets.load("mnist"))
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_file_whose_writing_is_interrupted_leaves_the_cache_clean(failure, server, cache, monkeypatch):
+    def fail(*_):
+        assert [name.startswith(f"{FIRST}.") for name in files_in(cache)] == [True]  # beside, under another name
+        raise failure
+
+    monkeypatch.setattr(mnist, "MIRRORS", (server.mirror("a"),))
+    monkeypatch.setattr(os, "replace", fail)
+    if isinstance(failure, OSError):
+        with pytest.warns(UserWarning, match="No space left on device"):
+            mnist.obtain(FIRST)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            mnist.obtain(FIRST)
+    assert files_in(cache) == []
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_progress_bar_is_shown_on_a_terminal_only(terminal, server, monkeypatch):
+    screen = io.StringIO()
+    screen.isatty = lambda: terminal
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(mnist, "MIRRORS", (server.mirror("a"),))
+    assert is_small_mnist(datasets.load("mnist"))
+    assert ("100%" in screen.getvalue()) is terminal
+    assert terminal or screen.getvalue() == ""
+
+
+def test_a_process_without_a_standard_error_downloads_too(server, monkeypatch):
+    monkeypatch.setattr(mnist, "MIRRORS", (server.mirror("a"),))
+    monkeypatch.setattr(sys, "stderr", None)
+    assert is_small_mnist(datasets.load("mnist"))
+
+
+# -- the real MNIST ----------------------------------------------------------------------------------------
+
+
+def test_the_table_is_that_of_the_published_files_and_mirrors():
+    assert [file.size for file in REAL_FILES.values()] == [47040016, 60008, 7840016, 10008]
+    assert all(mirror.startswith("https://") and mirror.endswith("/mnist/") for mirror in REAL_MIRRORS)
+
+
+@pytest.mark.skipif(
+    not REAL_FOLDER or not mnist.find(REAL_FOLDER, FIRST), reason="MINIVAE_DATA names no folder with the MNIST files"
+)
+def test_the_real_mnist_is_what_everyone_else_trains_on(monkeypatch):
+    monkeypatch.setenv("MINIVAE_DATA", REAL_FOLDER)
+    tracemalloc.start()
+    data = datasets.load("mnist")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert data.train.shape == (60000, 784)
+    assert data.test.shape == (10000, 784)
+    assert data.train.dtype == data.test.dtype == np.float32
+    assert data.train.mean(dtype=np.float64) == pytest.approx(0.1307, abs=5e-5)
+    assert (data.train.min(), data.train.max()) == (0, 1)
+    assert data.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert data.test_labels[:5].tolist() == [7, 2, 1, 0, 4]
+    assert data.image_shape == (28, 28)
+    assert peak < data.train.nbytes + 2 * (data.train.size + data.test.size)  # bytes once, floats once
