@@ -7,22 +7,20 @@ The checksums are those of the decompressed content: mirrors recompress the arch
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import io
 import math
 import os
 import sys
-import tempfile
 import warnings
 import zlib
-from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from minivae.errors import DataError
+from minivae.files import replacing
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -241,21 +239,8 @@ def store(content: bytes, path: str) -> None:
     """Keep verified ``content`` in the cache; a cache that cannot be written costs a warning, not the data."""
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with _written_beside(path) as file:
-            file.write(content)
+        with replacing(path) as beside:
+            beside.write_bytes(content)
     except OSError as error:
         why = error.strerror or error
         warnings.warn(f"cannot keep the download in {path!r} ({why}): it is fetched again next time", stacklevel=2)
-
-
-@contextlib.contextmanager
-def _written_beside(path: str) -> Iterator[BinaryIO]:
-    """A new file that takes the place of ``path`` once it is complete, and disappears if it never is."""
-    handle, beside = tempfile.mkstemp(prefix=os.path.basename(path) + ".", dir=os.path.dirname(path))
-    try:
-        with open(handle, "wb") as file:
-            yield file
-        os.replace(beside, path)
-    except BaseException:  # Ctrl-C too
-        os.unlink(beside)
-        raise

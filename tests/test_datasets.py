@@ -780,7 +780,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_and_not_the_data(server,
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_file_whose_writing_is_interrupted_leaves_the_cache_clean(failure, server, cache, monkeypatch):
     def fail(*_):
-        assert [name.startswith(f"{FIRST}.") for name in files_in(cache)] == [True]  # beside, under another name
+        assert [name.startswith(f".{FIRST}-") for name in files_in(cache)] == [True]  # beside, under another name
         raise failure
 
     monkeypatch.setattr(mnist, "MIRRORS", (server.mirror("a"),))
