@@ -308,7 +308,7 @@ def gaussian_kl_forward(mu: NDArray, logvar: NDArray, *, out: NDArray | None = N
     Returns
     -------
     kl : ndarray, shape (B,)
-        Summed over the latent dimensions; one value per example; never negative.
+        Summed over the latent dimensions; one value per example; never negative, up to rounding.
 
     References
     ----------

@@ -45,7 +45,17 @@ _HOME_OF = {
     "TrainingDiverged": "errors",
     "GreyDataWarning": "errors",
 }
-_MODULES = ("backend", "checkpoint", "datasets", "evaluation", "gradcheck", "likelihoods", "optimizers", "plotting")
+_MODULES = (
+    "backend",
+    "checkpoint",
+    "datasets",
+    "evaluation",
+    "gradcheck",
+    "likelihoods",
+    "optimizers",
+    "plotting",
+    "selfcheck",
+)
 
 __all__ = [  # noqa: RUF022 - in the order of the README's table
     "VAE",

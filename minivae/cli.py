@@ -198,23 +198,23 @@ def add_gradcheck(commands: Any) -> None:
 
 def gradcheck(options: argparse.Namespace) -> int:
     """Print a line for every array of every function and of the whole model; status 1 if any is wrong."""
-    from minivae import backend
-    from minivae import gradcheck as checks
+    from minivae import backend, selfcheck
+    from minivae.gradcheck import TOLERANCE
 
     results = []
     name = backend.load(options.backend).name
-    for check in checks.check_all(name):
+    for check in selfcheck.check_all(name):
         results.append(check)
         if not options.json:
             print_check(check, is_new=len(results) == 1 or results[-2].function != check.function)
     worst = max(check.relative_error for check in results)
     failed = sum(not check.passed for check in results)
     if options.json:
-        summary = {"backend": name, "tolerance": checks.TOLERANCE, "passed": not failed, "worst": worst}
+        summary = {"backend": name, "tolerance": TOLERANCE, "passed": not failed, "worst": worst}
         print(json.dumps(summary | {"checks": [check.to_dict() for check in results]}))
     else:
         verdict = f"{failed} of {len(results)} arrays WRONG" if failed else f"all {len(results)} arrays right"
-        print(f"\n{verdict} on the {name} backend; worst relative error {worst:.1e}, tolerance {checks.TOLERANCE:g}")
+        print(f"\n{verdict} on the {name} backend; worst relative error {worst:.1e}, tolerance {TOLERANCE:g}")
     return 1 if failed else 0
 
 

@@ -1,4 +1,4 @@
-"""Is this gradient right? Finite differences, the complex step, random directions, and a diagnosis (lesson 1).
+"""Is this gradient right, and if not, what is wrong with it? Lesson 1 is about this file.
 
     error = |analytic - numeric| / max(|analytic| + |numeric|, 1e-8)      in norms over each whole array
 
@@ -9,15 +9,28 @@ takes the variance for the standard deviation passes. See tests/proofs.py for th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minivae.backend import Backend, load
-from minivae.likelihoods import Categorical, Gaussian
-from minivae.vae import VAE
+from minivae.differences import complex_step_gradient, directional_error, numerical_gradient, relative_error
+
+if TYPE_CHECKING:
+    from minivae.vae import VAE
+
+__all__ = [
+    "Check",
+    "check_backward",
+    "check_model",
+    "complex_step_gradient",
+    "diagnose",
+    "directional_error",
+    "numerical_gradient",
+    "relative_error",
+    "verdict",
+]
 
 TOLERANCE = 1e-6
 B, D, H, K = 6, 7, 5, 3  # all different, so that a wrong axis cannot hide
@@ -41,138 +54,6 @@ class Check:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Three ways to get a gradient without deriving it
-
-
-def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
-    """Norm-wise relative error of two arrays of the same shape: |a - n| / max(|a| + |n|, 1e-8)."""
-    difference = float(np.linalg.norm(np.subtract(analytic, numeric)))
-    return difference / max(float(np.linalg.norm(analytic)) + float(np.linalg.norm(numeric)), 1e-8)
-
-
-def numerical_gradient(f: Callable[[np.ndarray], float], x: np.ndarray, h: float = 1e-5) -> np.ndarray:
-    """Gradient by central differences, (f(x + h e_i) - f(x - h e_i)) / 2h for each element.
-
-    Parameters
-    ----------
-    f : callable
-        ``f(x)`` returns a number; it is called with ``x`` itself, one element changed in place.
-    x : ndarray of float64, any shape
-        As it was when the function returns.
-    h : float, default 1e-5
-        The error of truncation grows like h^2, that of rounding like 1e-16 / h.
-
-    Returns
-    -------
-    gradient : ndarray, shape of ``x``
-
-    Raises
-    ------
-    TypeError
-        If ``x`` is not float64: in float32, rounding drowns the difference.
-    """
-    if x.dtype != np.float64:
-        raise TypeError(f"numerical_gradient needs float64, got {x.dtype}: in float32 rounding drowns the difference")
-    gradient = np.empty_like(x)
-    for index in np.ndindex(x.shape):
-        before = x[index]
-        x[index] = before + h
-        above = f(x)
-        x[index] = before - h
-        below = f(x)
-        x[index] = before
-        gradient[index] = (above - below) / (2 * h)
-    return gradient
-
-
-def complex_step_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, h: float = 1e-30) -> np.ndarray:
-    """Gradient by the complex step, Im f(x + i h e_i) / h: no difference is taken, so it is exact to rounding.
-
-    Only for functions made of analytic operations: the reparameterization, the KL, the Gaussian likelihood, tanh.
-
-    Parameters
-    ----------
-    f : callable
-        Real-valued for real input, and able to take a complex array.
-    x : ndarray of float64, any shape
-    h : float, default 1e-30
-
-    Returns
-    -------
-    gradient : ndarray, shape of ``x``
-
-    Raises
-    ------
-    ValueError
-        If ``f`` uses an operation through which the complex step is wrong, such as ``absolute``; it is named.
-
-    References
-    ----------
-    Squire and Trapp, "Using complex variables to estimate derivatives of real functions", SIAM Review 40 (1998).
-    """
-    z = np.asarray(x, dtype=np.complex128).view(_Analytic)
-    gradient = np.empty(x.shape)
-    for index in np.ndindex(x.shape):
-        z[index] = x[index] + 1j * h
-        gradient[index] = np.imag(np.asarray(f(z))).item() / h
-        z[index] = x[index]
-    return gradient
-
-
-class _Analytic(np.ndarray):
-    """A complex array that refuses, by name, the operations through which the complex step is wrong."""
-
-    WRONG = (
-        *("absolute", "fabs", "sign", "conjugate", "copysign", "heaviside", "logaddexp", "logaddexp2"),
-        *("expit", "log_expit", "norm", "vdot", "real", "imag", "angle"),
-    )
-
-    @classmethod
-    def refuse(cls, name: str) -> None:
-        if name in cls.WRONG:
-            raise ValueError(f"the complex step is wrong through {name}, which is not analytic: use numerical_gradient")
-
-    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
-        self.refuse(ufunc.__name__)
-        if out is not None:
-            kwargs["out"] = tuple(np.asarray(array) for array in out)
-        result = getattr(ufunc, method)(*(np.asarray(i) if isinstance(i, _Analytic) else i for i in inputs), **kwargs)
-        return result.view(_Analytic) if isinstance(result, np.ndarray) else result
-
-    def __array_function__(self, function, types, args, kwargs):
-        self.refuse(function.__name__)
-        return super().__array_function__(function, types, args, kwargs)
-
-    def astype(self, dtype, *args, **kwargs):
-        if np.dtype(dtype).kind != "c":
-            self.refuse("real")
-        return super().astype(dtype, *args, **kwargs)
-
-
-def directional_error(
-    f: Callable[[np.ndarray], float], x: np.ndarray, gradient: np.ndarray, rng: np.random.Generator, h: float = 1e-3
-) -> float:
-    """Relative error of ``gradient`` along one random direction: the whole of a large model at two evaluations.
-
-    Compares <gradient, v> with (f(x + h v) - f(x - h v)) / 2h for v of norm 1; leaves ``x`` as it was. The step is
-    larger than that of one coordinate, because it is shared by all of them.
-    """
-    v = rng.standard_normal(x.shape)
-    v /= np.linalg.norm(v)
-    before = x.copy()
-    x[...] = before + h * v
-    above = f(x)
-    x[...] = before - h * v
-    below = f(x)
-    x[...] = before
-    return relative_error(np.vdot(gradient, v), np.array((above - below) / (2 * h)))
-
-
-# ---------------------------------------------------------------------------------------------------------
-# What is wrong with it
 
 
 def diagnose(
@@ -309,161 +190,30 @@ def check_backward(
     return checks
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Every function of a backend, and the whole model
-
-
-@dataclass(frozen=True)
-class Case:
-    """One function of a backend: how to draw its arguments, and its forward and backward in one notation."""
-
-    name: str
-    draw: Callable[[np.random.Generator], Arrays]
-    value: Callable[[Backend, Arrays], np.ndarray]
-    gradients: Callable[[Backend, Arrays, np.ndarray], Mapping[str, Any]]
-    analytic: bool = False  # whether the complex step applies
-
-
-def _normal(**shapes: tuple[int, ...]) -> Callable[[np.random.Generator], Arrays]:
-    return lambda rng: {name: rng.standard_normal(shape) for name, shape in shapes.items()}
-
-
-def _with_x(kind: str, **shapes: tuple[int, ...]) -> Callable[[np.random.Generator], Arrays]:
-    """Normals, and an ``x`` (B, D) that is binary, or one-hot in groups of 3 and 4 columns."""
-
-    def draw(rng: np.random.Generator) -> Arrays:
-        x = (rng.random((B, D)) < 0.5).astype(float)
-        if kind == "one-hot":
-            x = np.hstack([np.eye(3)[rng.integers(3, size=B)], np.eye(4)[rng.integers(4, size=B)]])
-        return _normal(**shapes)(rng) | {"x": x}
-
-    return draw
-
-
-def _linear_case(activation: str) -> Case:
-    def draw(rng: np.random.Generator) -> Arrays:
-        while True:  # until no pre-activation is near the kink of relu
-            arrays = _normal(x=(B, D), W=(D, H), b=(H,))(rng)
-            if np.min(np.abs(arrays["x"] @ arrays["W"] + arrays["b"])) > 1e-2:
-                return arrays
-
-    def value(k: Backend, a: Arrays) -> np.ndarray:
-        return k.linear_forward(a["x"], a["W"], a["b"], activation)
-
-    def gradients(k: Backend, a: Arrays, dy: np.ndarray) -> Mapping[str, Any]:
-        da = k.activation_backward(dy, value(k, a), activation)
-        return dict(zip(("x", "W", "b"), k.linear_backward(da, a["x"], a["W"]), strict=True))
-
-    return Case(f"linear[{activation}]", draw, value, gradients, analytic=activation in ("tanh", "identity"))
-
-
-def _gaussian_case(name: str, shape: tuple[int]) -> Case:
-    return Case(
-        f"gaussian_nll[{name}]",
-        _normal(mean=(B, D), logvar=shape, x=(B, D)),
-        lambda k, a: k.gaussian_nll(a["mean"], a["logvar"], a["x"])[0],
-        lambda k, a, dnll: dict(
-            zip(("mean", "logvar"), k.gaussian_nll(a["mean"], a["logvar"], a["x"], dnll)[1:], strict=True)
-        ),
-        analytic=True,
-    )
-
-
-CASES = [
-    *(_linear_case(activation) for activation in ("identity", "relu", "tanh", "sigmoid", "softplus")),
-    Case(
-        "reparameterize",
-        _normal(mu=(B, K), logvar=(B, K), eps=(B, K)),
-        lambda k, a: k.reparameterize_forward(a["mu"], a["logvar"], a["eps"]),
-        lambda k, a, dz: dict(zip(("mu", "logvar"), k.reparameterize_backward(dz, a["logvar"], a["eps"]), strict=True)),
-        analytic=True,
-    ),
-    Case(
-        "gaussian_kl",
-        _normal(mu=(B, K), logvar=(B, K)),
-        lambda k, a: k.gaussian_kl_forward(a["mu"], a["logvar"]),
-        lambda k, a, dkl: dict(zip(("mu", "logvar"), k.gaussian_kl_backward(dkl, a["mu"], a["logvar"]), strict=True)),
-        analytic=True,
-    ),
-    Case(
-        "bernoulli_nll",
-        _with_x("binary", logits=(B, D)),
-        lambda k, a: k.bernoulli_nll(a["logits"], a["x"])[0],
-        lambda k, a, dnll: {"logits": k.bernoulli_nll(a["logits"], a["x"], dnll)[1]},
-    ),
-    _gaussian_case("one variance", (1,)),
-    _gaussian_case("per dimension", (D,)),
-    Case(
-        "categorical_nll",
-        _with_x("one-hot", logits=(B, D)),
-        lambda k, a: k.categorical_nll(a["logits"], a["x"], (3, 4))[0],
-        lambda k, a, dnll: {"logits": k.categorical_nll(a["logits"], a["x"], (3, 4), dnll)[1]},
-    ),
-    Case(
-        "penalty",
-        _normal(weights=(D * H,)),
-        lambda k, a: np.array(k.add_penalty(a["weights"], np.zeros(D * H), l1=0.3, l2=0.7)),
-        lambda k, a, dpenalty: {"weights": dpenalty * _penalty_gradient(k, a["weights"])},
-    ),
-]
-
-
-def _penalty_gradient(k: Backend, weights: np.ndarray) -> np.ndarray:
-    gradient = np.zeros_like(weights)
-    k.add_penalty(weights, gradient, l1=0.3, l2=0.7)
-    return gradient
-
-
-def check_kernels(kernels: Backend, seed: int = 0) -> Iterator[Check]:
-    """Check every function of a backend that has a gradient, in float64."""
-    for case in CASES:
-        rng = np.random.default_rng(seed)
-        arrays = case.draw(rng)
-
-        def value(a: Arrays, case: Case = case) -> np.ndarray:
-            return case.value(kernels, a)
-
-        def gradients(a: Arrays, upstream: np.ndarray, case: Case = case) -> Mapping[str, Any]:
-            return case.gradients(kernels, a, upstream)
-
-        yield from check_backward(case.name, value, gradients, arrays, rng)
-        if case.analytic and kernels.name == "numpy":  # compiled backends take no complex numbers
-            yield from check_backward(case.name, value, gradients, arrays, rng, complex_step_gradient)
-
-
-def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[tuple[str, VAE, np.ndarray]]:
-    """Small models that together use every likelihood, activation and depth, each with data (B, D)."""
-    rng = np.random.default_rng(0)
-    binary = (rng.random((B, D)) < 0.5).astype(float)
-    real = rng.standard_normal((B, D))
-    one_hot = _with_x("one-hot")(rng)["x"]
-    for hidden_dims, activation, likelihood, x in (
-        ((H,), "tanh", "bernoulli", binary),
-        ((H,), "relu", "bernoulli", binary),
-        ((H, 4), "softplus", "gaussian", real),
-        ((), "tanh", Gaussian("per_dimension"), real),
-        ((H,), "sigmoid", Gaussian(0.5), real),
-        ((4, H), "tanh", Categorical((3, 4)), one_hot),
-    ):
-        vae = model(
-            D, hidden_dims, K, activation=activation, likelihood=likelihood, beta=1.7, backend=backend, dtype="float64"
-        )
-        widths = "-".join(str(width) for width in (D, *hidden_dims, K))
-        yield f"VAE[{widths} {activation} {vae.likelihood!r}]", vae, x
-
-
 def check_model(vae: VAE, x: np.ndarray, name: str = "VAE", seed: int = 0) -> list[Check]:
-    """Check d loss / d parameter for every parameter of a small float64 model, end to end, with fixed noise."""
-    rng = np.random.default_rng(seed)
-    for array in vae.parameters.values():  # away from zero, where mistakes could hide, and from kinks
+    """Check d loss / d parameter for every parameter, end to end, with fixed noise, at a random point.
+
+    Parameters
+    ----------
+    vae : VAE
+        Small, and float64. Its parameters are put back afterwards.
+    x : ndarray of shape (B, D)
+    name : str
+        What to call the model in the report.
+    seed : int
+    """
+    before, rng = vae.store.vector.copy(), np.random.default_rng(seed)
+    for array in vae.parameters.values():  # away from zero, where mistakes could hide
         array[...] = 0.5 * rng.standard_normal(array.shape)
     eps = _noise_away_from_kinks(vae, x, rng)
     vae.loss_and_gradients(x, eps)
     analytic = {parameter: gradient.copy() for parameter, gradient in vae.gradients.items()}
-    return [
+    checks = [
         verdict(name, parameter, analytic[parameter], numerical_gradient(lambda _: vae.loss(x, eps).loss, array))
         for parameter, array in vae.parameters.items()
     ]
+    vae.store.vector[:] = before
+    return checks
 
 
 def _noise_away_from_kinks(vae: VAE, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -476,25 +226,3 @@ def _noise_away_from_kinks(vae: VAE, x: np.ndarray, rng: np.random.Generator) ->
             return eps
         for layer in hidden:
             layer.b += 0.01 * rng.standard_normal(layer.b.shape)
-
-
-def check_directions(backend: str | None = None, n: int = 5) -> Iterator[Check]:
-    """Check the full-size model, 784-400-20 in float64, along a few random directions."""
-    rng = np.random.default_rng(0)
-    vae = VAE(784, (400,), 20, activation="tanh", backend=backend, dtype="float64")
-    x, eps = (rng.random((B, 784)) < 0.5).astype(float), rng.standard_normal((B, 20))
-    vae.loss_and_gradients(x, eps)
-    gradient = vae.store.gradient.copy()
-    for i in range(n):
-        error = directional_error(lambda _: vae.loss(x, eps).loss, vae.store.vector, gradient, rng)
-        message = "" if error < TOLERANCE else "the derivative along this direction is wrong"
-        shape = gradient.shape
-        yield Check("VAE[784-400-20 tanh]", f"direction {i}", shape, "random direction", error, not message, message)
-
-
-def check_all(backend: str | None = None) -> Iterable[Check]:
-    """Everything above, for one backend: what ``minivae gradcheck`` runs."""
-    yield from check_kernels(load(backend))
-    for name, vae, x in model_cases(backend):
-        yield from check_model(vae, x, name)
-    yield from check_directions(backend)

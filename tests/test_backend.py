@@ -4,11 +4,11 @@ import inspect
 
 import numpy as np
 import pytest
-from minivae.kernels import reference
 
 from minivae import VAE, backend
 from minivae.backend import Backend, available, from_module, load
 from minivae.errors import BackendError
+from minivae.kernels import reference
 
 
 def test_the_numpy_backend_is_the_reference():

@@ -5,19 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from minivae import VAE, cli, gradcheck
+from minivae import VAE, cli, gradcheck, selfcheck
 from minivae.backend import load
 from minivae.gradcheck import (
-    check_all,
     check_model,
     complex_step_gradient,
     diagnose,
     directional_error,
-    model_cases,
     numerical_gradient,
     relative_error,
     verdict,
 )
+from minivae.selfcheck import check_all, model_cases
 
 RNG = np.random.default_rng(0)
 RIGHT = RNG.standard_normal((6, 3))
@@ -164,6 +163,13 @@ def test_the_model_check_finds_a_gradient_that_is_off_by_a_thousandth():
     assert wrong == ["encoder.logvar.W"]
 
 
+def test_checking_a_model_leaves_it_as_it_was():
+    _, vae, x = next(model_cases())
+    before = vae.store.vector.copy()
+    check_model(vae, x)
+    np.testing.assert_array_equal(vae.store.vector, before)
+
+
 def test_the_models_that_are_checked_use_everything_there_is():
     models = [vae for _, vae, _ in model_cases()]
     assert {vae.activation for vae in models} == {"relu", "tanh", "sigmoid", "softplus"}
@@ -187,8 +193,8 @@ def test_the_command_fails_and_says_why_if_a_gradient_is_wrong(capsys, monkeypat
         return dmu, dlogvar
 
     monkeypatch.setattr(load("numpy"), "gaussian_kl_backward", half)
-    monkeypatch.setattr(gradcheck, "model_cases", lambda backend: iter(()))
-    monkeypatch.setattr(gradcheck, "check_directions", lambda backend: iter(()))
+    monkeypatch.setattr(selfcheck, "model_cases", lambda backend: iter(()))
+    monkeypatch.setattr(selfcheck, "check_directions", lambda backend: iter(()))
     assert cli.main(["gradcheck"]) == 1
     out = capsys.readouterr().out
     assert "FAIL  dlogvar" in out

@@ -1,0 +1,25 @@
+"""What all tests share: one run for each backend, and the reason where a backend cannot be used here."""
+
+import pytest
+
+from minivae.backend import available, load
+
+STATE = available()
+
+
+def pytest_report_header():
+    return [f"backend {name}: {state}" for name, state in STATE.items()]
+
+
+@pytest.fixture(params=STATE)
+def backend(request):
+    """The name of a backend; a test that asks for it runs once for each, or is skipped with the reason."""
+    if STATE[request.param] != "available":
+        pytest.skip(STATE[request.param])
+    return request.param
+
+
+@pytest.fixture
+def kernels(backend):
+    """The functions of that backend."""
+    return load(backend)

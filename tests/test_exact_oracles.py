@@ -1,0 +1,145 @@
+"""Against answers that are exact: log p(x) by quadrature for one and two latents, and probabilistic PCA.
+
+The quadrature shares only ``decode`` with the library: its densities are SciPy's.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import logsumexp, xlog1py, xlogy
+from sklearn.datasets import load_iris, load_wine
+from sklearn.decomposition import PCA
+
+from minivae import VAE, Adam, fit
+from minivae.evaluation import log_weight
+
+SIGMAS = 5  # standard errors: chance exceeds it once in two million draws
+
+
+def standardised(x):
+    return (x - x.mean(axis=0)) / x.std(axis=0)
+
+
+def trained(likelihood, latent_dim):
+    """A model after a short training, when the posterior is neither the prior nor right; and a few examples."""
+    x = standardised(load_iris().data)
+    x = (x > 0).astype(float) if likelihood == "bernoulli" else x
+    vae = VAE(4, (8,), latent_dim, activation="tanh", likelihood=likelihood, dtype="float64")
+    fit(vae, x, epochs=100, batch_size=150, optimizer=Adam(1e-2))
+    return vae, x[::15]
+
+
+class Quadrature:
+    """log p(x) and the ELBO of each example, as integrals over z: sums over a grid, exact to many digits.
+
+    A sum is that good where the integrand is smooth and vanishes at the border.
+    """
+
+    def __init__(self, vae, x):
+        axis = np.linspace(-8, 8, 161)
+        z = np.stack(np.meshgrid(*[axis] * vae.latent_dim), axis=-1).reshape(-1, vae.latent_dim)
+        log_dz = vae.latent_dim * np.log(axis[1] - axis[0])
+        mean = vae.decode(z)[:, None]  # (grid, 1, D)
+        if vae.likelihood.name == "bernoulli":
+            log_px_z = xlogy(x, mean) + xlog1py(1 - x, -mean)
+        else:
+            log_px_z = stats.norm.logpdf(x, mean, np.exp(vae.parameters["decoder.output.logvar"] / 2))
+        log_joint = log_px_z.sum(axis=2) + stats.norm.logpdf(z).sum(axis=1)[:, None]  # (grid, N)
+        self.log_px = logsumexp(log_joint, axis=0) + log_dz
+
+        mu, logvar = vae.encode(x)
+        log_q = stats.norm.logpdf(z[:, None], mu, np.exp(logvar / 2)).sum(axis=2)
+        self.elbo = np.sum(np.exp(log_q + log_dz) * (log_joint - log_q), axis=0)
+
+
+CASES = {f"{name}, K = {K}": (name, K) for name in ("bernoulli", "gaussian") for K in (1, 2)}
+
+
+@pytest.fixture(scope="module", params=CASES.values(), ids=CASES)
+def case(request):
+    vae, x = trained(*request.param)
+    return vae, x, Quadrature(vae, x)
+
+
+@pytest.fixture(scope="module")
+def log_w(case):
+    """The log weights of 1000 samples of each example, (1000, N): what ``log_likelihood`` is made of."""
+    vae, x, _ = case
+    mu, logvar = (array.copy() for array in vae.encoder.forward(x))
+    return np.array([log_weight(vae, x, mu, logvar, np.arange(len(x)), sample) for sample in range(1000)])
+
+
+def mean_and_error(samples):
+    """Over the first axis: the mean, and the tolerance that its standard error allows."""
+    return samples.mean(axis=0), SIGMAS * samples.std(axis=0) / np.sqrt(len(samples))
+
+
+def test_the_quadrature_gives_all_images_together_probability_one():
+    vae, _ = trained("bernoulli", 2)
+    images = np.array(list(itertools.product((0.0, 1.0), repeat=4)))
+    np.testing.assert_allclose(np.exp(Quadrature(vae, images).log_px).sum(), 1, rtol=1e-9)
+
+
+def test_the_elbo_is_the_integral_and_stays_below_log_px(case):
+    vae, x, exact = case
+    n = 2000
+    eps = np.random.default_rng(0).standard_normal((n * len(x), vae.latent_dim))
+    many = np.tile(x, (n, 1))
+    recon_nll, kl = vae.forward(many, eps)
+    elbo, tolerance = mean_and_error(-(recon_nll + kl).reshape(n, len(x)))
+    np.testing.assert_allclose(elbo.mean(), vae.loss(many, eps).elbo, rtol=1e-12)
+    np.testing.assert_array_less(abs(elbo - exact.elbo), tolerance)
+    np.testing.assert_array_less(exact.elbo, exact.log_px)
+    assert elbo.mean() < exact.log_px.mean()
+
+
+def test_importance_sampling_agrees_with_quadrature(case, log_w):
+    vae, x, exact = case
+    estimate = vae.log_likelihood(x, n_samples=len(log_w))
+    np.testing.assert_allclose(estimate, logsumexp(log_w, axis=0) - np.log(len(log_w)), rtol=1e-12)
+    ratio, tolerance = mean_and_error(np.exp(log_w - exact.log_px))  # w / p(x) has mean one
+    np.testing.assert_array_less(abs(ratio - 1), tolerance)
+    assert np.all(tolerance < 0.5), "too few samples to say anything"
+
+
+def test_one_importance_sample_is_the_elbo_in_expectation(case, log_w):
+    vae, x, exact = case
+    np.testing.assert_allclose(vae.log_likelihood(x, n_samples=1), log_w[0], rtol=1e-12)
+    elbo, tolerance = mean_and_error(log_w)
+    np.testing.assert_array_less(abs(elbo - exact.elbo), tolerance)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# A linear VAE is probabilistic PCA (Tipping and Bishop 1999; Lucas et al. 2019)
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2])
+def test_a_linear_vae_reaches_the_exact_log_likelihood_of_probabilistic_pca(latent_dim):
+    x = standardised(load_wine().data)
+    vae = VAE(13, (), latent_dim, likelihood="gaussian", dtype="float64")
+    for learning_rate in (5e-2, 1e-2, 1e-3):
+        fit(vae, x, epochs=120, batch_size=len(x), optimizer=Adam(learning_rate))
+    best = PCA(n_components=latent_dim).fit(x).score(x)
+
+    W, b, logvar = (vae.parameters[f"decoder.output.{name}"] for name in ("W", "b", "logvar"))
+    exact = stats.multivariate_normal(b, W.T @ W + np.exp(logvar) * np.eye(13)).logpdf(x)
+    assert abs(exact.mean() - best) < 0.02
+    assert exact.mean() <= likelihood_of_ppca(x, latent_dim) + 1e-9
+
+    elbo = vae.loss(np.tile(x, (100, 1))).elbo
+    assert abs(elbo - best) < 0.05, "the bound is tight: the posterior of a linear model is Gaussian"
+
+    # With the right posterior every weight is p(x) itself: few samples will do, and each example is exact.
+    estimate = vae.log_likelihood(x, n_samples=200)
+    assert abs(estimate.mean() - best) < 0.05
+    np.testing.assert_allclose(estimate, exact, atol=0.05)
+
+
+def likelihood_of_ppca(x, latent_dim):
+    """The mean log-likelihood at its maximum, from the eigenvalues of the covariance (Tipping and Bishop, eq. 7)."""
+    eigenvalues = np.linalg.eigvalsh(np.cov(x.T, bias=True))[::-1]
+    kept, rest = eigenvalues[:latent_dim], eigenvalues[latent_dim:]
+    log_det = np.log(kept).sum() + len(rest) * np.log(rest.mean())
+    return -0.5 * (len(eigenvalues) * np.log(2 * np.pi) + log_det + len(eigenvalues))

@@ -1,0 +1,241 @@
+"""The proofs prove something: twelve classic mistakes, each planted in a copy of our code, and which proof sees which.
+
+The table is the test. Half of the mistakes pass every gradient check: the gradient is right, for the wrong function.
+"""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import proofs
+from minivae.backend import from_module
+
+ROOT = Path(__file__).parents[1]
+PHILOX, REFERENCE = "kernels/philox.py", "kernels/reference.py"
+ENCODER, VAE = "minivae/encoder.py", "minivae/vae.py"
+
+COLUMNS = {
+    "ones": proofs.gradients_of_every_operation_for_upstream_of_ones,
+    "random": proofs.gradients_of_every_operation,
+    "whole": proofs.gradients_of_the_whole_loss,
+    "goes down": proofs.loss_goes_down,
+    "sampler": proofs.sampler_has_the_requested_mean_and_variance,
+    "KL": proofs.kl_matches_monte_carlo,
+    "sums to 1": proofs.bernoulli_probabilities_sum_to_one,
+    "800": proofs.finite_at_logits_of_800,
+}
+GRADIENT_CHECKS = {"ones", "random", "whole"}
+
+
+class Bug(NamedTuple):
+    """Its edits (file, old text, new text), and the columns that catch it. A mistake made consistently takes two."""
+
+    name: str
+    edits: list
+    caught_by: set
+
+
+KL = "np.sum(0.5 * (mu * mu + np.exp(logvar) - 1 - logvar), axis=1, out=out)"
+DKL = "    dmu = np.multiply(dkl[:, None], mu, out=dmu)\n"
+CROSS_ENTROPY = "np.sum(log_normaliser - logit * pixel, axis=1)"
+LOG_P, LOG_NOT_P = "np.log(sigmoid(logit))", "np.log(1 - sigmoid(logit))"
+DLOGVAR = "np.multiply(dz, 0.5 * std * eps, out=dlogvar)"
+NORMAL = "box_muller(to_unit_interval(words))[:, :dims]"
+
+BUGS = [
+    Bug(
+        "relu ignores its upstream gradient",
+        [(REFERENCE, "np.multiply(dy[rows], deriv", 'np.multiply(1 if activation == "relu" else dy[rows], deriv')],
+        {"random", "whole"},
+    ),
+    Bug(
+        "bias gradient averaged",
+        [(REFERENCE, "np.sum(da, axis=0, out=out)", "np.mean(da, axis=0, out=out)")],
+        {"ones", "random", "whole"},
+    ),
+    Bug(
+        "the sampler's gradient drops 1/2",
+        [(REFERENCE, DLOGVAR, "np.multiply(dz, std * eps, out=dlogvar)")],
+        {"ones", "random", "whole"},
+    ),
+    Bug(
+        "the KL's gradient drops 1/2",
+        [(REFERENCE, "dkl[:, None], 0.5 * (np.exp(logvar) - 1)", "dkl[:, None], np.exp(logvar) - 1")],
+        {"ones", "random", "whole"},
+    ),
+    Bug("the KL's way to mu dropped", [(VAE, "        dmu += dmu_kl\n", "")], {"whole", "goes down"}),
+    Bug("= instead of += at the fork", [(VAE, "dlogvar += dlogvar_kl", "dlogvar = dlogvar_kl")], {"whole"}),
+    Bug(
+        "variance as standard deviation",
+        [
+            (REFERENCE, "np.add(mu, std * eps, out=out)", "np.add(mu, std * std * eps, out=out)"),
+            (REFERENCE, DLOGVAR, "np.multiply(dz, std * std * eps, out=dlogvar)"),
+        ],
+        {"sampler"},
+    ),
+    Bug("uniform eps", [(PHILOX, NORMAL, "to_unit_interval(words)[:, :dims]")], {"sampler"}),
+    Bug(
+        "KL averaged over the latents",
+        [(REFERENCE, KL, KL.replace("sum", "mean")), (REFERENCE, DKL, "    dkl = dkl / mu.shape[1]\n" + DKL)],
+        {"KL"},
+    ),
+    Bug(
+        "KL with its sign flipped",
+        [(REFERENCE, KL, KL.replace("0.5", "-0.5")), (REFERENCE, DKL, "    dkl = -dkl\n" + DKL)],
+        {"KL", "goes down"},
+    ),
+    Bug(
+        "cross-entropy averaged over the pixels",
+        [
+            (REFERENCE, CROSS_ENTROPY, CROSS_ENTROPY.replace("sum", "mean")),
+            (REFERENCE, "np.multiply(dnll[rows, None], p - p", "np.multiply(dnll[rows, None] / pixel.shape[1], p - p"),
+        ],
+        {"sums to 1"},
+    ),
+    Bug(
+        "cross-entropy from probabilities",
+        [(REFERENCE, CROSS_ENTROPY, f"-np.sum(pixel * {LOG_P} + (1 - pixel) * {LOG_NOT_P}, axis=1)")],
+        {"800"},
+    ),
+]
+PASS_EVERY_GRADIENT_CHECK = {
+    "variance as standard deviation",
+    "uniform eps",
+    "KL averaged over the latents",
+    "KL with its sign flipped",
+    "cross-entropy averaged over the pixels",
+    "cross-entropy from probabilities",
+}
+
+# Mistakes for what the table leaves out, so that no proof is empty: name, edits, a proof that catches it.
+OTHERS = [
+    ("KL without its -1", [(REFERENCE, KL, KL.replace(" - 1 -", " -"))], proofs.kl_is_zero_at_the_prior),
+    (
+        "KL's gradient without its -1",
+        [(REFERENCE, "0.5 * (np.exp(logvar) - 1)", "0.5 * np.exp(logvar)")],
+        proofs.kl_is_zero_at_the_prior,
+    ),
+    ("KL with its sign flipped", [(REFERENCE, KL, KL.replace("0.5", "-0.5"))], proofs.kl_is_never_negative),
+    ("Gaussian without 2 pi", [(REFERENCE, "(LOG_2PI + logvar", "(logvar")], proofs.gaussian_density_integrates_to_one),
+    (
+        "softmax not normalised",
+        [(REFERENCE, "return shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))", "return shifted")],
+        proofs.categorical_probabilities_sum_to_one,
+    ),
+    (
+        "softmax without taking off the largest logit",
+        [(REFERENCE, "logits - logits.max(axis=1, keepdims=True)", "logits")],
+        proofs.finite_at_logits_of_800,
+    ),
+    (
+        "softplus as it is written in books",
+        [(REFERENCE, "np.maximum(a, 0) + np.log(1 + np.exp(-np.abs(a)))", "np.log(1 + np.exp(a))")],
+        proofs.finite_at_logits_of_800,
+    ),
+    (
+        "logits clipped",
+        [(REFERENCE, "logit, pixel = logits[rows], x[rows]", "logit, pixel = np.clip(logits[rows], -30, 30), x[rows]")],
+        proofs.exact_at_logits_of_800,
+    ),
+    (
+        "uniform where the model asks for normal noise",
+        [(VAE, "self.kernels.standard_normal(seed, Stream.EPS", "self.kernels.uniform(seed, Stream.EPS")],
+        proofs.sampler_has_the_requested_mean_and_variance,
+    ),
+    (
+        "the heads change places on the way back",
+        [(ENCODER, "dheads[:, :K] = dmu", "dheads[:, :K] = dlogvar"), (ENCODER, "K:] = dlogvar", "K:] = dmu")],
+        proofs.gradients_of_the_whole_loss,
+    ),
+    (
+        "the same noise at every step",
+        [(VAE, "Stream.EPS, self.step, examples", "Stream.EPS, 0, examples")],
+        proofs.noise_is_fresh_at_every_step_and_for_every_example,
+    ),
+    (
+        "one noise for all examples",
+        [(VAE, "Stream.EPS, self.step, examples", "Stream.EPS, self.step, 0 * examples")],
+        proofs.noise_is_fresh_at_every_step_and_for_every_example,
+    ),
+    (
+        "KL averaged over the latents: below what 16 images can cost",
+        [(REFERENCE, KL, KL.replace("sum", "mean")), (REFERENCE, DKL, "    dkl = dkl / mu.shape[1]\n" + DKL)],
+        proofs.overfits_16_digits,
+    ),
+]
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Planting
+
+MODULES = {  # in the order of their imports
+    PHILOX: "minivae.kernels.philox",
+    REFERENCE: "minivae.kernels.reference",
+    "minivae/layers.py": "minivae.layers",
+    ENCODER: "minivae.encoder",
+    "minivae/decoder.py": "minivae.decoder",
+    VAE: "minivae.vae",
+}
+
+
+def planted(edits):
+    """Kernels and a VAE class from copies of our files, with the edits made; the real modules stay as they are."""
+    sources = {file: (ROOT / file).read_text(encoding="utf-8") for file in MODULES}
+    for file, old, new in edits:
+        assert sources[file].count(old) == 1, f"{file} should hold {old!r} once: adapt the plant"
+        sources[file] = sources[file].replace(old, new)
+    copies = {}
+    with pytest.MonkeyPatch.context() as patch:  # while they load, the copies import one another
+        for file, name in MODULES.items():
+            copies[file] = ModuleType(name)
+            copies[file].__package__ = name.rpartition(".")[0]
+            patch.setitem(sys.modules, name, copies[file])
+            exec(compile(sources[file], f"{file} with a bug", "exec"), vars(copies[file]))
+    kernels = from_module(copies[REFERENCE], "numpy")
+    return kernels, proofs.vae_class(kernels, copies[VAE].VAE)
+
+
+def catches(proof, kernels, model):
+    try:
+        with np.errstate(all="ignore"):
+            proof(kernels if proof in proofs.OF_KERNELS else model)
+    except AssertionError:
+        return True
+    return False
+
+
+def columns_that_catch(edits):
+    kernels, model = planted(edits)
+    return {column for column, proof in COLUMNS.items() if catches(proof, kernels, model)}
+
+
+def test_a_copy_without_a_bug_is_not_accused():
+    assert columns_that_catch([]) == set()
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_bug_is_caught_by_exactly_these_proofs(bug):
+    assert columns_that_catch(bug.edits) == bug.caught_by
+
+
+@pytest.mark.parametrize(("name", "edits", "proof"), OTHERS, ids=[name for name, _, _ in OTHERS])
+def test_no_proof_is_empty(name, edits, proof):
+    assert catches(proof, *planted(edits))
+
+
+def test_every_proof_catches_something():
+    used = {proof for _, _, proof in OTHERS} | {COLUMNS[column] for bug in BUGS for column in bug.caught_by}
+    assert used == {*proofs.OF_KERNELS, *proofs.OF_MODELS}
+
+
+def test_half_of_the_bugs_pass_every_gradient_check():
+    assert {bug.name for bug in BUGS if not bug.caught_by & GRADIENT_CHECKS} == PASS_EVERY_GRADIENT_CHECK
+
+
+def test_every_bug_is_caught():
+    assert len(BUGS) == 12
+    assert all(bug.caught_by for bug in BUGS)
