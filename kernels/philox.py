@@ -38,6 +38,7 @@ class Stream(IntEnum):
 
 MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)
 WEYL = np.array([[0x9E3779B9], [0xBB67AE85]], dtype=np.uint64)  # the golden ratio, sqrt(3) - 1
+ROUNDS = np.arange(10, dtype=np.uint64)[:, None, None]
 LOW_32 = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
 
@@ -62,14 +63,13 @@ def philox4x32(counter: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike], seed:
     words : ndarray of uint64, shape (n, 4)
         Each below 2^32.
     """
-    c0, c1, c2, c3 = np.broadcast_arrays(*(np.asarray(word, dtype=np.uint64) for word in counter))
-    even, odd = np.stack((c0, c2)), np.stack((c1, c3))
+    even, odd = np.empty((2, 2, *np.broadcast(*counter).shape), dtype=np.uint64)
+    even[0], odd[0], even[1], odd[1] = counter
     key = np.array([[seed & 0xFFFFFFFF], [seed >> 32]], dtype=np.uint64)
-    for _ in range(10):
+    for round_key in (key + ROUNDS * WEYL) & LOW_32:
         product = MULTIPLIERS * even
-        even = (product >> HALF)[::-1] ^ odd ^ key
+        even = (product >> HALF)[::-1] ^ odd ^ round_key
         odd = (product & LOW_32)[::-1]
-        key = (key + WEYL) & LOW_32
     return np.stack((even[0], odd[0], even[1], odd[1]), axis=-1)
 
 

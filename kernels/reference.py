@@ -53,7 +53,7 @@ __all__ = [
     "zeros",
 ]
 
-BLOCK_BYTES = 2**16
+BLOCK_BYTES = 2**17  # a few of them fit the L2 cache; 2^15 made a training step a third slower
 LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -543,9 +543,18 @@ def adam_update(
     step_size = learning_rate * root / (1 - beta1**t)
     for part in blocks(parameters):
         g, m_part, v_part = gradients[part], m[part], v[part]
-        m_part += (1 - beta1) * (g - m_part)
-        v_part += (1 - beta2) * (g * g - v_part)
-        parameters[part] -= step_size * (m_part / (np.sqrt(v_part) + root * epsilon))
+        change = g - m_part  # one temporary, used three times: this loop is bound by memory
+        change *= 1 - beta1
+        m_part += change
+        np.multiply(g, g, out=change)
+        change -= v_part
+        change *= 1 - beta2
+        v_part += change
+        np.sqrt(v_part, out=change)
+        change += root * epsilon
+        np.divide(m_part, change, out=change)
+        change *= step_size
+        parameters[part] -= change
 
 
 def add_penalty(weights: NDArray, dweights: NDArray, *, l1: float, l2: float) -> float:

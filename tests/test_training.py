@@ -164,10 +164,10 @@ def test_binarisation_needs_a_bernoulli_likelihood():
 def test_a_training_step_allocates_nothing_large_once_it_has_run(likelihood):
     vae = VAE(784, (400,), 20, likelihood=likelihood)
     vae.optimizer = Adam()
-    x = np.eye(784, dtype=np.float32)[:256]
+    x = np.eye(784, dtype=np.float32)
 
     def step():
-        training_step(vae, x, np.arange(128), 0, {"l1": 0.0, "l2": 0.1}, "stochastic")
+        training_step(vae, x, np.arange(512), 0, {"l1": 0.0, "l2": 0.1}, "stochastic")
 
     step()
     tracemalloc.start()
@@ -177,7 +177,7 @@ def test_a_training_step_allocates_nothing_large_once_it_has_run(likelihood):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak - before < x[:128].nbytes  # all temporaries together are smaller than one array of the batch
+    assert peak - before < 0.7 * x[:512].nbytes  # all temporaries together are smaller than one array of the batch
 
 
 def test_progress_prints_plain_lines_where_there_is_no_terminal(capsys):
