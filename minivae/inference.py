@@ -1,17 +1,28 @@
-"""What one does with a trained model: encode, decode, reconstruct, sample."""
+"""What one does with a model without changing it: check data, encode, decode, reconstruct, sample, save."""
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from os import PathLike
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from minivae.backend import Array, Backend, Stream, load
 from minivae.decoder import Decoder
 from minivae.encoder import Encoder
-from minivae.likelihoods import Likelihood
+from minivae.errors import GreyDataWarning
+from minivae.likelihoods import Bernoulli, Likelihood
 from minivae.validation import check_int, check_matrix, check_seed
 from minivae.workspace import pieces
+
+if TYPE_CHECKING:
+    from minivae.vae import VAE
+
+GREY = (
+    "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
+    "be trained and compared with itself, but not with numbers on binary data (see binarize)"
+)
 
 
 class Inference:
@@ -24,11 +35,24 @@ class Inference:
     likelihood: Likelihood
     encoder: Encoder
     decoder: Decoder
+    _said_grey: bool
 
     @property
     def parameters(self) -> dict[str, Array]:
         """Name -> view of the parameter vector."""
         raise NotImplementedError
+
+    def check(self, x: Any, grey_is_fine: bool = False) -> np.ndarray:
+        """``x`` as an array (N, D) of the model's dtype that its likelihood can take; errors as for :meth:`loss`.
+
+        Warns once, with GreyDataWarning, where a Bernoulli model meets grey values, unless they will be binarised.
+        """
+        x = check_matrix(x, self.dtype, self.input_dim)
+        self.likelihood.check(x)
+        if isinstance(self.likelihood, Bernoulli) and not (grey_is_fine or self._said_grey) and Bernoulli.is_grey(x):
+            self._said_grey = True
+            warnings.warn(GREY, GreyDataWarning, stacklevel=3)
+        return x
 
     def encode(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
         """The posterior q(z|x) of each example.
@@ -85,8 +109,25 @@ class Inference:
         mean = self.decode(z)
         if not draw:
             return mean
-        # Step 0 has gone into z; steps 1 and 2 of the same stream go into x.
-        u = noise.uniform(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
-        normal = noise.standard_normal(seed, Stream.PRIOR, 2, rows, out=np.empty(mean.shape))
+
+        # Step 0 of the stream has gone into z, step 1 goes into x.
+        def uniform() -> np.ndarray:
+            return noise.uniform(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
+
+        def normal() -> np.ndarray:
+            return noise.standard_normal(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
+
         logvar = self.parameters.get("decoder.output.logvar")
-        return self.likelihood.draw(mean, None if logvar is None else self.kernels.to_numpy(logvar), u, normal)
+        return self.likelihood.draw(mean, None if logvar is None else self.kernels.to_numpy(logvar), uniform, normal)
+
+    def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
+        """log p(x) in nats by importance sampling, (N, D) -> (N,); see :func:`minivae.evaluation.log_likelihood`."""
+        from minivae.evaluation import log_likelihood
+
+        return log_likelihood(cast("VAE", self), x, n_samples)
+
+    def save(self, path: str | PathLike) -> None:
+        """Write the model to one safetensors file; see :mod:`minivae.checkpoint`."""
+        from minivae.checkpoint import save
+
+        save(cast("VAE", self), path)

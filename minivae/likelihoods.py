@@ -7,12 +7,14 @@ Gaussian. The formulas are in kernels/reference.py (lesson 4).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from minivae.backend import Array, Backend
 from minivae.errors import DataError
+
+Noise = Callable[[], np.ndarray]
 
 
 class Likelihood:
@@ -55,8 +57,8 @@ class Likelihood:
         """E[x|z] in data space: (B, D) -> (B, D)."""
         raise NotImplementedError
 
-    def draw(self, mean: np.ndarray, logvar: np.ndarray | None, u: np.ndarray, normal: np.ndarray) -> np.ndarray:
-        """x drawn from p(x|z), (n, D), given its mean, uniforms and standard normals, all (n, D)."""
+    def draw(self, mean: np.ndarray, logvar: np.ndarray | None, uniform: Noise, normal: Noise) -> np.ndarray:
+        """x drawn from p(x|z), (n, D), given its mean; ``uniform()`` and ``normal()`` return noise, (n, D)."""
         raise NotImplementedError
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
@@ -98,9 +100,9 @@ class Bernoulli(Likelihood):
         """Probabilities, (B, D)."""
         return kernels.bernoulli_mean(output)
 
-    def draw(self, mean, logvar, u, normal):
+    def draw(self, mean, logvar, uniform, normal):
         """One where u < p, else zero."""
-        return (u < mean).astype(mean.dtype)
+        return (uniform() < mean).astype(mean.dtype)
 
     def output_bias(self, mean):
         """logit(mean), the mean kept within [0.001, 0.999]."""
@@ -154,10 +156,10 @@ class Gaussian(Likelihood):
         """The decoder's output itself, (B, D)."""
         return output
 
-    def draw(self, mean, logvar, u, normal):
+    def draw(self, mean, logvar, uniform, normal):
         """Mean + standard deviation * normal."""
         logvar = self._fixed_logvar() if logvar is None else logvar
-        return mean + (np.exp(0.5 * logvar) * normal).astype(mean.dtype)
+        return mean + (np.exp(0.5 * logvar) * normal()).astype(mean.dtype)
 
     def output_bias(self, mean):
         """The mean."""
@@ -199,9 +201,9 @@ class Categorical(Likelihood):
         """Probabilities that add up to 1 within each group, (B, D)."""
         return kernels.categorical_mean(output, self._sizes(output.shape[1]))
 
-    def draw(self, mean, logvar, u, normal):
+    def draw(self, mean, logvar, uniform, normal):
         """One-hot rows: in each group the first column whose cumulative probability passes u."""
-        drawn, start = np.zeros_like(mean), 0
+        drawn, u, start = np.zeros_like(mean), uniform(), 0
         for size in self._sizes(mean.shape[1]):
             cumulative = np.cumsum(mean[:, start : start + size], axis=1)
             choice = np.minimum((u[:, start, None] >= cumulative).sum(axis=1), size - 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minivae.backend import Array
 from minivae.validation import check_float
@@ -32,6 +32,7 @@ class Optimizer:
         self.learning_rate = check_float(learning_rate, "learning_rate", positive=True)
         self.state: dict[str, Array] = {}
         self.t = 0
+        self._vector: Array | None = None  # the parameters that the state belongs to
 
     def step(self, vae: VAE) -> None:
         """Update ``vae.parameters`` by ``vae.gradients``, and count the step on the model.
@@ -41,15 +42,23 @@ class Optimizer:
         ValueError
             If this optimizer has been training another model.
         """
-        vector = vae.store.vector
-        if not self.state:
-            self.state = {name: vae.kernels.zeros(len(vector), vae.dtype) for name in self.state_names}
-            self._vector = vector
-        if self._vector is not vector:
-            raise ValueError(f"this {type(self).__name__} holds the state of another model: make a new one")
+        if self._vector is not vae.store.vector:
+            self._bind(vae)
         self.t += 1
         self.update(vae)
         vae.step += 1
+
+    def _bind(self, vae: VAE) -> None:
+        """Take up a model: with new state, or with the state that a copy or a pickle has brought along."""
+        vector = vae.store.vector
+        if self._vector is not None or any(len(array) != len(vector) for array in self.state.values()):
+            raise ValueError(f"this {type(self).__name__} holds the state of another model: make a new one")
+        if not self.state:
+            self.state = {name: vae.kernels.zeros(len(vector), vae.dtype) for name in self.state_names}
+        self._vector = vector
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_vector": None}
 
     def update(self, vae: VAE) -> None:
         """Call the kernel."""

@@ -104,7 +104,7 @@ def make_folder(settings: Settings, name: str) -> Path:
     if settings.out is None:
         return free_folder(Path("runs") / name)
     folder = Path(settings.out)
-    if (folder / CONFIG).exists() and not settings.overwrite:
+    if any((folder / name).exists() for name in (CONFIG, MODEL)) and not settings.overwrite:
         raise MinivaeError(f"{folder} already holds a run: choose another --out, or add --overwrite to replace it")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -4,12 +4,11 @@
     loss = mean over the batch of [ recon_nll + beta * kl ], in nats per example
 
 The formulas are in kernels/reference.py; this file holds shapes, state and the order of things (lesson 9).
-What one does with a trained model, such as ``encode`` and ``sample``, is in inference.py.
+What only reads the parameters, such as ``encode``, ``sample`` and ``save``, is in inference.py.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any
@@ -20,9 +19,8 @@ from minivae import backend as backends
 from minivae.backend import Array, Stream
 from minivae.decoder import Decoder
 from minivae.encoder import Encoder
-from minivae.errors import GreyDataWarning
 from minivae.inference import Inference
-from minivae.likelihoods import Bernoulli, Likelihood, resolve
+from minivae.likelihoods import Likelihood, resolve
 from minivae.parameters import Block, Parameters
 from minivae.terms import LossTerms, mean
 from minivae.validation import check_choice, check_float, check_int, check_matrix, check_seed, check_widths
@@ -31,11 +29,6 @@ from minivae.workspace import Workspace, pieces
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "softplus")
 INITS = ("torch", "glorot", "he")
 DTYPES = ("float32", "float64")
-
-GREY = (
-    "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
-    "be trained and compared with itself, but not with numbers on binary data (see --binarize)"
-)
 
 
 class VAE(Inference):
@@ -150,6 +143,18 @@ class VAE(Inference):
         names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "backend", "dtype", "seed")
         return {name: getattr(self, name) for name in names} | {"likelihood": self.likelihood.config()}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle or a copy holds. Views would come back as arrays of their own, so they are made anew."""
+        counters = {name: getattr(self, name) for name in ("step", "epoch", "optimizer")}
+        vector = self.kernels.to_numpy(self.store.vector)
+        return {"arguments": self.config | {"likelihood": self.likelihood}, "vector": vector, "counters": counters}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state["arguments"])  # type: ignore[misc]
+        self.store.vector[:] = self.kernels.asarray(state["vector"], self.dtype)
+        for name, value in state["counters"].items():
+            setattr(self, name, value)
+
     # -- the loss, forwards and backwards ------------------------------------------------------------------
 
     def loss(self, x: Any, eps: Any = None) -> LossTerms:
@@ -173,10 +178,11 @@ class VAE(Inference):
             If ``x`` does not fit the model or its likelihood.
         """
         x = self.check(x)
+        eps = self._check_eps(eps, len(x))
         sums = np.zeros(2)
         for rows in pieces(len(x)):
             batch = self.kernels.asarray(x[rows], self.dtype)
-            recon_nll, kl = self.forward(batch, self._noise(eps, rows, len(x)))
+            recon_nll, kl = self.forward(batch, self._noise(eps, rows))
             sums += mean(recon_nll) * len(batch), mean(kl) * len(batch)
         recon_nll, kl = sums / len(x)
         return LossTerms.of(float(recon_nll), float(kl), self.beta)
@@ -186,8 +192,9 @@ class VAE(Inference):
 
         Parameters, returned value and errors are those of :meth:`loss`. Penalties are not included.
         """
-        x = self.kernels.asarray(self.check(x), self.dtype)
-        return self.forward_backward(x, self._noise(eps, slice(0, len(x)), len(x)))
+        x = self.check(x)
+        eps = self._check_eps(eps, len(x))
+        return self.forward_backward(self.kernels.asarray(x, self.dtype), self._noise(eps, slice(0, len(x))))
 
     def forward(self, x: Array, eps: Array) -> tuple[Array, Array]:
         """Both terms of the negative ELBO for each example, in nats.
@@ -254,7 +261,7 @@ class VAE(Inference):
     def _buffer(self, name: str, x: Array, *width: int) -> Array:
         return self.workspace.rows(name, len(x), *width)
 
-    # -- noise and checks ----------------------------------------------------------------------------------
+    # -- noise ----------------------------------------------------------------------------------
 
     def noise(self, examples: np.ndarray, seed: int | None = None) -> Array:
         """The eps of the current step for these rows of the data set, (B,) -> (B, K). A buffer: copy to keep it."""
@@ -262,48 +269,30 @@ class VAE(Inference):
         seed = self.seed if seed is None else seed
         return self.kernels.standard_normal(seed, Stream.EPS, self.step, examples, out=eps)
 
-    def _noise(self, eps: Any, rows: slice, n: int) -> Array:
+    def _noise(self, eps: np.ndarray | None, rows: slice) -> Array:
         if eps is None:
             return self.noise(np.arange(rows.start, rows.stop))
-        eps = check_matrix(eps, self.dtype, what="eps")
-        if eps.shape != (n, self.latent_dim):
-            raise ValueError(f"eps must have shape {(n, self.latent_dim)} (examples, latent_dim), got {eps.shape}")
         return self.kernels.asarray(eps[rows], self.dtype)
 
-    def check(self, x: Any, grey_is_fine: bool = False) -> np.ndarray:
-        """``x`` as an array (N, D) of the model's dtype that its likelihood can take; errors as for :meth:`loss`.
-
-        Warns once, with GreyDataWarning, where a Bernoulli model meets grey values, unless they will be binarised.
-        """
-        x = check_matrix(x, self.dtype, self.input_dim)
-        self.likelihood.check(x)
-        if isinstance(self.likelihood, Bernoulli) and not (grey_is_fine or self._said_grey) and Bernoulli.is_grey(x):
-            self._said_grey = True
-            warnings.warn(GREY, GreyDataWarning, stacklevel=3)
-        return x
-
-    def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
-        """log p(x) in nats by importance sampling, (N, D) -> (N,); see :func:`minivae.evaluation.log_likelihood`."""
-        from minivae.evaluation import log_likelihood
-
-        return log_likelihood(self, x, n_samples)
+    def _check_eps(self, eps: Any, n: int) -> np.ndarray | None:
+        if eps is None:
+            return None
+        eps, shape = check_matrix(eps, self.dtype, what="eps"), (n, self.latent_dim)
+        if eps.shape != shape:
+            raise ValueError(f"eps must have shape {shape} (examples, latent_dim), got {eps.shape}")
+        return eps
 
     # -- starting point, saving and loading ------------------------------------------------------------------
 
     def set_output_bias(self, x: Any) -> None:
         """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
-        mean = self.check(x, grey_is_fine=True).mean(axis=0, dtype=np.float64)
-        self.parameters["decoder.output.b"][...] = self.kernels.asarray(self.likelihood.output_bias(mean), self.dtype)
-
-    def save(self, path: str | PathLike) -> None:
-        """Write the model to one safetensors file; see :mod:`minivae.checkpoint`."""
-        from minivae.checkpoint import save
-
-        save(self, path)
+        average = self.check(x, grey_is_fine=True).mean(axis=0, dtype=np.float64)
+        bias = self.likelihood.output_bias(average)
+        self.parameters["decoder.output.b"][...] = self.kernels.asarray(bias, self.dtype)
 
     @classmethod
     def load(cls, path: str | PathLike, backend: str | None = None) -> VAE:
-        """Read a model that :meth:`save` wrote, onto any backend (default: the one it was saved from).
+        """Read a model that :meth:`save` wrote, onto any backend (default: as for a new model).
 
         Raises
         ------

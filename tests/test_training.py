@@ -1,11 +1,13 @@
 """fit: what it promises about order, noise, history, callbacks, penalties, memory, and failure."""
 
+import copy
+import pickle
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from minivae import SGD, VAE, Adam, TrainingDiverged, fit
+from minivae import SGD, VAE, Adam, Gaussian, TrainingDiverged, fit
 from minivae.backend import load
 from minivae.training import minibatches, training_step
 
@@ -117,6 +119,21 @@ def test_gradients_of_the_model_never_hold_the_penalty():
     fit(vae, X, epochs=0, l2=5.0)
     vae.loss_and_gradients(X)
     np.testing.assert_array_equal(vae.store.gradient, before)
+
+
+@pytest.mark.parametrize("copy_of", [copy.deepcopy, lambda vae: pickle.loads(pickle.dumps(vae))])
+def test_a_copy_is_a_whole_model_that_trains_on_like_its_original_and_apart_from_it(copy_of):
+    vae = small(likelihood=Gaussian("per_dimension"), activation="tanh")
+    fit(vae, X, epochs=2, batch_size=16)
+    twin = copy_of(vae)
+    np.testing.assert_array_equal(twin.store.vector, vae.store.vector)
+    fit(twin, X, epochs=2, batch_size=16)
+    assert not np.array_equal(twin.store.vector, vae.store.vector)
+    fit(vae, X, epochs=2, batch_size=16)
+    np.testing.assert_array_equal(twin.store.vector, vae.store.vector)
+    twin.parameters["decoder.output.b"][...] = 7
+    assert np.count_nonzero(twin.store.vector == 7) == 7
+    assert twin.epoch == 4
 
 
 def test_an_optimizer_belongs_to_one_model():
