@@ -40,7 +40,7 @@ def test_every_epoch_sees_every_example_once_in_an_order_of_its_own():
 
 
 def test_fit_takes_the_examples_in_a_new_order_in_every_epoch():
-    vae, x, firsts = small(likelihood="gaussian"), np.arange(70.0).reshape(10, 7), []
+    vae, x, firsts = small(likelihood="gaussian"), np.arange(70.0).reshape(10, 7) / 70, []
     forward_backward = vae.forward_backward
     vae.forward_backward = lambda batch, eps: firsts.append(batch[:, 0].copy()) or forward_backward(batch, eps)
     fit(vae, x, epochs=2, batch_size=10, optimizer=SGD(1e-9))
