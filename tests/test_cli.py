@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -259,7 +260,10 @@ def test_a_diverging_run_ends_with_status_1_and_advice(minivae):
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c_ends_with_status_130(tmp_path):
     command = [sys.executable, "-m", "minivae", "train", "--epochs", "100000"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}  # also in a checkout nobody installed
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
     history = tmp_path / "runs" / "digits" / "history.csv"
     while not (history.exists() and history.read_text().count("\n") > 2):
         time.sleep(0.05)
