@@ -38,7 +38,7 @@ MODEL, CONFIG, HISTORY = "model.safetensors", "config.json", "history.csv"
 SHOWN = 24  # images in a picture
 
 
-def train(settings: Settings, say: Say, progress: bool | None = True) -> dict[str, Any]:
+def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]:
     """Train a model as the settings say and write its run folder.
 
     Parameters
@@ -46,7 +46,7 @@ def train(settings: Settings, say: Say, progress: bool | None = True) -> dict[st
     settings : Settings
     say : callable
         Takes each line that a reader should see.
-    progress : bool, optional
+    progress : bool, default True
         As for :func:`minivae.fit`.
 
     Returns

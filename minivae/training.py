@@ -35,7 +35,7 @@ def fit(
     l2: float = 0.0,
     binarize: str = "none",
     callbacks: Iterable[Callback] = (),
-    progress: bool | None = None,
+    progress: bool = True,
 ) -> History:
     """Train a VAE by minibatch gradient descent.
 
@@ -64,8 +64,8 @@ def fit(
         validation set: once); or 1 from 0.5 on.
     callbacks : iterable of callables
         Each is called after an epoch as ``callback(vae, epoch, metrics)``; training ends if one returns True.
-    progress : bool, optional
-        On standard error, a bar on a terminal, else about twenty lines. Default: only the bar, on a terminal.
+    progress : bool, default True
+        Show how it goes on standard error: a bar on a terminal, about twenty plain lines elsewhere.
 
     Returns
     -------
@@ -183,13 +183,12 @@ def describe_divergence(vae: VAE, terms: LossTerms, batch: int) -> str:
     )
 
 
-def with_progress(epochs: range, history: History, progress: bool | None) -> Iterator[int]:
-    """The epochs, with a bar on a terminal or a line for each elsewhere, on standard error."""
-    on_terminal = sys.stderr.isatty()
-    if progress is False or (progress is None and not on_terminal):
+def with_progress(epochs: range, history: History, progress: bool) -> Iterator[int]:
+    """The epochs, with a bar on a terminal or some lines elsewhere, on standard error."""
+    if not progress or sys.stderr is None:
         yield from epochs
         return
-    if not on_terminal:
+    if not sys.stderr.isatty():
         every = max(1, len(epochs) // 20)
         for epoch in epochs:
             yield epoch
@@ -208,4 +207,4 @@ def summary(history: History) -> str:
     """The last epoch in one line."""
     last = {name: values[-1] for name, values in history.items()}
     text = f"loss {last['loss']:.3f} = reconstruction {last['recon_nll']:.3f} + KL {last['kl']:.3f}"
-    return text + (f", test {last['val_loss']:.3f}" if "val_loss" in last else "")
+    return text + (f", validation {last['val_loss']:.3f}" if "val_loss" in last else "")
