@@ -262,13 +262,23 @@ def test_ctrl_c_ends_with_status_130(tmp_path):
     command = [sys.executable, "-m", "minivae", "train", "--epochs", "100000"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}  # also in a checkout nobody installed
     process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # A shell starts its background jobs with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    history = tmp_path / "runs" / "digits" / "history.csv"
-    while not (history.exists() and history.read_text().count("\n") > 2):
-        time.sleep(0.05)
-        assert process.poll() is None, process.stderr.read()
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    try:
+        history = tmp_path / "runs" / "digits" / "history.csv"
+        while not (history.exists() and history.read_text().count("\n") > 2):
+            time.sleep(0.05)
+            assert process.poll() is None, process.stderr.read()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Traceback" not in err
