@@ -53,7 +53,7 @@ def philox4x32(counter: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike], seed:
 
     Parameters
     ----------
-    counter : four arrays of int that broadcast to one shape (n,)
+    counter : four ints or arrays of int that broadcast to one shape (n,)
         The 32-bit words of the counter.
     seed : int
         The 64-bit key.
@@ -63,7 +63,8 @@ def philox4x32(counter: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike], seed:
     words : ndarray of uint64, shape (n, 4)
         Each below 2^32.
     """
-    even, odd = np.empty((2, 2, *np.broadcast(*counter).shape), dtype=np.uint64)
+    n = np.broadcast(*counter).size
+    even, odd = np.empty((2, 2, n), dtype=np.uint64)
     even[0], odd[0], even[1], odd[1] = counter
     key = np.array([[seed & 0xFFFFFFFF], [seed >> 32]], dtype=np.uint64)
     for round_key in (key + ROUNDS * WEYL) & LOW_32:

@@ -115,8 +115,8 @@ def tanh_derivative(y: NDArray) -> NDArray:
 
 
 def sigmoid(a: NDArray) -> NDArray:
-    """1 / (1 + exp(-a)), as (1 + tanh(a/2)) / 2: the same function, and nothing in it can overflow."""
-    return 0.5 + 0.5 * np.tanh(0.5 * a)
+    """1 / (1 + exp(-a)) = exp(-softplus(-a)): right to rounding at both ends, and nothing in it can overflow."""
+    return np.exp(-softplus(-a))
 
 
 def sigmoid_derivative(y: NDArray) -> NDArray:
@@ -314,7 +314,8 @@ def gaussian_kl_forward(mu: NDArray, logvar: NDArray, *, out: NDArray | None = N
     ----------
     Kingma and Welling, arXiv:1312.6114, appendix B.
     """
-    return np.sum(0.5 * (mu * mu + np.exp(logvar) - 1 - logvar), axis=1, out=out)
+    # expm1(v) is exp(v) - 1 without the cancellation near the prior, where v is small.
+    return np.sum(0.5 * (mu * mu + np.expm1(logvar) - logvar), axis=1, out=out)
 
 
 def gaussian_kl_backward(
@@ -335,7 +336,7 @@ def gaussian_kl_backward(
     dmu, dlogvar : ndarray, shape (B, K)
     """
     dmu = np.multiply(dkl[:, None], mu, out=dmu)
-    dlogvar = np.multiply(dkl[:, None], 0.5 * (np.exp(logvar) - 1), out=dlogvar)
+    dlogvar = np.multiply(dkl[:, None], 0.5 * np.expm1(logvar), out=dlogvar)
     return dmu, dlogvar
 
 

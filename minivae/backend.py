@@ -18,7 +18,7 @@ from minivae.errors import BackendError
 from minivae.kernels import reference
 from minivae.kernels.philox import Stream, permutation
 
-__all__ = ["Array", "Backend", "Stream", "available", "default_name", "from_module", "load", "permutation"]
+__all__ = ["Array", "Backend", "Stream", "available", "default_name", "from_module", "load", "permutation", "states"]
 
 Array = Any  # a NumPy array, or the device array of another backend
 
@@ -162,7 +162,12 @@ def load(name: str | None = None) -> Backend:
     return _load(default_name() if name is None else name)
 
 
-def available() -> dict[str, str]:
+def available() -> list[str]:
+    """The names of the backends that can be used here."""
+    return [name for name in SOURCES if why_unavailable(name) is None]
+
+
+def states() -> dict[str, str]:
     """Every backend and its state here: ``"available"``, or the sentence that says what is missing."""
     return {name: why_unavailable(name) or "available" for name in SOURCES}
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from minivae.errors import CheckpointError
 from minivae.files import replacing
-from minivae.likelihoods import from_config
+from minivae.likelihoods import LIKELIHOODS, from_config
 from minivae.vae import VAE
+from minivae.validation import check_int
 
 FORMAT = "minivae-model-1"
 
@@ -24,13 +25,26 @@ Tensors = dict[str, np.ndarray]
 
 
 def save(vae: VAE, path: str | os.PathLike) -> None:
-    """Write a model to ``path``, beside and renamed; see :func:`load`. Raises OSError where that cannot be done."""
+    """Write a model to ``path``, beside and renamed; see :func:`load`.
+
+    Raises
+    ------
+    CheckpointError
+        If a parameter is not finite, or the likelihood is not one of minivae's own and could not be read back.
+    OSError
+        If the file cannot be written.
+    """
     from safetensors.numpy import save_file
 
     import minivae
 
     # Contiguous copies: safetensors writes strided views, such as the two heads, wrongly and without a word.
     tensors = {name: np.array(vae.kernels.to_numpy(array), order="C") for name, array in vae.parameters.items()}
+    for name, tensor in tensors.items():
+        if not np.all(np.isfinite(tensor)):
+            raise CheckpointError(f"the model is not saved: {name} holds values that are not finite")
+    if type(vae.likelihood) not in LIKELIHOODS.values():
+        raise CheckpointError(f"a model with a likelihood of your own ({vae.likelihood!r}) cannot be read back")
     config = {key: value for key, value in vae.config.items() if key != "backend"}
     metadata = {
         "format": FORMAT,
@@ -38,10 +52,9 @@ def save(vae: VAE, path: str | os.PathLike) -> None:
         "config": json.dumps(config),
         "step": str(vae.step),
         "epoch": str(vae.epoch),
-        "sha256": checksum(tensors),
     }
     with replacing(path) as beside:
-        save_file(tensors, beside, metadata)
+        save_file(tensors, beside, metadata | {"sha256": checksum(tensors, metadata)})
 
 
 def load(path: str | os.PathLike, backend: str | None = None) -> VAE:
@@ -70,11 +83,12 @@ def load(path: str | os.PathLike, backend: str | None = None) -> VAE:
         raise CheckpointError(
             f"{path} is not a minivae model: its format is {metadata.get('format')!r}, not {FORMAT!r}"
         )
-    if metadata.get("sha256") != checksum(tensors):
-        raise CheckpointError(f"{path} is damaged: the checksum of its tensors is not the one written with them")
+    if metadata.pop("sha256", None) != checksum(tensors, metadata):
+        raise CheckpointError(f"{path} is damaged: the checksum of its content is not the one written with it")
     try:
         vae = model_of(json.loads(metadata["config"]), tensors, backend)
-        vae.step, vae.epoch = int(metadata["step"]), int(metadata["epoch"])
+        vae.step = check_int(int(metadata["step"]), "step", 0, 2**32 - 1)
+        vae.epoch = check_int(int(metadata["epoch"]), "epoch", 0, 2**32 - 1)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, CheckpointError) or type(error).__name__ == "BackendError":
             raise
@@ -98,9 +112,9 @@ def read(path: str | os.PathLike) -> tuple[Tensors, dict[str, str]]:
         raise CheckpointError(f"{path} is damaged, or not a safetensors file: {error}") from None
 
 
-def checksum(tensors: Tensors) -> str:
-    """SHA-256 over the names, dtypes, shapes and bytes of all tensors, in the order of their names."""
-    digest = hashlib.sha256()
+def checksum(tensors: Tensors, metadata: dict[str, str]) -> str:
+    """SHA-256 over the metadata and the names, dtypes, shapes and bytes of all tensors, in the order of their names."""
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(tensors):
         array = tensors[name]
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())

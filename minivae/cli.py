@@ -39,10 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.command(options)
     except TrainingDiverged as error:
         return complain(options, error, 1)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (MinivaeError, ValueError, OSError) as error:
         if os.environ.get("MINIVAE_DEBUG"):
             raise
         return complain(options, error, 2)
+    except MemoryError as error:
+        return complain(options, f"not enough memory for this: {error}", 2)
     except KeyboardInterrupt:
         return complain(options, "interrupted", 130)
 
@@ -156,6 +161,8 @@ def sample(options: argparse.Namespace) -> int:
     from minivae import runs
 
     vae, scaling, data = runs.open_run(options.run, options.backend)
+    if not data:
+        print("note: a weights file alone knows no scaling and no image size; a run folder does", file=sys.stderr)
     shape = data.get("image_shape")
     folder = Path(options.run) if Path(options.run).is_dir() else Path(options.run).parent
     out = Path(options.out) if options.out else folder / f"new-samples{'.png' if shape else '.npy'}"
@@ -164,13 +171,13 @@ def sample(options: argparse.Namespace) -> int:
     if out.suffix == ".png" and not shape:
         raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")
     samples = scaling.invert(vae.sample(options.n, seed=options.seed, draw=options.draw))
-    write_samples(samples, out, shape)
+    write_samples(samples, out, shape, data.get("value_range"))
     summary = {"out": str(out), "shape": list(samples.shape), "seed": options.seed, "draw": options.draw}
     print(json.dumps(summary) if options.json else f"wrote {len(samples)} samples to {out}")
     return 0
 
 
-def write_samples(samples: Any, out: Any, shape: Any) -> None:
+def write_samples(samples: Any, out: Any, shape: Any, limits: Any) -> None:
     """A picture or an array, beside and renamed."""
     import numpy as np
 
@@ -178,7 +185,7 @@ def write_samples(samples: Any, out: Any, shape: Any) -> None:
     from minivae.files import replacing
 
     if out.suffix == ".png":
-        plotting.save(plotting.image_samples(samples, tuple(shape)), out)
+        plotting.save(plotting.image_samples(samples, tuple(shape), limits), out)
         return
     with replacing(out) as beside:
         np.save(beside, samples)

@@ -13,6 +13,8 @@ import numpy as np
 
 def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
     """Norm-wise relative error of two arrays of the same shape: |a - n| / max(|a| + |n|, 1e-8)."""
+    if np.shape(analytic) != np.shape(numeric):
+        raise ValueError(f"the shapes differ: {np.shape(analytic)} and {np.shape(numeric)}")
     difference = float(np.linalg.norm(np.subtract(analytic, numeric)))
     return difference / max(float(np.linalg.norm(analytic)) + float(np.linalg.norm(numeric)), 1e-8)
 
@@ -78,12 +80,24 @@ def complex_step_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, h: floa
     Squire and Trapp, "Using complex variables to estimate derivatives of real functions", SIAM Review 40 (1998).
     """
     z = np.asarray(x, dtype=np.complex128).view(_Analytic)
-    gradient = np.empty(x.shape)
-    for index in np.ndindex(x.shape):
-        z[index] = x[index] + 1j * h
-        gradient[index] = np.imag(np.asarray(f(z))).item() / h
-        z[index] = x[index]
+    gradient = np.empty(z.shape)
+    for index in np.ndindex(z.shape):
+        z[index] += 1j * h
+        value = np.asarray(f(z))
+        if value.dtype.kind != "c":
+            raise ValueError("the complex step got a real number back: something in f drops the imaginary part")
+        gradient[index] = value.imag.item() / h
+        z[index] = z[index].real
+    _confirm(f, np.array(x, dtype=np.float64), gradient)
     return gradient
+
+
+def _confirm(f: Callable[[np.ndarray], Any], x: np.ndarray, gradient: np.ndarray) -> None:
+    """One finite difference along a random direction, for operations that cannot be refused by name."""
+    if directional_error(lambda v: float(np.real(f(v))), x, gradient, np.random.default_rng(0), h=1e-5) > 1e-4:
+        raise ValueError(
+            "the complex step and a finite difference disagree: something in f is not analytic; use numerical_gradient"
+        )
 
 
 class _Analytic(np.ndarray):

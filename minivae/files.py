@@ -17,6 +17,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     cannot be written.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}")
     # The ending is kept, because matplotlib and others choose the format by it.
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)

@@ -75,6 +75,9 @@ def diagnose(
     analytic, numeric = np.asarray(analytic), np.asarray(numeric)
     if analytic.shape != numeric.shape:
         return _diagnose_shape(analytic, numeric, tolerance)
+    if not np.all(np.isfinite(numeric)):
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(numeric))[0])
+        return f"the trusted gradient itself is {numeric[index]} at index {index}: check at another point"
     if not np.all(np.isfinite(analytic)):
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(analytic))[0])
         return f"the first entry that is not finite is {analytic[index]} at index {index}"
@@ -147,7 +150,7 @@ def verdict(
 ) -> Check:
     """Compare two gradients of one array: a Check, with its diagnosis where they differ."""
     analytic = np.asarray(analytic)
-    fits = analytic.shape == numeric.shape and bool(np.all(np.isfinite(analytic)))
+    fits = analytic.shape == numeric.shape and bool(np.all(np.isfinite(analytic)) and np.all(np.isfinite(numeric)))
     error = relative_error(analytic, numeric) if fits else float("inf")
     passed = error < TOLERANCE
     return Check(function, array, numeric.shape, method, error, passed, diagnose(analytic, numeric, sizes))
@@ -201,19 +204,31 @@ def check_model(vae: VAE, x: np.ndarray, name: str = "VAE", seed: int = 0) -> li
     name : str
         What to call the model in the report.
     seed : int
+
+    Raises
+    ------
+    TypeError
+        If the model is not float64.
     """
-    before, rng = vae.store.vector.copy(), np.random.default_rng(seed)
+    if vae.dtype != "float64":
+        raise TypeError(f"check_model needs a float64 model, this one is {vae.dtype}: make it with dtype='float64'")
+    before = vae.store.vector.copy()
+    try:
+        return _check_model(vae, x, name, np.random.default_rng(seed))
+    finally:
+        vae.store.vector[:] = before
+
+
+def _check_model(vae: VAE, x: np.ndarray, name: str, rng: np.random.Generator) -> list[Check]:
     for array in vae.parameters.values():  # away from zero, where mistakes could hide
         array[...] = 0.5 * rng.standard_normal(array.shape)
     eps = _noise_away_from_kinks(vae, x, rng)
     vae.loss_and_gradients(x, eps)
     analytic = {parameter: gradient.copy() for parameter, gradient in vae.gradients.items()}
-    checks = [
+    return [
         verdict(name, parameter, analytic[parameter], numerical_gradient(lambda _: vae.loss(x, eps).loss, array))
         for parameter, array in vae.parameters.items()
     ]
-    vae.store.vector[:] = before
-    return checks
 
 
 def _noise_away_from_kinks(vae: VAE, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from os import PathLike
-from typing import TYPE_CHECKING, Any, cast
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -25,6 +28,20 @@ GREY = (
 )
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def one_at_a_time(method: Method) -> Method:
+    """Let threads take turns on one model: its layers and buffers belong to one pass at a time."""
+
+    @wraps(method)
+    def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with self.lock:
+            return method(self, *args, **kwargs)
+
+    return cast(Method, locked)
+
+
 class Inference:
     """The half of :class:`minivae.VAE` that only reads its parameters. NumPy arrays in, NumPy arrays out."""
 
@@ -35,6 +52,7 @@ class Inference:
     likelihood: Likelihood
     encoder: Encoder
     decoder: Decoder
+    lock: RLock
     _said_grey: bool
 
     @property
@@ -54,6 +72,7 @@ class Inference:
             warnings.warn(GREY, GreyDataWarning, stacklevel=3)
         return x
 
+    @one_at_a_time
     def encode(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
         """The posterior q(z|x) of each example.
 
@@ -73,6 +92,7 @@ class Inference:
             mu[rows], logvar[rows] = (self.kernels.to_numpy(array) for array in piece)
         return mu, logvar
 
+    @one_at_a_time
     def decode(self, z: Any) -> np.ndarray:
         """The mean of p(x|z) in data space (probabilities, not logits): (N, K) -> (N, D)."""
         z = check_matrix(z, self.dtype, what="z")
@@ -120,6 +140,7 @@ class Inference:
         logvar = self.parameters.get("decoder.output.logvar")
         return self.likelihood.draw(mean, None if logvar is None else self.kernels.to_numpy(logvar), uniform, normal)
 
+    @one_at_a_time
     def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
         """log p(x) in nats by importance sampling, (N, D) -> (N,); see :func:`minivae.evaluation.log_likelihood`."""
         from minivae.evaluation import log_likelihood

@@ -6,13 +6,13 @@ Gaussian. The formulas are in kernels/reference.py (lesson 4).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from minivae.backend import Array, Backend
 from minivae.errors import DataError
+from minivae.validation import check_float, check_widths
 
 Noise = Callable[[], np.ndarray]
 
@@ -114,7 +114,7 @@ class Bernoulli(Likelihood):
         low, high = float(x.min()), float(x.max())
         if low < 0 or high > 1:
             raise DataError(
-                f"the Bernoulli likelihood expects values in [0, 1], but the data reach from {low:g} to {high:g}: "
+                f"the Bernoulli likelihood expects values in [0, 1], but the data reach from {low!r} to {high!r}: "
                 "rescale them, or use likelihood='gaussian'"
             )
 
@@ -140,9 +140,9 @@ class Gaussian(Likelihood):
         if isinstance(variance, str):
             if variance not in ("learned", "per_dimension"):
                 raise ValueError(f"variance must be 'learned', 'per_dimension' or a number, not {variance!r}")
-        elif not (math.isfinite(variance) and variance > 0):
-            raise ValueError(f"a fixed variance must be a positive finite number, not {variance!r}")
-        self.variance = variance
+            self.variance: str | float = variance
+        else:
+            self.variance = check_float(variance, "a fixed variance", positive=True)
 
     def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):  # noqa: D102
         if logvar is None:
@@ -187,9 +187,9 @@ class Categorical(Likelihood):
     name = "categorical"
 
     def __init__(self, groups: Sequence[int] | None = None):
-        if groups is not None and (len(groups) == 0 or any(int(size) != size or size < 1 for size in groups)):
-            raise ValueError(f"groups must be positive whole numbers of columns, not {tuple(groups)!r}")
-        self.groups = None if groups is None else tuple(int(size) for size in groups)
+        self.groups = None if groups is None else check_widths(groups, "groups")
+        if self.groups == ():
+            raise ValueError("groups must name at least one group of columns, got ()")
 
     def _sizes(self, width: int) -> tuple[int, ...]:
         return (width,) if self.groups is None else self.groups
@@ -250,7 +250,7 @@ def resolve(likelihood: str | Likelihood) -> Likelihood:
     """A likelihood from its name, or the object itself."""
     if isinstance(likelihood, Likelihood):
         return likelihood
-    if likelihood not in LIKELIHOODS:
+    if not isinstance(likelihood, str) or likelihood not in LIKELIHOODS:
         raise ValueError(f"unknown likelihood {likelihood!r}: expected one of {', '.join(LIKELIHOODS)}, or an object")
     return LIKELIHOODS[likelihood]()
 

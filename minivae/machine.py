@@ -24,7 +24,7 @@ def facts() -> dict[str, Any]:
         "cores": available_cores(),
         "packages": {name: found for name in PACKAGES if (found := installed(name))},
         "blas": blas(),
-        "backends": backend.available(),
+        "backends": backend.states(),
         "settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
     }
 

@@ -2,65 +2,73 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from minivae.backend import Array
+from minivae.parameters import Parameters
 from minivae.validation import check_float
 
 if TYPE_CHECKING:
     from minivae.vae import VAE
 
 
+@dataclass
+class State:
+    """What an optimizer remembers of one model: ``arrays`` of shape (P,) by name, and ``t``, the steps taken."""
+
+    arrays: dict[str, Array]
+    t: int = 0
+
+    def copy(self) -> State:
+        """A state of its own."""
+        return State({name: array.copy() for name, array in self.arrays.items()}, self.t)
+
+
 class Optimizer:
-    """What SGD and Adam share: a learning rate, and state that belongs to one model.
+    """What SGD and Adam share: a learning rate, and a state for each model that they train.
 
     Parameters
     ----------
     learning_rate : float
-
-    Attributes
-    ----------
-    state : dict of str -> array of shape (P,)
-        Made at the first step, on the model's backend.
-    t : int
-        Steps taken.
     """
 
     state_names: tuple[str, ...] = ()
 
     def __init__(self, learning_rate: float):
         self.learning_rate = check_float(learning_rate, "learning_rate", positive=True)
-        self.state: dict[str, Array] = {}
-        self.t = 0
-        self._vector: Array | None = None  # the parameters that the state belongs to
+        self._states: WeakKeyDictionary[Parameters, State] = WeakKeyDictionary()
 
-    def step(self, vae: VAE) -> None:
-        """Update ``vae.parameters`` by ``vae.gradients``, and count the step on the model.
-
-        Raises
-        ------
-        ValueError
-            If this optimizer has been training another model.
-        """
-        if self._vector is not vae.store.vector:
-            self._bind(vae)
-        self.t += 1
-        self.update(vae)
-        vae.step += 1
-
-    def _bind(self, vae: VAE) -> None:
-        """Take up a model: with new state, or with the state that a copy or a pickle has brought along."""
-        vector = vae.store.vector
-        if self._vector is not None or any(len(array) != len(vector) for array in self.state.values()):
-            raise ValueError(f"this {type(self).__name__} holds the state of another model: make a new one")
-        if not self.state:
-            self.state = {name: vae.kernels.zeros(len(vector), vae.dtype) for name in self.state_names}
-        self._vector = vector
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name[0] != "_")
+        return f"{type(self).__name__}({settings})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_vector": None}
+        return {name: value for name, value in vars(self).items() if name != "_states"}
 
-    def update(self, vae: VAE) -> None:
+    def __setstate__(self, settings: dict[str, Any]) -> None:
+        vars(self).update(settings, _states=WeakKeyDictionary())
+
+    def state_of(self, vae: VAE) -> State:
+        """The state that belongs to this model; a new one, all zeros, before its first step."""
+        if vae.store not in self._states:
+            zeros = {name: vae.kernels.zeros(len(vae.store.vector), vae.dtype) for name in self.state_names}
+            self._states[vae.store] = State(zeros)
+        return self._states[vae.store]
+
+    def set_state(self, vae: VAE, state: State) -> None:
+        """Go on from ``state``, such as the one that belonged to a copy of this model."""
+        self._states[vae.store] = state
+
+    def step(self, vae: VAE) -> None:
+        """Update ``vae.parameters`` by ``vae.gradients``, and count the step on the model."""
+        state = self.state_of(vae)
+        state.t += 1
+        self.update(vae, state)
+        vae.step += 1
+
+    def update(self, vae: VAE, state: State) -> None:
         """Call the kernel."""
         raise NotImplementedError
 
@@ -81,12 +89,12 @@ class SGD(Optimizer):
         super().__init__(learning_rate)
         self.momentum = check_float(momentum, "momentum", below=1)
 
-    def update(self, vae: VAE) -> None:
+    def update(self, vae: VAE, state: State) -> None:
         """One step of :func:`kernels.reference.sgd_update`."""
         vae.kernels.sgd_update(
             vae.store.vector,
             vae.store.gradient,
-            self.state["velocity"],
+            state.arrays["velocity"],
             learning_rate=self.learning_rate,
             momentum=self.momentum,
         )
@@ -111,20 +119,20 @@ class Adam(Optimizer):
 
     def __init__(self, learning_rate: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8):
         super().__init__(learning_rate)
-        self.beta1, self.beta2 = (check_float(beta, "each of betas", below=1) for beta in betas)
+        self.betas = tuple(check_float(beta, "each of betas", below=1) for beta in betas)
         self.epsilon = check_float(epsilon, "epsilon", positive=True)
 
-    def update(self, vae: VAE) -> None:
+    def update(self, vae: VAE, state: State) -> None:
         """One step of :func:`kernels.reference.adam_update`."""
         vae.kernels.adam_update(
             vae.store.vector,
             vae.store.gradient,
-            self.state["m"],
-            self.state["v"],
-            self.t,
+            state.arrays["m"],
+            state.arrays["v"],
+            state.t,
             learning_rate=self.learning_rate,
-            beta1=self.beta1,
-            beta2=self.beta2,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
             epsilon=self.epsilon,
         )
 

@@ -33,6 +33,13 @@ class Block(NamedTuple):
         return len(self.shape) == 2
 
 
+class Views(dict[str, Array]):
+    """Name -> view of a vector. Assigning writes into the vector: a view is never replaced."""
+
+    def __setitem__(self, name: str, values: Array) -> None:
+        self[name][...] = values
+
+
 class Parameters:
     """The parameters of a model and their gradients.
 
@@ -76,7 +83,7 @@ class Parameters:
             width = block.shape[-1] // len(block.names)
             for i, name in enumerate(block.names):
                 named[name] = whole[block.names][..., i * width : (i + 1) * width]
-        return whole, named
+        return whole, Views(named)
 
     def initialise(self, init: str, seed: int) -> None:
         """Draw every array from noise stream 6, a function of (seed, its place in the model, its elements).

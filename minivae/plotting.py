@@ -25,8 +25,9 @@ COLUMNS_SHOWN = 12
 def new_figure(width: float, height: float) -> Figure:
     """A figure that no window shows and no global state holds."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1))
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
@@ -67,29 +68,36 @@ def limit_to_the_interesting(axes: Axes) -> None:
         axes.set_ylim(low - margin, high + margin)
 
 
-def image_grid(rows: Sequence[np.ndarray], image_shape: tuple[int, int], labels: Sequence[str] = ()) -> Figure:
+def image_grid(
+    rows: Sequence[np.ndarray],
+    image_shape: tuple[int, int],
+    labels: Sequence[str] = (),
+    limits: tuple[float, float] = (0.0, 1.0),
+) -> Figure:
     """Images in a grid, black on white, put together to one picture.
 
     Parameters
     ----------
     rows : sequence of ndarray, each of shape (n, D)
-        One row of the grid each, the first at least as long as the others; values from 0 (white) to 1 (black).
+        One row of the grid each, the first at least as long as the others.
     image_shape : (int, int)
         Height and width; their product is D.
     labels : sequence of str, optional
         A name for each row.
+    limits : (float, float)
+        The values that are drawn white and black.
     """
     height, width = image_shape
     gap = max(1, width // 8)
     across, down = len(rows[0]), len(rows)
-    picture = np.zeros((down * (height + gap) - gap, across * (width + gap) - gap))
+    picture = np.full((down * (height + gap) - gap, across * (width + gap) - gap), float(limits[0]))
     for i, row in enumerate(rows):
         for j, image in enumerate(row):
             top, left = i * (height + gap), j * (width + gap)
             picture[top : top + height, left : left + width] = np.reshape(image, image_shape)
     figure = new_figure(0.7 * across + (1.2 if labels else 0), 0.7 * down * height / width + 0.15)
     axes = figure.subplots()
-    axes.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    axes.imshow(picture, cmap="gray_r", vmin=limits[0], vmax=limits[1], interpolation="nearest")
     axes.set_frame_on(False)
     axes.set_xticks([])
     middles = [i * (height + gap) + height / 2 for i in range(len(labels))]
@@ -98,20 +106,24 @@ def image_grid(rows: Sequence[np.ndarray], image_shape: tuple[int, int], labels:
     return figure
 
 
-def image_reconstructions(x: np.ndarray, reconstruction: np.ndarray, image_shape: tuple[int, int]) -> Figure:
+def image_reconstructions(
+    x: np.ndarray, reconstruction: np.ndarray, image_shape: tuple[int, int], limits: tuple[float, float] = (0.0, 1.0)
+) -> Figure:
     """Originals above their reconstructions, both (n, D), twelve to a row."""
     rows, labels = [], []
     for start in range(0, len(x), COLUMNS_SHOWN):
         part = slice(start, start + COLUMNS_SHOWN)
-        rows += [x[part], np.clip(reconstruction[part], 0, 1)]
+        rows += [x[part], reconstruction[part]]
         labels += ["original", "reconstruction"]
-    return image_grid(rows, image_shape, labels)
+    return image_grid(rows, image_shape, labels, limits)
 
 
-def image_samples(samples: np.ndarray, image_shape: tuple[int, int]) -> Figure:
+def image_samples(
+    samples: np.ndarray, image_shape: tuple[int, int], limits: tuple[float, float] = (0.0, 1.0)
+) -> Figure:
     """Samples (n, D), twelve to a row."""
-    clipped = np.clip(samples, 0, 1)
-    return image_grid([clipped[i : i + COLUMNS_SHOWN] for i in range(0, len(clipped), COLUMNS_SHOWN)], image_shape)
+    rows = [samples[i : i + COLUMNS_SHOWN] for i in range(0, len(samples), COLUMNS_SHOWN)]
+    return image_grid(rows, image_shape, limits=limits)
 
 
 def table_reconstructions(x: np.ndarray, reconstruction: np.ndarray, columns: Sequence[str]) -> Figure:

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import minivae
 from minivae import checkpoint, plotting
 from minivae.datasets import Dataset
-from minivae.errors import DataError, MinivaeError
+from minivae.errors import DataError, MinivaeError, TrainingDiverged
 from minivae.files import write_text
 from minivae.optimizers import OPTIMIZERS, Optimizer
 from minivae.scaling import Scaling
@@ -30,6 +30,7 @@ from minivae.settings import (
     choose_scaling,
     default_epochs,
     prepare_model,
+    value_range,
 )
 from minivae.training import columns, fit
 from minivae.vae import VAE
@@ -63,12 +64,12 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
 
     data = datasets.load(settings.data)
     say(describe_data(data))
-    likelihood = choose_likelihood(settings.likelihood, data.train, say)
-    scaling = choose_scaling(settings.scale, likelihood, data.train, say)
+    likelihood = choose_likelihood(settings.likelihood, data, say)
+    scaling = choose_scaling(settings.scale, likelihood, data, say)
     x, test = scaling.apply(data.train), scaling.apply(data.test)
     vae = build_model(settings, likelihood, data.train.shape[1])
     optimizer: Optimizer = OPTIMIZERS[settings.optimizer](settings.lr)
-    prepare_model(vae, x, test, optimizer, settings, say)
+    prepare_model(vae, x, test, settings, say)
     epochs = settings.epochs or default_epochs(len(x), settings.batch_size)
     say(describe_model(vae, epochs, settings))
 
@@ -76,7 +77,8 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
     write_config(folder, vae, data, scaling, settings, epochs)
     began = time.perf_counter()
     with open(folder / HISTORY, "w", encoding="utf-8", newline="") as file:
-        history = fit(
+        history = fit_or_keep_the_last_good(
+            folder / MODEL,
             vae,
             x,
             epochs=epochs,
@@ -94,6 +96,15 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
     vae.save(folder / MODEL)
     draw_pictures(folder, vae, data, scaling, history)
     return summarise(folder, vae, data, scaling, history, epochs, seconds)
+
+
+def fit_or_keep_the_last_good(path: Path, vae: VAE, x: np.ndarray, **arguments: Any) -> dict[str, list[float]]:
+    """:func:`minivae.fit`; if it diverges, what the last finished epoch left is saved first."""
+    try:
+        return fit(vae, x, **arguments)
+    except TrainingDiverged:
+        vae.save(path)
+        raise
 
 
 # -- the folder --------------------------------------------------------------------------------------------
@@ -126,7 +137,12 @@ def write_config(folder: Path, vae: VAE, data: Dataset, scaling: Scaling, settin
     """Every setting of the run, as decided, in config.json."""
     config = {
         "minivae_version": minivae.__version__,
-        "data": {"name": data.name, "image_shape": data.image_shape, "columns": data.columns},
+        "data": {
+            "name": data.name,
+            "image_shape": data.image_shape,
+            "columns": data.columns,
+            "value_range": shown_range(data),
+        },
         "model": vae.config,
         "scaling": scaling.to_dict(),
         "training": {
@@ -159,8 +175,9 @@ def draw_pictures(folder: Path, vae: VAE, data: Dataset, scaling: Scaling, histo
     reconstruction = scaling.invert(vae.reconstruct(scaling.apply(shown)))
     if data.image_shape:
         samples = scaling.invert(vae.sample(SHOWN))
-        first = plotting.image_reconstructions(shown, reconstruction, data.image_shape)
-        second = plotting.image_samples(samples, data.image_shape)
+        limits = shown_range(data)
+        first = plotting.image_reconstructions(shown, reconstruction, data.image_shape, limits)
+        second = plotting.image_samples(samples, data.image_shape, limits)
     else:
         names = data.columns or [f"column {i}" for i in range(vae.input_dim)]
         samples = scaling.invert(vae.sample(1000, draw=True))
@@ -168,6 +185,12 @@ def draw_pictures(folder: Path, vae: VAE, data: Dataset, scaling: Scaling, histo
         second = plotting.table_samples(data.train, samples, names)
     plotting.save(first, folder / "reconstructions.png")
     plotting.save(second, folder / "samples.png")
+
+
+def shown_range(data: Dataset) -> tuple[float, float]:
+    """The values that pictures draw white and black: 0 and 1, or the data's own range if it leaves [0, 1]."""
+    low, high = value_range(data)
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
 
 
 # -- what is said ------------------------------------------------------------------------------------------

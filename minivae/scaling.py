@@ -44,7 +44,7 @@ class Scaling:
         if len(beyond):
             largest = np.abs(x[:, beyond[0]]).max()
             raise DataError(f"column {beyond[0]} reaches {largest:g}, beyond the range in which it can be scaled")
-        return cls(kind, shift, np.where(scale > 0, scale, 1.0))
+        return cls(kind, shift, np.where(np.ptp(x, axis=0) > 0, scale, 1.0))  # rounding makes the std of 0.1s positive
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Data, (N, D), as the model sees them."""

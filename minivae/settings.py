@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minivae.datasets import Dataset
 from minivae.errors import GreyDataWarning
-from minivae.optimizers import Optimizer
 from minivae.scaling import SCALINGS, Scaling
-from minivae.training import fit
+from minivae.training import Recipe, check_training_data
 from minivae.vae import VAE
+from minivae.validation import check_int
 
 UPDATES = 3000  # what the default number of epochs aims at
 
@@ -47,27 +48,35 @@ class Settings:
     overwrite: bool = False
 
 
-def choose_likelihood(name: str, x: np.ndarray, say: Say) -> str:
+def value_range(data: Dataset) -> tuple[float, float]:
+    """The smallest and the largest value in both parts of a data set."""
+    return float(min(data.train.min(), data.test.min())), float(max(data.train.max(), data.test.max()))
+
+
+def choose_likelihood(name: str, data: Dataset, say: Say) -> str:
     """The likelihood itself; "auto" is Bernoulli if every value lies in [0, 1], else Gaussian, and says which."""
+    low, high = value_range(data)
+    if low >= 0 and high == 255 and name in ("auto", "gaussian"):
+        say("note        values from 0 to 255 look like pixels: divided by 255 they suit --likelihood bernoulli")
     if name != "auto":
         return name
-    if x.min() >= 0 and x.max() <= 1:
+    if low >= 0 and high <= 1:
         say("likelihood  bernoulli (auto: every value lies in [0, 1])")
         return "bernoulli"
-    say(f"likelihood  gaussian (auto: values from {x.min():g} to {x.max():g}, not all in [0, 1])")
+    say(f"likelihood  gaussian (auto: values from {low:g} to {high:g}, not all in [0, 1])")
     return "gaussian"
 
 
-def choose_scaling(kind: str, likelihood: str, x: np.ndarray, say: Say) -> Scaling:
+def choose_scaling(kind: str, likelihood: str, data: Dataset, say: Say) -> Scaling:
     """The scaling fitted to the training data; "auto" standardises for a Gaussian unless all lies in [0, 1]."""
     if kind == "auto":
-        in_unit_interval = bool(x.min() >= 0 and x.max() <= 1)
-        kind = "standard" if likelihood == "gaussian" and not in_unit_interval else "none"
+        low, high = value_range(data)
+        kind = "standard" if likelihood == "gaussian" and not (low >= 0 and high <= 1) else "none"
     if kind not in SCALINGS:
         raise ValueError(f"scale must be one of auto, {', '.join(SCALINGS)}, got {kind!r}")
     if kind != "none":
         say(f"scaling     {kind}, fitted to the training data; losses are in the scaled units (--scale none: raw)")
-    return Scaling.of(kind, x)
+    return Scaling.of(kind, data.train)
 
 
 def default_epochs(n: int, batch_size: int) -> int:
@@ -91,20 +100,14 @@ def build_model(settings: Settings, likelihood: str, width: int) -> VAE:
     )
 
 
-def prepare_model(
-    vae: VAE, x: np.ndarray, test: np.ndarray, optimizer: Optimizer, settings: Settings, say: Say
-) -> None:
+def prepare_model(vae: VAE, x: np.ndarray, test: np.ndarray, settings: Settings, say: Say) -> None:
     """Check the data and the numbers before anything is written; the output bias, where it is asked for."""
+    recipe = Recipe(settings.batch_size, settings.seed, settings.l1, settings.l2, settings.binarize)
+    check_int(1 if settings.epochs is None else settings.epochs, "epochs", 1, 2**32 - 1)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", GreyDataWarning)
-        for part in (x, test):
-            vae.check(part, grey_is_fine=settings.binarize != "none")
+        x, _ = (check_training_data(vae, part, recipe) for part in (x, test))
     for warning in caught:
         say(f"note        {warning.message}")
-    # No epochs: only the arguments are checked.
-    checked = {name: getattr(settings, name) for name in ("batch_size", "seed", "l1", "l2", "binarize")}
-    fit(vae, x, epochs=0, optimizer=optimizer, **checked)
-    if settings.epochs is not None and settings.epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {settings.epochs}")
     if settings.output_bias == "data":
         vae.set_output_bias(x)

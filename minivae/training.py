@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minivae.backend import Array, permutation
+from minivae.backend import Array, load, permutation
 from minivae.errors import TrainingDiverged
 from minivae.optimizers import Adam, Optimizer
-from minivae.terms import LossTerms
+from minivae.terms import LossTerms, mean
 from minivae.vae import VAE
 from minivae.validation import check_choice, check_float, check_int, check_seed
 
@@ -25,7 +26,6 @@ History = dict[str, list[float]]
 def fit(
     vae: VAE,
     x: Any,
-    *,
     epochs: int = 10,
     batch_size: int = 128,
     optimizer: Optimizer | None = None,
@@ -80,29 +80,60 @@ def fit(
     TrainingDiverged
         If the loss is no longer finite. The model keeps the parameters that the last finished epoch left.
     """
-    epochs = check_int(epochs, "epochs", 0)
-    batch_size = check_int(batch_size, "batch_size", 1)
-    seed = check_seed(seed)
-    penalties = {"l1": check_float(l1, "l1"), "l2": check_float(l2, "l2")}
-    check_choice(binarize, "binarize", BINARIZE)
-    callbacks = list(callbacks)
-    x = check_training_data(vae, x, binarize)
+    epochs = check_int(epochs, "epochs", 0, 2**32 - 1)
+    recipe = Recipe(batch_size, seed, l1, l2, binarize)
+    optimizer, callbacks = check_optimizer(optimizer), check_callbacks(callbacks)
+    x = check_training_data(vae, x, recipe)
     if validation is not None:
-        validation = binarized(vae, check_training_data(vae, validation, binarize), binarize, seed)
+        validation = binarized(vae, check_training_data(vae, validation, recipe), recipe)
     vae.optimizer = optimizer or vae.optimizer or Adam()
 
     history: History = {name: [] for name in columns(validation is not None)}
     device_x = vae.kernels.asarray(x, vae.dtype)
     for epoch in with_progress(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
-        metrics = {"epoch": epoch, **run_epoch(vae, device_x, batch_size, seed, penalties, binarize)}
-        if validation is not None:
-            metrics |= {f"val_{name}": value for name, value in vae.loss(validation)._asdict().items()}
+        metrics = {"epoch": epoch, **run_epoch(vae, device_x, validation, recipe)}
         for name, value in metrics.items():
             history[name].append(value)
         answers = [callback(vae, epoch, metrics) for callback in callbacks]
-        if any(answer is True for answer in answers):
+        if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
             break
     return history
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of the training loop, checked when they are put together; see :func:`fit`."""
+
+    batch_size: int = 128
+    seed: int = 0
+    l1: float = 0.0
+    l2: float = 0.0
+    binarize: str = "none"
+
+    def __post_init__(self) -> None:
+        check_int(self.batch_size, "batch_size", 1)
+        check_seed(self.seed)
+        check_float(self.l1, "l1")
+        check_float(self.l2, "l2")
+        check_choice(self.binarize, "binarize", BINARIZE)
+
+
+def check_optimizer(optimizer: Any) -> Optimizer | None:
+    """An optimizer, or None for the one of the last call."""
+    if optimizer is None or isinstance(optimizer, Optimizer):
+        return optimizer
+    raise TypeError(f"optimizer must be an object such as Adam(1e-3) or SGD(0.01), got {optimizer!r}")
+
+
+def check_callbacks(callbacks: Any) -> list[Callback]:
+    """A list of callables."""
+    if not hasattr(callbacks, "__iter__"):
+        raise TypeError(f"callbacks must be a sequence of callables, got {callbacks!r}")
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        if not callable(callback):
+            raise TypeError(f"each callback must be callable, got {callback!r}")
+    return callbacks
 
 
 def columns(validation: bool) -> list[str]:
@@ -111,20 +142,35 @@ def columns(validation: bool) -> list[str]:
     return names + [f"val_{name}" for name in LossTerms._fields] if validation else names
 
 
-def run_epoch(
-    vae: VAE, x: Array, batch_size: int, seed: int, penalties: dict[str, float], binarize: str
-) -> dict[str, float]:
-    """Train on every example once; the means over the epoch, in nats per example."""
-    before = vae.store.vector.copy()
-    sums = np.zeros(3)  # recon_nll, kl, penalty
-    with np.errstate(all="ignore"):  # an overflow shows in the loss, where the message can say what to do
-        for number, rows in enumerate(minibatches(len(x), batch_size, seed, vae.epoch)):
-            terms, penalty = training_step(vae, x, rows, seed, penalties, binarize)
-            if not math.isfinite(terms.loss + penalty):
-                vae.store.vector[:] = before
-                raise TrainingDiverged(describe_divergence(vae, terms, number + 1))
-            sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty))
+def run_epoch(vae: VAE, x: Array, validation: np.ndarray | None, recipe: Recipe) -> dict[str, float]:
+    """Train on every example once, then validate. A model that diverges is put back to where it was before."""
+    before = vae.store.vector.copy(), vae.optimizer.state_of(vae).copy(), vae.step
+    try:
+        with np.errstate(all="ignore"):  # an overflow shows in the loss, where the message can say what to do
+            metrics = train_epoch(vae, x, recipe)
+            if validation is not None:
+                terms = vae.loss(validation)
+                check_finite(vae, terms, "the validation loss", terms.loss)
+                metrics |= {f"val_{name}": value for name, value in terms._asdict().items()}
+    except TrainingDiverged:
+        vae.store.vector[:], state, vae.step = before
+        vae.optimizer.set_state(vae, state)
+        raise
     vae.epoch += 1
+    return metrics
+
+
+def train_epoch(vae: VAE, x: Array, recipe: Recipe) -> dict[str, float]:
+    """All updates of an epoch; returns the means over it, in nats per example."""
+    sums = np.zeros(3)  # recon_nll, kl, penalty
+    for rows in minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch):
+        terms, penalty = training_step(vae, x, rows, recipe)
+        sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty))
+    # The loss of a step is that before its update, so that no loss has seen the last update yet.
+    last = vae.workspace.rows("x", len(rows), vae.input_dim)
+    recon_nll, kl = (mean(term) for term in vae.forward(last, vae.noise(rows, recipe.seed)))
+    terms = LossTerms.of(recon_nll, kl, vae.beta)
+    check_finite(vae, terms, "the loss", terms.loss)
     recon_nll, kl, penalty = (float(value) for value in sums / len(x))
     return LossTerms.of(recon_nll, kl, vae.beta)._asdict() | {"penalty": penalty}
 
@@ -136,51 +182,52 @@ def minibatches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.n
         yield order[start : start + batch_size]
 
 
-def training_step(
-    vae: VAE, x: Array, rows: np.ndarray, seed: int, penalties: dict[str, float], binarize: str
-) -> tuple[LossTerms, float]:
+def training_step(vae: VAE, x: Array, rows: np.ndarray, recipe: Recipe) -> tuple[LossTerms, float]:
     """Gather, draw noise, forwards, backwards, update. Returns the terms before the update, and the penalty."""
     k, store = vae.kernels, vae.store
     batch = k.take_rows(x, rows, out=vae.workspace.rows("x", len(rows), vae.input_dim))
-    if binarize == "stochastic":
-        k.binarize(batch, seed, vae.step, rows, out=batch)
-    terms = vae.forward_backward(batch, vae.noise(rows, seed))
+    if recipe.binarize == "stochastic":
+        k.binarize(batch, recipe.seed, vae.step, rows, out=batch)
+    terms = vae.forward_backward(batch, vae.noise(rows, recipe.seed))
     penalty = 0.0
-    if any(penalties.values()):
+    if recipe.l1 or recipe.l2:
         weights = slice(0, store.n_weights)
-        penalty = k.add_penalty(store.vector[weights], store.gradient[weights], **penalties)
-    if math.isfinite(terms.loss + penalty):
-        vae.optimizer.step(vae)
+        penalty = k.add_penalty(store.vector[weights], store.gradient[weights], l1=recipe.l1, l2=recipe.l2)
+    check_finite(vae, terms, "the loss", terms.loss + penalty)
+    vae.optimizer.step(vae)
     return terms, penalty
 
 
-def check_training_data(vae: VAE, x: Any, binarize: str) -> np.ndarray:
+def check_finite(vae: VAE, terms: LossTerms, what: str, value: float) -> None:
+    """Raise TrainingDiverged, with what happened and what to try, unless ``value`` is finite."""
+    if not math.isfinite(value):
+        rate = getattr(vae.optimizer, "learning_rate", math.nan)
+        raise TrainingDiverged(
+            f"{what} became {value} in epoch {vae.epoch + 1}, after {vae.step} updates "
+            f"(reconstruction {terms.recon_nll:g}, KL {terms.kl:g}): try a smaller learning rate (now {rate:g}), "
+            "data scaled to about unit size, or dtype='float64'"
+        )
+
+
+def check_training_data(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
     """``x`` (N, D) as the model takes it, thresholded where that is asked for."""
-    if binarize == "none":
+    if recipe.binarize == "none":
         return vae.check(x)
     if vae.likelihood.name != "bernoulli":
-        raise ValueError(f"binarize={binarize!r} needs likelihood='bernoulli', this model has {vae.likelihood.name!r}")
+        raise ValueError(
+            f"binarize={recipe.binarize!r} needs likelihood='bernoulli', this model has {vae.likelihood.name!r}"
+        )
     x = vae.check(x, grey_is_fine=True)
-    return (x >= 0.5).astype(vae.dtype) if binarize == "threshold" else x
+    return (x >= 0.5).astype(vae.dtype) if recipe.binarize == "threshold" else x
 
 
-def binarized(vae: VAE, x: np.ndarray, binarize: str, seed: int) -> np.ndarray:
+def binarized(vae: VAE, x: np.ndarray, recipe: Recipe) -> np.ndarray:
     """A validation set (M, D) with its pixels drawn once, so that epochs can be compared."""
-    if binarize != "stochastic":
+    if recipe.binarize != "stochastic":
         return x
-    from minivae import backend
-
-    return backend.load("numpy").binarize(x, seed, 0, np.arange(len(x)), out=np.empty_like(x))
-
-
-def describe_divergence(vae: VAE, terms: LossTerms, batch: int) -> str:
-    """What happened, and what to try."""
-    rate = getattr(vae.optimizer, "learning_rate", float("nan"))
-    return (
-        f"the loss became {terms.loss} in epoch {vae.epoch + 1}, batch {batch} "
-        f"(reconstruction {terms.recon_nll:g}, KL {terms.kl:g}): try a smaller learning rate (now {rate:g}), "
-        "data scaled to about unit size, or dtype='float64'"
-    )
+    a_step_of_its_own = 2**32 - 1  # which no training step reaches
+    draw = load("numpy").binarize
+    return draw(x, recipe.seed, a_step_of_its_own, np.arange(len(x)), out=np.empty_like(x))
 
 
 def with_progress(epochs: range, history: History, progress: bool) -> Iterator[int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,19 @@ from minivae import backend as backends
 from minivae.backend import Array, Stream
 from minivae.decoder import Decoder
 from minivae.encoder import Encoder
-from minivae.inference import Inference
+from minivae.inference import Inference, one_at_a_time
 from minivae.likelihoods import Likelihood, resolve
 from minivae.parameters import Block, Parameters
 from minivae.terms import LossTerms, mean
-from minivae.validation import check_choice, check_float, check_int, check_matrix, check_seed, check_widths
+from minivae.validation import (
+    LARGEST_WIDTH,
+    check_choice,
+    check_float,
+    check_int,
+    check_matrix,
+    check_seed,
+    check_widths,
+)
 from minivae.workspace import Workspace, pieces
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "softplus")
@@ -85,7 +94,6 @@ class VAE(Inference):
         input_dim: int,
         hidden_dims: Sequence[int] = (400,),
         latent_dim: int = 20,
-        *,
         activation: str = "relu",
         likelihood: str | Likelihood = "bernoulli",
         beta: float = 1.0,
@@ -94,9 +102,9 @@ class VAE(Inference):
         dtype: str = "float32",
         seed: int = 0,
     ):
-        self.input_dim = check_int(input_dim, "input_dim", 1)
+        self.input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
         self.hidden_dims = check_widths(hidden_dims, "hidden_dims")
-        self.latent_dim = check_int(latent_dim, "latent_dim", 1)
+        self.latent_dim = check_int(latent_dim, "latent_dim", 1, LARGEST_WIDTH)
         self.activation = check_choice(activation, "activation", ACTIVATIONS)
         self.likelihood = resolve(likelihood)
         self.likelihood.check_dim(self.input_dim)
@@ -110,6 +118,7 @@ class VAE(Inference):
         self.epoch = 0
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
         self._said_grey = False
+        self.lock = RLock()
         self._build()
 
     def _build(self) -> None:
@@ -129,7 +138,7 @@ class VAE(Inference):
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """Name -> view of the parameter vector. Assign with ``vae.parameters[name][...] = values``."""
+        """Name -> view of the parameter vector; assigning to a name writes into it."""
         return self.store.arrays
 
     @property
@@ -143,20 +152,32 @@ class VAE(Inference):
         names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "backend", "dtype", "seed")
         return {name: getattr(self, name) for name in names} | {"likelihood": self.likelihood.config()}
 
+    def __repr__(self) -> str:
+        widths = "-".join(str(width) for width in (self.input_dim, *self.hidden_dims, self.latent_dim))
+        size = f"{len(self.store.vector):,} parameters"
+        return f"<VAE {widths} {self.activation}, {self.likelihood!r}, {size}, {self.dtype} on {self.backend}>"
+
     def __getstate__(self) -> dict[str, Any]:
         """What a pickle or a copy holds. Views would come back as arrays of their own, so they are made anew."""
-        counters = {name: getattr(self, name) for name in ("step", "epoch", "optimizer")}
-        vector = self.kernels.to_numpy(self.store.vector)
-        return {"arguments": self.config | {"likelihood": self.likelihood}, "vector": vector, "counters": counters}
+        rebuilt = ("kernels", "lock", "workspace", "encoder", "decoder", "store")
+        state = {name: value for name, value in vars(self).items() if name not in rebuilt}
+        state["parameter vector"] = np.array(self.kernels.to_numpy(self.store.vector))
+        if self.optimizer is not None:
+            state["optimizer state"] = self.optimizer.state_of(self).copy()
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state["arguments"])  # type: ignore[misc]
-        self.store.vector[:] = self.kernels.asarray(state["vector"], self.dtype)
-        for name, value in state["counters"].items():
-            setattr(self, name, value)
+        state = dict(state)
+        vector, optimizer_state = state.pop("parameter vector"), state.pop("optimizer state", None)
+        vars(self).update(state, kernels=backends.load(state["backend"]), lock=RLock())
+        self._build()
+        self.store.vector[:] = self.kernels.asarray(vector, self.dtype)
+        if self.optimizer is not None:
+            self.optimizer.set_state(self, optimizer_state)
 
     # -- the loss, forwards and backwards ------------------------------------------------------------------
 
+    @one_at_a_time
     def loss(self, x: Any, eps: Any = None) -> LossTerms:
         """The loss of a batch or of a whole data set.
 
@@ -187,6 +208,7 @@ class VAE(Inference):
         recon_nll, kl = sums / len(x)
         return LossTerms.of(float(recon_nll), float(kl), self.beta)
 
+    @one_at_a_time
     def loss_and_gradients(self, x: Any, eps: Any = None) -> LossTerms:
         """The loss of a batch, and d loss / d parameter into ``gradients``.
 
@@ -292,13 +314,7 @@ class VAE(Inference):
 
     @classmethod
     def load(cls, path: str | PathLike, backend: str | None = None) -> VAE:
-        """Read a model that :meth:`save` wrote, onto any backend (default: as for a new model).
-
-        Raises
-        ------
-        CheckpointError
-            If the file is missing, damaged, or not a minivae model.
-        """
+        """Read a model that :meth:`save` wrote, onto any backend; see :func:`minivae.checkpoint.load`."""
         from minivae.checkpoint import load
 
         return load(path, backend)

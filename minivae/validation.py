@@ -10,6 +10,8 @@ import numpy as np
 
 from minivae.errors import DataError
 
+LARGEST_WIDTH = 2**31 - 1
+
 
 def check_matrix(x: Any, dtype: str, width: int | None = None, what: str = "X") -> np.ndarray:
     """``x`` as a finite matrix (N, D) of ``dtype``.
@@ -87,9 +89,10 @@ def check_int(value: Any, name: str, minimum: int, maximum: int | None = None) -
         number = operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be a whole number, got {value!r}") from None
-    if number < minimum or (maximum is not None and number > maximum):
-        bounds = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
-        raise ValueError(f"{name} must be {bounds}, got {number}")
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {number}")
+    if maximum is not None and number > maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {number}")
     return number
 
 
@@ -97,7 +100,7 @@ def check_widths(value: Any, name: str) -> tuple[int, ...]:
     """``value`` as a tuple of positive ints, such as (400,) or (); TypeError or ValueError otherwise."""
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         raise TypeError(f"{name} must be a sequence of whole numbers such as (400,) or (), got {value!r}")
-    return tuple(check_int(width, f"each of {name}", 1) for width in value)
+    return tuple(check_int(width, f"each of {name}", 1, LARGEST_WIDTH) for width in value)
 
 
 def check_float(value: Any, name: str, *, positive: bool = False, below: float = math.inf) -> float:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from minivae.backend import available, load
+from minivae.backend import load, states
 
-STATE = available()
+STATE = states()
 
 
 def pytest_report_header():

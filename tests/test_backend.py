@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minivae import VAE, backend
-from minivae.backend import Backend, available, from_module, load
+from minivae.backend import Backend, available, from_module, load, states
 from minivae.errors import BackendError
 from minivae.kernels import reference
 
@@ -37,8 +37,10 @@ def test_a_missing_package_names_what_to_install(monkeypatch):
     monkeypatch.setitem(backend.SOURCES, "numba", backend.Source("numba_cpu", "no_such_package", "pip install numba"))
     with pytest.raises(BackendError, match="needs the package no_such_package; install it with: pip install numba"):
         load("numba")
-    assert "pip install numba" in available()["numba"]
-    assert available()["numpy"] == "available"
+    assert "pip install numba" in states()["numba"]
+    assert states()["numpy"] == "available"
+    assert "numba" not in available()
+    assert [load(name).name for name in available()] == available()
 
 
 def test_a_backend_without_kernels_is_an_error_and_not_a_fallback(monkeypatch):

@@ -55,8 +55,9 @@ def test_a_loaded_model_goes_on_training(path):
 def rewrite(path, change):
     """Change the tensors or the metadata of a weights file, with a checksum that fits again."""
     tensors, metadata = read(path)
+    del metadata["sha256"]
     change(tensors, metadata)
-    save_file(tensors, path, metadata | {"sha256": checksum(tensors)})
+    save_file(tensors, path, metadata | {"sha256": checksum(tensors, metadata)})
 
 
 def test_a_flipped_byte_is_noticed(path):
@@ -100,12 +101,37 @@ def test_another_programs_tensors_are_refused(path):
         VAE.load(path)
 
 
-def test_nan_weights_are_refused(path):
+def test_nan_weights_are_neither_written_nor_read(path):
     vae = VAE(7, (5,), 3)
-    vae.parameters["decoder.output.b"][2] = np.nan
     vae.save(path)
+    rewrite(path, lambda tensors, _: tensors["decoder.output.b"].__setitem__(2, np.nan))
     with pytest.raises(CheckpointError, match=r"decoder.output.b holds values that are not finite"):
         VAE.load(path)
+    vae.parameters["decoder.output.b"][2] = np.nan
+    with pytest.raises(CheckpointError, match="the model is not saved: decoder.output.b"):
+        vae.save(path)
+
+
+def test_edited_settings_are_noticed(path):
+    VAE(7, (5,), 3).save(path)
+    tensors, metadata = read(path)
+    save_file(tensors, path, metadata | {"step": "5"})
+    with pytest.raises(CheckpointError, match="is damaged: the checksum"):
+        VAE.load(path)
+
+
+def test_numpy_numbers_in_a_likelihood_are_written_as_numbers(path):
+    VAE(7, (5,), 3, likelihood=Gaussian(np.float32(0.5))).save(path)
+    assert VAE.load(path).likelihood.variance == 0.5
+
+
+def test_a_likelihood_that_could_not_be_read_back_is_refused(path):
+    class Mine(Gaussian):
+        name = "mine"
+
+    with pytest.raises(CheckpointError, match="a likelihood of your own"):
+        VAE(7, (5,), 3, likelihood=Mine()).save(path)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(
@@ -120,6 +146,7 @@ def test_nan_weights_are_refused(path):
         (lambda t, m: m.update(config=m["config"].replace("relu", "gelu")), "activation must be one of"),
         (lambda t, m: m.update(config=m["config"].replace(': 7', ': 700000000000')), "the file does not hold"),
         (lambda t, m: m.update(step="many"), "makes no model"),
+        (lambda t, m: m.update(step="-5"), "step must be at least 0, got -5"),
         (lambda t, m: m.update(format="minivae-model-99"), "its format is 'minivae-model-99'"),
     ],
 )  # fmt: skip

@@ -126,6 +126,28 @@ def test_own_data_train_and_images_are_drawn_as_images(minivae, tmp_path):
     assert minivae("train", "--data", "onehot.npy", "--likelihood", "categorical", *QUICK)[0] == 0
 
 
+def test_auto_looks_at_every_value_also_at_those_held_out(minivae, tmp_path):
+    x = RNG.random((100, 3))
+    np.save(tmp_path / "plain.npy", x)
+    test_row = np.flatnonzero((x == load(tmp_path / "plain.npy").test[0]).all(axis=1))[0]
+    x[test_row, 0] = 1.5
+    np.save(tmp_path / "outlier.npy", x)
+    status, out, err = minivae("train", "--data", "outlier.npy", *QUICK)
+    assert status == 0, err
+    assert "gaussian (auto:" in out
+
+
+def test_pixels_from_0_to_255_are_pointed_out_and_drawn_in_their_range(minivae, tmp_path):
+    x = RNG.integers(256, size=(60, 4, 5)).astype(np.uint8)
+    x[0] = 255
+    np.save(tmp_path / "pixels.npy", x)
+    status, out, _ = minivae("train", "--data", "pixels.npy", *QUICK)
+    assert status == 0
+    assert "look like pixels: divided by 255" in out
+    config = json.loads((tmp_path / "runs" / "pixels" / "config.json").read_text(encoding="utf-8"))
+    assert config["data"]["value_range"][1] == 255
+
+
 def test_sample_writes_pictures_arrays_and_json(minivae, tmp_path):
     minivae("train", *QUICK, "--out", "run")
     assert minivae("sample", "run")[0] == 0
@@ -207,7 +229,10 @@ def test_bad_data_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, m
         (["--lr", "-1"], "learning_rate"),
         (["--beta", "inf"], "beta must be finite"),
         (["--l2", "-1"], "l2 must be finite and at least 0"),
-        (["--seed", "-1"], "seed must be between 0"),
+        (["--seed", "-1"], "seed must be at least 0"),
+        (["--latent", "100000000000000000000"], "latent_dim must be at most"),
+        (["--epochs", "100000000000000000000"], "epochs must be at most"),
+        (["--hidden", "2000000000"], "not enough memory"),
         (["--hidden", "16,x"], "expected widths such as 400,200"),
         (["--hidden", "16,0"], "each of hidden_dims must be at least 1"),
         (["--backend", "tpu"], "unknown backend 'tpu'"),
@@ -255,6 +280,7 @@ def test_a_diverging_run_ends_with_status_1_and_advice(minivae):
     assert status == 1
     assert "try a smaller learning rate" in err
     assert "Traceback" not in err
+    assert np.isfinite(VAE.load("runs/digits/model.safetensors").store.vector).all()  # the last good one
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

@@ -1,6 +1,8 @@
 """The public contract of the model: names, shapes, units, determinism, options."""
 
+import copy
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -233,3 +235,48 @@ def test_float32_models_stay_float32():
     assert vae.decode(np.zeros((2, 3))).dtype == vae.encode(BINARY)[0].dtype == np.float32
     vae.loss_and_gradients(BINARY)
     assert vae.store.gradient.dtype == np.float32
+
+
+def test_assigning_to_a_name_writes_into_the_model():
+    vae = small()
+    vae.parameters["encoder.mu.b"] = np.array([7.0, 8.0, 9.0])
+    assert np.count_nonzero(np.isin(vae.store.vector, [7, 8, 9])) == 3
+    np.testing.assert_allclose(vae.encode(np.zeros((1, 7)))[0] - small().encode(np.zeros((1, 7)))[0],
+                               [[7, 8, 9]] - small().parameters["encoder.mu.b"])  # fmt: skip
+
+
+def test_threads_take_turns_on_one_model():
+    vae = VAE(7, (50,), 3, dtype="float64")
+    inputs = [(RNG.random((400, 7)) < 0.5).astype(float) for _ in range(40)]
+    expected = [vae.encode(x)[0] for x in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda x: vae.encode(x)[0], inputs))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_subclass_can_be_copied():
+    class Mine(VAE):
+        def __init__(self):
+            super().__init__(7, (5,), 3)
+            self.note = "mine"
+
+    twin = copy.deepcopy(Mine())
+    assert (type(twin), twin.note) == (Mine, "mine")
+    np.testing.assert_array_equal(twin.store.vector, Mine().store.vector)
+
+
+def test_small_probabilities_are_right_in_float32():
+    vae = VAE(7, (5,), 3)
+    for array in vae.parameters.values():
+        array[...] = 0
+    logits = np.array([-80, -20, -10, 0, 10, 20, 80], dtype=np.float32)
+    vae.parameters["decoder.output.b"] = logits
+    np.testing.assert_allclose(vae.decode(np.zeros((1, 3)))[0], 1 / (1 + np.exp(-logits.astype(float))), rtol=1e-5)
+
+
+def test_the_kl_is_right_near_the_prior_in_float32():
+    vae = VAE(7, (5,), 3)
+    mu, logvar = np.zeros((1, 1), "f"), np.full((1, 1), 1e-3, "f")
+    assert vae.kernels.gaussian_kl_forward(mu, logvar)[0] == pytest.approx(0.25e-6, rel=1e-3)
+    gradient = vae.kernels.gaussian_kl_backward(np.ones(1, "f"), mu, logvar)[1]
+    assert gradient[0, 0] == pytest.approx(0.5 * np.expm1(1e-3), rel=1e-6)
