@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
 import minivae
 from minivae import checkpoint, plotting
 from minivae.datasets import Dataset
