@@ -67,14 +67,23 @@ def add_train(commands: Any) -> None:
     parser.add_argument(
         "--data", default="digits", metavar="NAME|FILE", help="digits, iris, wine, mnist, or a .npy file"
     )
-    parser.add_argument("--backend", help="numpy, numba or cupy (default: MINIVAE_BACKEND, or numpy)")
-    parser.add_argument("--likelihood", default="auto", choices=("auto", "bernoulli", "gaussian", "categorical"))
     parser.add_argument(
-        "--hidden", type=hidden_dims, default=(400,), metavar="400,200|none", help="widths of the hidden layers"
+        "--backend", default=argparse.SUPPRESS, help="numpy, numba or cupy (default: MINIVAE_BACKEND, or numpy)"
+    )
+    parser.add_argument(
+        "--likelihood",
+        default="auto",
+        choices=("auto", "bernoulli", "gaussian", "categorical"),
+        help="auto: bernoulli if every value lies in [0, 1], else gaussian",
+    )
+    parser.add_argument(
+        "--hidden", type=hidden_dims, default="400", metavar="400,200|none", help="widths of the hidden layers"
     )
     parser.add_argument("--latent", type=int, default=20, help="latent dimensions")
     parser.add_argument("--beta", type=float, default=1.0, help="weight of the KL")
-    parser.add_argument("--activation", default="relu", choices=("relu", "tanh", "sigmoid", "softplus"))
+    parser.add_argument(
+        "--activation", default="relu", choices=("relu", "tanh", "sigmoid", "softplus"), help="of the hidden layers"
+    )
     parser.add_argument("--init", default="torch", choices=("torch", "glorot", "he"), help="initial weights")
     parser.add_argument(
         "--output-bias", default="init", choices=("init", "data"), help="data: the decoder starts at the data's mean"
@@ -88,19 +97,21 @@ def add_train(commands: Any) -> None:
         choices=("auto", "none", "standard", "minmax"),
         help="auto: standard for a Gaussian likelihood, unless all values lie in [0, 1]",
     )
-    parser.add_argument("--epochs", type=int, help="default: about 3000 updates, but 10 to 200 epochs")
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--optimizer", default="adam", choices=("adam", "sgd"))
+    parser.add_argument(
+        "--epochs", type=int, default=argparse.SUPPRESS, help="(default: about 3000 updates, but 10 to 200 epochs)"
+    )
+    parser.add_argument("--batch-size", type=int, default=128, help="examples in an update")
+    parser.add_argument("--optimizer", default="adam", choices=("adam", "sgd"), help="sgd has momentum 0.9")
     parser.add_argument("--lr", type=float, default=1e-3, help="learning rate")
     parser.add_argument("--l1", type=float, default=0.0, help="L1 penalty on the weights")
     parser.add_argument("--l2", type=float, default=0.0, help="L2 penalty on the weights")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dtype", default="float32", choices=("float32", "float64"))
-    parser.add_argument("--out", metavar="FOLDER", help="the run folder (default: runs/NAME)")
-    parser.add_argument("--overwrite", action="store_true", help="write over a run that is there already")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "float64"), help="precision")
     parser.add_argument(
-        "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
+        "--out", metavar="FOLDER", default=argparse.SUPPRESS, help="the run folder (default: runs/NAME)"
     )
+    parser.add_argument("--overwrite", action="store_true", help="write over a run that is there already")
+    add_json(parser)
 
 
 def hidden_dims(text: str) -> tuple[int, ...]:
@@ -117,7 +128,8 @@ def train(options: argparse.Namespace) -> int:
     """Train, then say how it went and where the run folder is."""
     from minivae import runs
 
-    settings = runs.Settings(**{name: getattr(options, name) for name in runs.Settings.__dataclass_fields__})
+    given = {name: value for name, value in vars(options).items() if name in runs.Settings.__dataclass_fields__}
+    settings = runs.Settings(**given)
     summary = runs.train(settings, say=sayer(options))
     if options.json:
         print(json.dumps(summary))
@@ -144,14 +156,19 @@ def add_sample(commands: Any) -> None:
     """``minivae sample``."""
     parser = add_command(commands, "sample", sample, "draw new data from a trained model")
     parser.add_argument("run", help="a run folder, or a .safetensors file")
-    parser.add_argument("-n", type=int, default=48, help="how many (default: 48)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-n", type=int, default=48, help="how many")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
     parser.add_argument("--draw", action="store_true", help="draw x itself, not the mean of p(x|z)")
-    parser.add_argument("--out", metavar="FILE", help=".png (images) or .npy (default: new-samples in the run folder)")
-    parser.add_argument("--backend", help="numpy, numba or cupy")
     parser.add_argument(
-        "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
+        "--out",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help=".png (images) or .npy (default: new-samples in the run folder)",
     )
+    parser.add_argument(
+        "--backend", default=argparse.SUPPRESS, help="numpy, numba or cupy (default: MINIVAE_BACKEND, or numpy)"
+    )
+    add_json(parser)
 
 
 def sample(options: argparse.Namespace) -> int:
@@ -160,12 +177,12 @@ def sample(options: argparse.Namespace) -> int:
 
     from minivae import runs
 
-    vae, scaling, data = runs.open_run(options.run, options.backend)
+    vae, scaling, data = runs.open_run(options.run, getattr(options, "backend", None))
     if not data:
         print("note: a weights file alone knows no scaling and no image size; a run folder does", file=sys.stderr)
     shape = data.get("image_shape")
     folder = Path(options.run) if Path(options.run).is_dir() else Path(options.run).parent
-    out = Path(options.out) if options.out else folder / f"new-samples{'.png' if shape else '.npy'}"
+    out = Path(options.out) if "out" in options else folder / f"new-samples{'.png' if shape else '.npy'}"
     if out.suffix not in (".png", ".npy"):
         raise ValueError(f"--out must end in .png or .npy, got {out.name!r}")
     if out.suffix == ".png" and not shape:
@@ -197,10 +214,10 @@ def write_samples(samples: Any, out: Any, shape: Any, limits: Any) -> None:
 def add_gradcheck(commands: Any) -> None:
     """``minivae gradcheck``."""
     parser = add_command(commands, "gradcheck", gradcheck, "check every gradient against finite differences")
-    parser.add_argument("--backend", help="numpy, numba or cupy (default: MINIVAE_BACKEND, or numpy)")
     parser.add_argument(
-        "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
+        "--backend", default=argparse.SUPPRESS, help="numpy, numba or cupy (default: MINIVAE_BACKEND, or numpy)"
     )
+    add_json(parser)
 
 
 def gradcheck(options: argparse.Namespace) -> int:
@@ -209,7 +226,7 @@ def gradcheck(options: argparse.Namespace) -> int:
     from minivae.gradcheck import TOLERANCE
 
     results = []
-    name = backend.load(options.backend).name
+    name = backend.load(getattr(options, "backend", None)).name
     for check in selfcheck.check_all(name):
         results.append(check)
         if not options.json:
@@ -242,9 +259,7 @@ def print_check(check: Any, is_new: bool) -> None:
 def add_info(commands: Any) -> None:
     """``minivae info``."""
     parser = add_command(commands, "info", info, "say what this machine has: versions, backends, BLAS, threads")
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
-    )
+    add_json(parser)
 
 
 def info(options: argparse.Namespace) -> int:
@@ -267,9 +282,18 @@ def info(options: argparse.Namespace) -> int:
 
 def add_command(commands: Any, name: str, command: Any, text: str) -> argparse.ArgumentParser:
     """A subcommand and the function that runs it."""
-    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    sentence = text[0].upper() + text[1:] + "."
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    parser = commands.add_parser(name, help=text, description=sentence, formatter_class=formatter)
     parser.set_defaults(command=command, name=name)
     return parser
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """``--json``, the same for every command."""
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
+    )
 
 
 def make_parser() -> Parser:
