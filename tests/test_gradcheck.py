@@ -79,6 +79,42 @@ def test_the_complex_step_refuses_expit():
         complex_step_gradient(lambda v: np.sum(special.expit(v)), RNG.standard_normal(4))
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda v: np.sum(v.real**2),
+        lambda v: v.var(),
+        lambda v: float(np.asarray(v).real.sum()),
+        lambda v: np.sum(v**2) + np.sum(np.abs(np.asarray(v))),
+        lambda v: sum(abs(complex(value)) * value for value in v),
+    ],
+    ids=["real", "var", "float", "plain array", "python abs"],
+)
+def test_the_complex_step_never_returns_what_a_finite_difference_contradicts(f):
+    with pytest.raises((ValueError, TypeError)):
+        complex_step_gradient(f, np.array([0.3, -0.7, 1.1]))
+
+
+def test_arrays_of_different_shapes_have_no_relative_error():
+    with pytest.raises(ValueError, match=r"the shapes differ: \(3, 1\) and \(3,\)"):
+        relative_error(np.ones((3, 1)), np.ones(3))
+
+
+def test_a_trusted_gradient_that_is_not_finite_is_not_trusted():
+    assert diagnose(np.ones(3), np.array([1, np.nan, 1])).startswith("the trusted gradient itself is nan at index (1,)")
+    assert not verdict("f", "dx", np.ones(3), np.array([1, np.nan, 1])).passed
+
+
+def test_checking_a_float32_model_is_refused_and_leaves_it_alone():
+    vae = VAE(7, (5,), 3)
+    before = vae.store.vector.copy()
+    with pytest.raises(TypeError, match="needs a float64 model, this one is float32"):
+        check_model(vae, np.zeros((2, 7)))
+    with pytest.raises(ValueError, match="features"):
+        check_model(VAE(7, (5,), 3, dtype="float64"), np.zeros((2, 5)))
+    np.testing.assert_array_equal(vae.store.vector, before)
+
+
 def test_a_random_direction_tells_right_from_wrong():
     x, rng = RNG.standard_normal(1000), np.random.default_rng(1)
     before = x.copy()

@@ -197,3 +197,10 @@ def test_binarising_is_a_coin_of_stream_1_and_may_overwrite_its_input(kernels):
     expected = u < kernels.to_numpy(x)
     assert kernels.binarize(x, 3, 4, np.arange(30), out=x) is x
     np.testing.assert_array_equal(kernels.to_numpy(x), expected)
+
+
+def test_a_counter_of_plain_numbers_gives_the_known_answer_too():
+    counter, key = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), 0x299F31D0A4093822
+    words = philox4x32(counter, key)
+    assert words.shape == (1, 4)
+    assert int(words[0, 0]) == 0xD16CFE09

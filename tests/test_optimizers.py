@@ -1,0 +1,71 @@
+"""SGD and Adam: the formulas written out, on numbers small enough to follow. Torch's steps: test_torch_oracle.py."""
+
+import numpy as np
+import pytest
+
+from minivae import SGD, VAE, Adam
+
+
+def model():
+    vae = VAE(2, (), 1, dtype="float64")
+    vae.store.gradient[:] = np.linspace(-1, 1, len(vae.store.gradient))
+    return vae
+
+
+def test_sgd_with_momentum_written_out():
+    vae = model()
+    w, g, optimizer = vae.store.vector.copy(), vae.store.gradient.copy(), SGD(0.1, momentum=0.5)
+    optimizer.step(vae)
+    np.testing.assert_allclose(vae.store.vector, w - 0.1 * g)
+    optimizer.step(vae)
+    np.testing.assert_allclose(vae.store.vector, w - 0.1 * g - 0.1 * 1.5 * g)
+
+
+def test_the_first_step_of_adam_is_the_learning_rate_in_each_coordinate():
+    vae = model()
+    w, g = vae.store.vector.copy(), vae.store.gradient.copy()
+    Adam(0.01).step(vae)
+    moved = (w - vae.store.vector)[np.abs(g) > 1e-3]
+    np.testing.assert_allclose(np.abs(moved), 0.01, rtol=1e-4)
+    assert np.array_equal(np.sign(moved), np.sign(g[np.abs(g) > 1e-3]))
+
+
+def test_adam_written_out_over_three_steps():
+    vae, optimizer = model(), Adam(0.01, betas=(0.8, 0.9), epsilon=1e-3)
+    w, m, v = vae.store.vector.copy(), 0.0, 0.0
+    for t in (1, 2, 3):
+        g = vae.store.gradient = vae.store.gradient * 0.7
+        optimizer.step(vae)
+        m, v = 0.8 * m + 0.2 * g, 0.9 * v + 0.1 * g**2
+        w = w - 0.01 * (m / (1 - 0.8**t)) / (np.sqrt(v / (1 - 0.9**t)) + 1e-3)
+        np.testing.assert_allclose(vae.store.vector, w, rtol=1e-12)
+
+
+def test_a_step_is_counted_on_the_model_and_on_the_state():
+    vae, optimizer = model(), Adam()
+    optimizer.step(vae)
+    optimizer.step(vae)
+    assert vae.step == optimizer.state_of(vae).t == 2
+
+
+def test_optimizers_say_what_they_are():
+    assert repr(Adam(0.01)) == "Adam(learning_rate=0.01, betas=(0.9, 0.999), epsilon=1e-08)"
+    assert repr(SGD(0.1)) == "SGD(learning_rate=0.1, momentum=0.9)"
+
+
+def test_a_state_goes_away_with_its_model():
+    optimizer = Adam()
+    vae = model()
+    optimizer.step(vae)
+    del vae
+    import gc
+
+    gc.collect()
+    assert len(optimizer._states) == 0
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1), Adam(0.1)])
+def test_float32_models_have_float32_states(optimizer):
+    vae = VAE(2, (), 1)
+    optimizer.step(vae)
+    assert {array.dtype for array in optimizer.state_of(vae).arrays.values()} == {np.dtype("float32")}
