@@ -181,7 +181,10 @@ def linear_forward(
     y = np.matmul(x, W, out=out)
     act, _ = ACTIVATIONS[activation]
     for rows in blocks(y):
-        y[rows] = act(y[rows] + b)
+        a = y[rows]
+        a += b
+        if act is not identity:
+            a[...] = act(a)
     return y
 
 
