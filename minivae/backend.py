@@ -175,10 +175,10 @@ def states() -> dict[str, str]:
 def why_unavailable(name: str) -> str | None:
     """The reason why a known backend cannot be used here, or None if it can."""
     source = SOURCES[name]
+    if find_spec(f"minivae.kernels.{source.module}") is None:
+        return f"this version of minivae has no {name} kernels yet (they will need: {source.install}); use numpy"
     if find_spec(source.package) is None:
         return f"the {name} backend needs the package {source.package}; install it with: {source.install}"
-    if find_spec(f"minivae.kernels.{source.module}") is None:
-        return f"this version of minivae has no {name} kernels yet; use backend='numpy'"
     return None
 
 

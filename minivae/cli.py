@@ -284,7 +284,7 @@ def add_command(commands: Any, name: str, command: Any, text: str) -> argparse.A
     """A subcommand and the function that runs it."""
     sentence = text[0].upper() + text[1:] + "."
     formatter = argparse.ArgumentDefaultsHelpFormatter
-    parser = commands.add_parser(name, help=text, description=sentence, formatter_class=formatter)
+    parser = commands.add_parser(name, help=text, description=sentence, formatter_class=formatter, allow_abbrev=False)
     parser.set_defaults(command=command, name=name)
     return parser
 

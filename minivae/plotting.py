@@ -46,12 +46,16 @@ def loss_curve(history: Mapping[str, Sequence[float]]) -> Figure:
     """
     figure = new_figure(9.6, 3.2)
     panels = figure.subplots(1, 3)
+    marker = "o" if len(history["epoch"]) <= 20 else ""
     for axes, name, title in zip(panels, ("loss", "recon_nll", "kl"), ("loss", "reconstruction", "KL"), strict=True):
-        axes.plot(history["epoch"], history[name], color=BLUE, label="training")
+        axes.plot(history["epoch"], history[name], color=BLUE, marker=marker, label="training")
         if "val_loss" in history:
-            axes.plot(history["epoch"], history[f"val_{name}"], color=ORANGE, linestyle="--", label="test")
+            axes.plot(
+                history["epoch"], history[f"val_{name}"], color=ORANGE, marker=marker, linestyle="--", label="test"
+            )
         axes.set_title(title)
         axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         limit_to_the_interesting(axes)
     panels[0].set_ylabel("nats per example")
     panels[0].legend()
@@ -59,13 +63,12 @@ def loss_curve(history: Mapping[str, Sequence[float]]) -> Figure:
 
 
 def limit_to_the_interesting(axes: Axes) -> None:
-    """Cut the steep first epochs off at the top, so that the rest of the curve can be read."""
-    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
-    values = values[np.isfinite(values)]
-    if len(values) >= 10:
-        low, high = values.min(), np.quantile(values, 0.95)
-        margin = 0.08 * max(high - low, 1e-12)
-        axes.set_ylim(low - margin, high + margin)
+    """Let the steep first tenth of the epochs leave the frame at the top, so that the rest can be read."""
+    curves = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
+    later = np.concatenate([curve[len(curve) // 10 :] for curve in curves])
+    low, high = min(curve.min() for curve in curves), later.max()
+    if high > low:
+        axes.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
 
 
 def image_grid(

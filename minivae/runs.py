@@ -38,6 +38,7 @@ from minivae.training import columns, fit
 from minivae.vae import VAE
 
 MODEL, CONFIG, HISTORY = "model.safetensors", "config.json", "history.csv"
+PICTURES = LOSS, RECONSTRUCTIONS, SAMPLES = "loss.png", "reconstructions.png", "samples.png"
 SHOWN = 24  # images in a picture
 
 
@@ -79,10 +80,11 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
     write_config(folder, vae, data, scaling, settings, epochs)
     began = time.perf_counter()
     with open(folder / HISTORY, "w", encoding="utf-8", newline="") as file:
-        history = fit_or_keep_the_last_good(
+        history = fit_or_keep_what_there_is(
             folder / MODEL,
             vae,
             x,
+            say,
             epochs=epochs,
             batch_size=settings.batch_size,
             optimizer=optimizer,
@@ -100,12 +102,15 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
     return summarise(folder, vae, data, scaling, history, epochs, seconds)
 
 
-def fit_or_keep_the_last_good(path: Path, vae: VAE, x: np.ndarray, **arguments: Any) -> dict[str, list[float]]:
-    """:func:`minivae.fit`; if it diverges, what the last finished epoch left is saved first."""
+def fit_or_keep_what_there_is(
+    path: Path, vae: VAE, x: np.ndarray, say: Say, **arguments: Any
+) -> dict[str, list[float]]:
+    """:func:`minivae.fit`; if it diverges or is interrupted, the weights that are left are saved first."""
     try:
         return fit(vae, x, **arguments)
-    except TrainingDiverged:
+    except (TrainingDiverged, KeyboardInterrupt):
         vae.save(path)
+        say(f"cut short   after {vae.epoch} epochs; the weights so far are in {path}")
         raise
 
 
@@ -120,6 +125,8 @@ def make_folder(settings: Settings, name: str) -> Path:
     if any((folder / name).exists() for name in (CONFIG, MODEL)) and not settings.overwrite:
         raise MinivaeError(f"{folder} already holds a run: choose another --out, or add --overwrite to replace it")
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (MODEL, CONFIG, HISTORY, *PICTURES):  # or a run that is cut short would be half the old one
+        (folder / name).unlink(missing_ok=True)
     return folder
 
 
@@ -172,7 +179,7 @@ def history_writer(file: TextIO) -> Callable:
 
 def draw_pictures(folder: Path, vae: VAE, data: Dataset, scaling: Scaling, history: dict[str, list[float]]) -> None:
     """The loss curves, reconstructions of test data, and samples from the prior, in the data's own units."""
-    plotting.save(plotting.loss_curve(history), folder / "loss.png")
+    plotting.save(plotting.loss_curve(history), folder / LOSS)
     shown = data.test[:SHOWN] if data.image_shape else data.test
     reconstruction = scaling.invert(vae.reconstruct(scaling.apply(shown)))
     if data.image_shape:
@@ -185,8 +192,8 @@ def draw_pictures(folder: Path, vae: VAE, data: Dataset, scaling: Scaling, histo
         samples = scaling.invert(vae.sample(1000, draw=True))
         first = plotting.table_reconstructions(shown, reconstruction, names)
         second = plotting.table_samples(data.train, samples, names)
-    plotting.save(first, folder / "reconstructions.png")
-    plotting.save(second, folder / "samples.png")
+    plotting.save(first, folder / RECONSTRUCTIONS)
+    plotting.save(second, folder / SAMPLES)
 
 
 def shown_range(data: Dataset) -> tuple[float, float]:
@@ -254,6 +261,8 @@ def open_run(path: str | os.PathLike, backend: str | None = None) -> tuple[VAE, 
         If there is no run, or its files cannot be read.
     """
     path = Path(path)
+    if path.name == MODEL and (path.parent / CONFIG).is_file():
+        path = path.parent
     if path.is_file():
         return checkpoint.load(path, backend), Scaling.from_dict({"kind": "none"}), {}
     if not path.is_dir():

@@ -112,7 +112,9 @@ def test_tables_are_standardised_unless_told_otherwise_and_samples_come_back_in_
     assert status == 0
     assert "likelihood  gaussian (auto:" in out
     assert "scaling     standard" in out
+    assert minivae("sample", "runs/wine/model.safetensors", "-n", 500, "--draw", "--out", "same.npy")[0] == 0
     assert minivae("sample", "runs/wine", "-n", 500, "--draw", "--out", "new.npy")[0] == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "new.npy"), np.load(tmp_path / "same.npy"))
     samples, data = np.load(tmp_path / "new.npy"), load("wine").train
     assert np.all(np.abs(samples.mean(axis=0) - data.mean(axis=0)) < 0.5 * data.std(axis=0))
     assert "scaling" not in minivae("train", "--data", "wine", *QUICK, "--scale", "none")[1]
@@ -307,4 +309,5 @@ def test_ctrl_c_ends_with_status_130(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
+    assert VAE.load(tmp_path / "runs" / "digits" / "model.safetensors").step > 0
     assert "Traceback" not in err
