@@ -4,7 +4,7 @@
     D   data dimensions                 mu       mean of q(z|x)             (B, K)
     H   hidden units                    logvar   log sigma^2 of q(z|x)      (B, K)
     K   latent dimensions               eps      noise from N(0, I)         (B, K)
-                                        z        mu + exp(logvar/2) * eps   (B, K)
+    a   pre-activation, x W + b         z        mu + exp(logvar/2) * eps   (B, K)
 
 Examples are rows and ``y = x @ W + b`` with ``W`` (in, out). The gradient of the loss with respect to an
 array ``v`` is called ``dv`` and has its shape; the upstream gradient of ``y`` is ``dy``. Each ``_backward``
@@ -547,7 +547,9 @@ def adam_update(
     step_size = learning_rate * root / (1 - beta1**t)
     for part in blocks(parameters):
         g, m_part, v_part = gradients[part], m[part], v[part]
-        change = g - m_part  # one temporary, used three times: this loop is bound by memory
+        # m += (1 - beta1) (g - m);  v += (1 - beta2) (g g - v);  w -= step_size m / (sqrt(v) + root epsilon),
+        # with one temporary, because this loop is bound by memory.
+        change = g - m_part
         change *= 1 - beta1
         m_part += change
         np.multiply(g, g, out=change)
