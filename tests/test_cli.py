@@ -105,6 +105,13 @@ def test_every_option_trains_to_a_finite_loss(minivae, options):
     assert np.isfinite(json.loads(out)["test"]["loss"])
 
 
+def test_overwriting_never_leaves_old_weights_beside_a_new_configuration(minivae, tmp_path, monkeypatch):
+    minivae("train", *QUICK, "--out", "run")
+    monkeypatch.setattr("minivae.runs.fit_or_keep_what_there_is", lambda *args, **kwargs: sys.exit(9))  # a sudden end
+    assert minivae("train", *QUICK, "--latent", 3, "--out", "run", "--overwrite")[0] == 9
+    assert sorted(os.listdir(tmp_path / "run")) == ["config.json", "history.csv"]
+
+
 def test_tables_are_standardised_unless_told_otherwise_and_samples_come_back_in_their_units(minivae, tmp_path):
     status, out, _ = minivae(
         "train", "--data", "wine", "--hidden", "none", "--latent", 2, "--epochs", 300, "--lr", 0.01
