@@ -1,33 +1,27 @@
-"""Data sets: three that scikit-learn ships, MNIST, and your own ``.npy`` files.
+"""Data sets: three that scikit-learn ships, MNIST, and your own ``.npy``, ``.npz`` and ``.csv`` files.
 
-    load("digits" | "iris" | "wine" | "mnist" | "my/file.npy") -> Dataset with .train and .test, each (N, D)
+    load("digits" | "iris" | "wine" | "mnist" | "my/file.csv") -> Dataset with .train and .test, each (N, D)
 
 Every split is a fixed function of the data: two people who load the same name train on the same rows.
 """
 
 from __future__ import annotations
 
-import io
-import math
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from minivae import mnist
+from minivae import mnist, tables
 from minivae.backend import permutation
 from minivae.errors import DataError
 from minivae.mnist import parse_idx
-from minivae.validation import check_matrix
 
 __all__ = ["Dataset", "load", "load_digits", "load_iris", "load_mnist", "load_npy", "load_wine", "parse_idx"]
 
 TEST_FRACTION = 0.2  # of the data sets of scikit-learn
-NPY_MAGIC = b"\x93NUMPY"
-LARGEST_HEADER = 2**14  # bytes; NumPy itself refuses a header of more than 10000
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # arrays have no one truth value, so no == either
@@ -44,6 +38,8 @@ class Dataset:
         (h, w) with h * w = D if the rows are images.
     columns : tuple of str
         The names of the D columns, or empty.
+    label_names : tuple of str
+        Label k is called ``label_names[k]``; empty if the labels are numbers without names, or there are none.
     """
 
     name: str
@@ -53,6 +49,12 @@ class Dataset:
     test_labels: np.ndarray | None = None
     image_shape: tuple[int, int] | None = None
     columns: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The smallest and the largest value in both parts."""
+        return float(min(self.train.min(), self.test.min())), float(max(self.train.max(), self.test.max()))
 
     def __repr__(self) -> str:
         labels = "none" if self.train_labels is None else f"{len(np.unique(self.train_labels))} classes"
@@ -62,23 +64,28 @@ class Dataset:
         )
 
 
-def load(name_or_path: str | os.PathLike) -> Dataset:
+def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Dataset:
     """A data set by name, or the user's own file.
 
     Parameters
     ----------
-    name_or_path : {"digits", "iris", "wine", "mnist"} or path of a ``.npy`` file
+    name_or_path : {"digits", "iris", "wine", "mnist"} or path of a ``.npy``, ``.npz`` or ``.csv`` file
+        What a file may hold is documented at :func:`minivae.tables.read`.
+    labels : str or int, optional
+        Where a file has its labels: a column of a ``.csv`` by name or by number from 0, an array of a ``.npz``.
 
     Returns
     -------
     data : Dataset
+        A file's is named as the file. One row in ten (at least one) is held out; which ones depends on the
+        number of rows alone, and both parts keep the order of the file. A ``.npz`` with a split of its own keeps it.
 
     Raises
     ------
     DataError
         For an unknown name, or a file that is missing, damaged, or holds no numbers to train on.
     TypeError
-        If the argument is neither a string nor a path.
+        If the first argument is neither a string nor a path, or ``labels`` neither a string nor an int.
 
     Examples
     --------
@@ -86,26 +93,17 @@ def load(name_or_path: str | os.PathLike) -> Dataset:
     Dataset(name='digits', train=(1437, 64), test=(360, 64), dtype=float32, labels=10 classes, image_shape=(8, 8))
     """
     if isinstance(name_or_path, str) and name_or_path in LOADERS:
+        if labels is not None:
+            raise DataError(f"{name_or_path!r} comes with its labels: remove labels={labels!r}, which is for files")
         return LOADERS[name_or_path]()
-    path = _as_path(name_or_path)
-    ending = os.path.splitext(path)[1].lower()
-    if ending == ".npy":
-        return load_npy(path)
-    if not os.path.exists(path):
+    path = tables.as_path(name_or_path)
+    if tables.ending_of(path) not in tables.READERS and not os.path.exists(path):
         names = ", ".join(LOADERS)
         raise DataError(
-            f"unknown data set {path!r}: expected one of {names}, or the path of a file, which needs the ending .npy"
+            f"unknown data set {path!r}: expected one of {names}, or the path of a file, which needs the ending "
+            f"{tables.ENDINGS}"
         )
-    if os.path.isdir(path):
-        raise DataError(f"{path!r} is a folder: expected a file with the ending .npy")
-    raise DataError(f"cannot read {path!r}: only files with the ending .npy are read, got the ending {ending!r}")
-
-
-def _as_path(path: str | os.PathLike) -> str:
-    path = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(path, str):
-        raise TypeError(f"a data set is named by a string or a path, got {path!r}")
-    return path
+    return _own(path, tables.read(path, labels))
 
 
 # -- shipped with scikit-learn -----------------------------------------------------------------------------
@@ -119,7 +117,7 @@ def load_digits() -> Dataset:
     from sklearn import datasets
 
     bunch = datasets.load_digits()
-    return _split("digits", (bunch.data / 16).astype(np.float32), bunch.target, image_shape=(8, 8))
+    return _split("digits", (bunch.data / 16).astype(np.float32), bunch, image_shape=(8, 8))
 
 
 def load_iris() -> Dataset:
@@ -130,7 +128,7 @@ def load_iris() -> Dataset:
     from sklearn import datasets
 
     bunch = datasets.load_iris()
-    return _split("iris", bunch.data, bunch.target, columns=tuple(bunch.feature_names))
+    return _split("iris", bunch.data, bunch, columns=tuple(bunch.feature_names))
 
 
 def load_wine() -> Dataset:
@@ -141,23 +139,24 @@ def load_wine() -> Dataset:
     from sklearn import datasets
 
     bunch = datasets.load_wine()
-    return _split("wine", bunch.data, bunch.target, columns=tuple(bunch.feature_names))
+    return _split("wine", bunch.data, bunch, columns=tuple(bunch.feature_names))
 
 
 def _split(
     name: str,
     x: np.ndarray,
-    labels: np.ndarray,
+    bunch: Any,
     image_shape: tuple[int, int] | None = None,
     columns: tuple[str, ...] = (),
 ) -> Dataset:
-    """A fifth of ``x`` (N, D) held out, with each class in the same proportion on both sides."""
+    """A fifth of ``x`` (N, D) held out, with each class of ``bunch`` in the same proportion on both sides."""
     from sklearn.model_selection import train_test_split
 
-    labels = labels.astype(np.int64)
+    labels = bunch.target.astype(np.int64)
     parts = train_test_split(x, labels, test_size=TEST_FRACTION, random_state=0, stratify=labels)
     train, test, train_labels, test_labels = parts
-    return Dataset(name, train, test, train_labels, test_labels, image_shape, columns)
+    label_names = tuple(map(str, bunch.target_names))
+    return Dataset(name, train, test, train_labels, test_labels, image_shape, columns, label_names)
 
 
 # -- MNIST -------------------------------------------------------------------------------------------------
@@ -180,114 +179,57 @@ def load_mnist() -> Dataset:
     """
     train, train_labels = mnist.read("train")
     test, test_labels = mnist.read("t10k")
-    return Dataset("mnist", train, test, train_labels, test_labels, image_shape=(28, 28))
+    return Dataset(
+        "mnist", train, test, train_labels, test_labels, image_shape=(28, 28), label_names=tuple("0123456789")
+    )
 
 
 # -- your own file -----------------------------------------------------------------------------------------
 
 
-class Header(NamedTuple):
-    """What a ``.npy`` file says about itself, and where its values begin (in bytes)."""
-
-    shape: tuple[int, ...]
-    fortran_order: bool
-    dtype: np.dtype
-    offset: int
-
-
 def load_npy(path: str | os.PathLike) -> Dataset:
-    """A matrix that ``np.save`` wrote; one row in ten (at least one) is held out.
+    """A matrix that ``np.save`` wrote, whatever the file's name ends in; see :func:`load`.
 
     Parameters
     ----------
     path : str or PathLike
-        Of numbers of shape (N, D), or images (N, h, w), which become rows of D = h * w. Floats keep their
-        precision (float16 is raised to float32); whole numbers and bools become float32.
+        Of numbers of shape (N, D), or images (N, h, w), which become rows of D = h * w.
 
     Returns
     -------
     data : Dataset
-        Named as the file, without labels. Which rows are held out depends on N alone; both parts keep
-        the order of the file.
+        Without labels.
 
     Raises
     ------
     DataError
         If the file is missing, damaged, or holds anything but at least two rows of finite real numbers.
-        A header is never trusted: it is compared with the size of the file before memory is asked for,
-        and nothing is unpickled.
     """
-    path = _as_path(path)
-    header = _read_header(path)
-    _check_contents(header, path)
-    x = _mapped(path, header)
-    image_shape = (x.shape[1], x.shape[2]) if x.ndim == 3 else None
-    dtype = "float64" if (x.dtype.kind, x.dtype.itemsize) == ("f", 8) else "float32"
-    rows = check_matrix(x.reshape(len(x), -1), dtype, what=repr(path))
-    shuffled = permutation(seed=0, epoch=0, n=len(rows))
-    n_test = max(1, len(rows) // 10)
-    test, train = np.sort(shuffled[:n_test]), np.sort(shuffled[n_test:])
-    name = os.path.splitext(os.path.basename(path))[0]
-    return Dataset(name, rows[train], rows[test], image_shape=image_shape)
+    return _own(tables.as_path(path), tables.read(path, ending=".npy"))
 
 
-def _mapped(path: str, header: Header) -> np.ndarray:
-    """The array in the file, read-only and read from the disk only where it is looked at."""
-    layout: Literal["F", "C"] = "F" if header.fortran_order else "C"
-    return np.memmap(path, header.dtype, "r", header.offset, header.shape, layout)
-
-
-def _read_header(path: str) -> Header:
-    """The header of a ``.npy`` file whose length is what the header promises; DataError otherwise."""
-    try:
-        status = os.stat(path)
-        if stat.S_ISREG(status.st_mode):
-            with open(path, "rb") as file:
-                start = file.read(LARGEST_HEADER)
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        raise DataError(f"cannot read {path!r}: {getattr(error, 'strerror', None) or error}") from None
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-        raise DataError(f"{path!r} is {kind}: expected a file that np.save wrote")
-    if not start:
-        raise DataError(f"{path!r} is empty (0 bytes): expected a file that np.save wrote")
-    header = _parse_header(start, path)
-    expected = header.offset + math.prod(header.shape) * header.dtype.itemsize
-    if status.st_size != expected and not header.dtype.hasobject:  # the length of pickled objects is anything
-        how = "truncated" if status.st_size < expected else "damaged"
-        raise DataError(f"{path!r} is {how}: its header promises {expected} bytes, but the file has {status.st_size}")
-    return header
-
-
-def _parse_header(start: bytes, path: str) -> Header:
-    """The header in the first bytes of a ``.npy`` file, as NumPy reads it."""
-    if not start.startswith(NPY_MAGIC):
-        raise DataError(f"{path!r} is not a .npy file, whatever its ending (pickles are not read): use np.save")
-    file = io.BytesIO(start)
-    try:
-        version = np.lib.format.read_magic(file)
-        parse = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-        shape, fortran_order, dtype = parse(file)
-    except Exception:  # NumPy's parser of a damaged header raises whatever Python's parser raises
-        raise DataError(f"{path!r} is damaged: its .npy header cannot be read") from None
-    if any(length < 0 for length in shape):
-        raise DataError(f"{path!r} is damaged: its header gives the shape {shape}")
-    return Header(shape, fortran_order, dtype, file.tell())
-
-
-def _check_contents(header: Header, path: str) -> None:
-    """Refuse what no VAE is trained on: anything but two or more rows of real numbers."""
-    shape, dtype = header.shape, header.dtype
-    if dtype.hasobject:
-        raise DataError(f"{path!r} holds Python objects, which are never unpickled: save an array of numbers")
-    if dtype.kind not in "fiub" or dtype.itemsize > 8:  # a long double is another type on every system
-        raise DataError(f"{path!r} must hold real numbers of at most 64 bits, got dtype {dtype}")
-    if len(shape) not in (2, 3):
-        raise DataError(f"{path!r} must have the shape (examples, features) or (examples, h, w), got {shape}")
-    if 0 in shape[1:]:
-        raise DataError(f"{path!r} has 0 features: its shape is {shape}")
-    if shape[0] < 2:
-        raise DataError(f"{path!r} has {shape[0]} example(s), but 2 are needed: one to train on, one to hold out")
+def _own(path: str, table: tables.Table) -> Dataset:
+    """The content of a file as a data set; one row in ten is held out, unless the file has its own split."""
+    n = len(table.x)
+    if n < 2:
+        raise DataError(f"{path!r} has {n} example(s), but 2 are needed: one to train on, one to hold out")
+    train: slice | np.ndarray  # a slice makes a view, which spares the memory of a copy
+    test: slice | np.ndarray
+    if table.train_rows is None:
+        shuffled, n_test = permutation(seed=0, epoch=0, n=n), max(1, n // 10)
+        test, train = np.sort(shuffled[:n_test]), np.sort(shuffled[n_test:])
+    else:
+        train, test = slice(table.train_rows), slice(table.train_rows, n)
+    return Dataset(
+        os.path.splitext(os.path.basename(path))[0],
+        table.x[train],
+        table.x[test],
+        None if table.labels is None else table.labels[train],
+        None if table.labels is None else table.labels[test],
+        table.image_shape,
+        table.columns,
+        table.label_names,
+    )
 
 
 LOADERS: dict[str, Callable[[], Dataset]] = {
