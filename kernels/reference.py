@@ -29,6 +29,7 @@ from .philox import binarize, standard_normal, uniform
 
 __all__ = [
     "activation_backward",
+    "adagrad_update",
     "adam_update",
     "add_penalty",
     "asarray",
@@ -519,6 +520,21 @@ def sgd_update(
     for part in blocks(parameters):
         velocity[part] = momentum * velocity[part] + gradients[part]
         parameters[part] -= learning_rate * velocity[part]
+
+
+def adagrad_update(
+    parameters: NDArray, gradients: NDArray, sum_of_squares: NDArray, *, learning_rate: float, epsilon: float
+) -> None:
+    """One step of Adagrad: s <- s + g^2; w <- w - learning_rate * g / (sqrt(s) + epsilon). All arrays (P,).
+
+    References
+    ----------
+    Duchi, Hazan and Singer, JMLR 12 (2011), with a diagonal matrix, in the form used by PyTorch.
+    """
+    for part in blocks(parameters):
+        g, s = gradients[part], sum_of_squares[part]
+        s += g * g
+        parameters[part] -= learning_rate * g / (np.sqrt(s) + epsilon)
 
 
 def adam_update(

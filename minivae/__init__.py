@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minivae import backend, datasets, evaluation, gradcheck
+    from minivae.early_stopping import EarlyStopping
     from minivae.errors import BackendError, CheckpointError, DataError, GreyDataWarning, MinivaeError, TrainingDiverged
     from minivae.evaluation import log_likelihood
     from minivae.likelihoods import Bernoulli, Categorical, Gaussian
-    from minivae.optimizers import SGD, Adam
+    from minivae.optimizers import SGD, Adagrad, Adam
+    from minivae.scaling import Scaling
+    from minivae.schedules import Cosine, StepList
     from minivae.terms import LossTerms
     from minivae.training import fit
     from minivae.vae import VAE
@@ -33,7 +36,12 @@ _HOME_OF = {
     "LossTerms": "terms",
     "fit": "training",
     "Adam": "optimizers",
+    "Adagrad": "optimizers",
     "SGD": "optimizers",
+    "StepList": "schedules",
+    "Cosine": "schedules",
+    "EarlyStopping": "early_stopping",
+    "Scaling": "scaling",
     "Bernoulli": "likelihoods",
     "Gaussian": "likelihoods",
     "Categorical": "likelihoods",
@@ -61,10 +69,15 @@ __all__ = [  # noqa: RUF022 - in the order of the README's table
     "VAE",
     "fit",
     "Adam",
+    "Adagrad",
     "SGD",
+    "StepList",
+    "Cosine",
+    "EarlyStopping",
     "Bernoulli",
     "Gaussian",
     "Categorical",
+    "Scaling",
     "datasets",
     "evaluation",
     "gradcheck",

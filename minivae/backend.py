@@ -114,6 +114,9 @@ class Backend(Protocol):
     def sgd_update(
         self, parameters: Array, gradients: Array, velocity: Array, *, learning_rate: float, momentum: float
     ) -> None: ...
+    def adagrad_update(
+        self, parameters: Array, gradients: Array, sum_of_squares: Array, *, learning_rate: float, epsilon: float
+    ) -> None: ...
     def adam_update(
         self,
         parameters: Array,

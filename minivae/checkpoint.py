@@ -1,27 +1,29 @@
-"""A model as one safetensors file: its parameters by name, its configuration, and a checksum.
+"""A model in a file, and a training run in a file: what is saved, and what is refused when it is read.
 
-safetensors refuses what is truncated or malformed, and executes nothing. It does not notice a flipped byte,
-a NaN, or the tensors of another model: those checks are here.
+model        the parameters by name, the scaling of the data, the configuration, the step and epoch counters
+checkpoint   all that, and what training needs to go on: the optimizer with its state, and early stopping's
+
+A checkpoint is a model too: :func:`load` reads both.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from typing import Any
 
 import numpy as np
 
-from minivae.errors import CheckpointError
-from minivae.files import replacing
+from minivae import optimizers, tensorfile
+from minivae.early_stopping import EarlyStopping
+from minivae.errors import BackendError, CheckpointError
 from minivae.likelihoods import LIKELIHOODS, from_config
+from minivae.optimizers import State
+from minivae.scaling import Scaling
+from minivae.tensorfile import Metadata, Tensors
 from minivae.vae import VAE
 from minivae.validation import check_int
 
-FORMAT = "minivae-model-1"
-
-Tensors = dict[str, np.ndarray]
+MODEL, CHECKPOINT = "minivae-model-1", "minivae-checkpoint-1"
 
 
 def save(vae: VAE, path: str | os.PathLike) -> None:
@@ -34,31 +36,11 @@ def save(vae: VAE, path: str | os.PathLike) -> None:
     OSError
         If the file cannot be written.
     """
-    from safetensors.numpy import save_file
-
-    import minivae
-
-    # Contiguous copies: safetensors writes strided views, such as the two heads, wrongly and without a word.
-    tensors = {name: np.array(vae.kernels.to_numpy(array), order="C") for name, array in vae.parameters.items()}
-    for name, tensor in tensors.items():
-        if not np.all(np.isfinite(tensor)):
-            raise CheckpointError(f"the model is not saved: {name} holds values that are not finite")
-    if type(vae.likelihood) not in LIKELIHOODS.values():
-        raise CheckpointError(f"a model with a likelihood of your own ({vae.likelihood!r}) cannot be read back")
-    config = {key: value for key, value in vae.config.items() if key != "backend"}
-    metadata = {
-        "format": FORMAT,
-        "minivae_version": minivae.__version__,
-        "config": json.dumps(config),
-        "step": str(vae.step),
-        "epoch": str(vae.epoch),
-    }
-    with replacing(path) as beside:
-        save_file(tensors, beside, metadata | {"sha256": checksum(tensors, metadata)})
+    tensorfile.write(path, *model_content(vae, MODEL))
 
 
 def load(path: str | os.PathLike, backend: str | None = None) -> VAE:
-    """Read a model that :func:`save` wrote.
+    """Read a model that :func:`save` or :func:`save_training` wrote.
 
     Parameters
     ----------
@@ -69,7 +51,7 @@ def load(path: str | os.PathLike, backend: str | None = None) -> VAE:
     Returns
     -------
     vae : VAE
-        With the same parameters, configuration, and step and epoch counters.
+        With the same parameters, scaling, configuration, and step and epoch counters.
 
     Raises
     ------
@@ -78,56 +60,114 @@ def load(path: str | os.PathLike, backend: str | None = None) -> VAE:
     BackendError
         If the backend cannot be used here.
     """
-    tensors, metadata = read(path)
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} is not a minivae model: its format is {metadata.get('format')!r}, not {FORMAT!r}"
-        )
-    if metadata.pop("sha256", None) != checksum(tensors, metadata):
-        raise CheckpointError(f"{path} is damaged: the checksum of its content is not the one written with it")
+    tensors, metadata = read(path, MODEL, CHECKPOINT)
+    return model_of(tensors, metadata, path, backend)
+
+
+def save_training(vae: VAE, path: str | os.PathLike, early_stopping: EarlyStopping | None = None) -> None:
+    """Write a checkpoint: the model, its optimizer, and early stopping, as they are between two epochs.
+
+    Errors as for :func:`save`.
+    """
+    tensors, metadata = model_content(vae, CHECKPOINT)
+    state = vae.optimizer.state_of(vae)
+    tensors |= {f"optimizer.{name}": vae.kernels.to_numpy(array) for name, array in state.arrays.items()}
+    training = {"optimizer": vae.optimizer.config(), "t": state.t, "early_stopping": None}
+    if early_stopping is not None:
+        training["early_stopping"] = early_stopping.config()
+        if early_stopping.best is not None:
+            tensors["early_stopping.best"] = vae.kernels.to_numpy(early_stopping.best)
+    tensorfile.write(path, tensors, metadata | {"training": training})
+
+
+def load_training(path: str | os.PathLike, backend: str | None = None) -> tuple[VAE, EarlyStopping | None]:
+    """Read a checkpoint that :func:`save_training` wrote; ``fit`` goes on from it as if it had never stopped.
+
+    Returns
+    -------
+    vae : VAE
+        Its ``optimizer`` has the state that was saved.
+    early_stopping : EarlyStopping or None
+
+    Raises
+    ------
+    CheckpointError, BackendError
+        As for :func:`load`; also for a file that holds a model and no more.
+    """
+    tensors, metadata = read(path, CHECKPOINT)
+    vae = model_of(tensors, metadata, path, backend)
     try:
-        vae = model_of(json.loads(metadata["config"]), tensors, backend)
-        vae.step = check_int(int(metadata["step"]), "step", 0, 2**32 - 1)
-        vae.epoch = check_int(int(metadata["epoch"]), "epoch", 0, 2**32 - 1)
+        training = metadata["training"]
+        vae.optimizer = optimizers.from_config(training["optimizer"])
+        names = vae.optimizer.state_names
+        arrays = {name: vae.kernels.asarray(flat(tensors, f"optimizer.{name}", vae), vae.dtype) for name in names}
+        vae.optimizer.set_state(vae, State(arrays, check_int(training["t"], "t", 0)))
+        if training["early_stopping"] is None:
+            return vae, None
+        early_stopping = EarlyStopping.from_config(training["early_stopping"])
+        if early_stopping.best_epoch:
+            best = flat(tensors, "early_stopping.best", vae)
+            early_stopping.best = vae.kernels.asarray(best, vae.dtype)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, CheckpointError) or type(error).__name__ == "BackendError":
+        raise CheckpointError(f"{path} holds no state that training can go on from: {error}") from None
+    return vae, early_stopping
+
+
+# -- what a file holds -------------------------------------------------------------------------------------
+
+
+def model_content(vae: VAE, format: str) -> tuple[Tensors, Metadata]:
+    """The tensors and the metadata of a model's file."""
+    import minivae
+
+    if type(vae.likelihood) not in LIKELIHOODS.values():
+        raise CheckpointError(f"a model with a likelihood of your own ({vae.likelihood!r}) cannot be read back")
+    tensors = {name: vae.kernels.to_numpy(array) for name, array in vae.parameters.items()}
+    if vae.scaling.kind != "none":
+        tensors |= {"scaling.shift": vae.scaling.shift, "scaling.scale": vae.scaling.scale}
+    config = {key: value for key, value in vae.config.items() if key != "backend"}
+    return tensors, {
+        "format": format,
+        "minivae_version": minivae.__version__,
+        "config": config,
+        "scaling": vae.scaling.kind,
+        "step": vae.step,
+        "epoch": vae.epoch,
+    }
+
+
+def read(path: str | os.PathLike, *formats: str) -> tuple[Tensors, Metadata]:
+    """The content of a file of one of these formats; CheckpointError otherwise."""
+    tensors, metadata = tensorfile.read(path)
+    if metadata.get("format") not in formats:
+        what = "model" if MODEL in formats else "checkpoint"
+        raise CheckpointError(
+            f"{path} is not a minivae {what}: its format is {metadata.get('format')!r}, not {formats[0]!r}"
+        )
+    return tensors, metadata
+
+
+def model_of(tensors: Tensors, metadata: Metadata, path: str | os.PathLike, backend: str | None) -> VAE:
+    """The model in a file, or CheckpointError if its parts do not fit together."""
+    try:
+        config = dict(metadata["config"])
+        check_widths_of(config, tensors)
+        kind = metadata.get("scaling", "none")
+        scaling = Scaling() if kind == "none" else Scaling(kind, tensors["scaling.shift"], tensors["scaling.scale"])
+        likelihood = from_config(config.pop("likelihood"))
+        vae = VAE(**config, likelihood=likelihood, scaling=scaling, backend=backend)
+        vae.step = check_int(metadata["step"], "step", 0, 2**32 - 1)
+        vae.epoch = check_int(metadata["epoch"], "epoch", 0, 2**32 - 1)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, CheckpointError | BackendError):
             raise
         raise CheckpointError(f"{path} holds a configuration that makes no model: {error}") from None
     fill(vae, tensors, path)
     return vae
 
 
-def read(path: str | os.PathLike) -> tuple[Tensors, dict[str, str]]:
-    """The tensors and metadata of any safetensors file; CheckpointError where there is none to read."""
-    from safetensors import SafetensorError, safe_open
-
-    if not os.path.isfile(path):
-        reason = "it is a folder" if os.path.isdir(path) else "there is no such file"
-        raise CheckpointError(f"cannot read a model from {path}: {reason}")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-            return tensors, file.metadata() or {}
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged, or not a safetensors file: {error}") from None
-
-
-def checksum(tensors: Tensors, metadata: dict[str, str]) -> str:
-    """SHA-256 over the metadata and the names, dtypes, shapes and bytes of all tensors, in the order of their names."""
-    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
-    for name in sorted(tensors):
-        array = tensors[name]
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
-
-def model_of(config: dict[str, Any], tensors: Tensors, backend: str | None) -> VAE:
-    """An untrained model of this configuration.
-
-    The configuration is compared with the tensors first, so that a file cannot ask for more memory than it has.
-    """
-    config = dict(config)
+def check_widths_of(config: dict[str, Any], tensors: Tensors) -> None:
+    """CheckpointError unless the widths are those of the tensors: no file shall ask for more memory than it has."""
     widths = {
         "decoder.output.b": config["input_dim"],
         "encoder.mu.b": config["latent_dim"],
@@ -138,21 +178,27 @@ def model_of(config: dict[str, Any], tensors: Tensors, backend: str | None) -> V
             raise CheckpointError(
                 f"the configuration asks for {name} of shape ({width},), which the file does not hold"
             )
-    likelihood = from_config(config.pop("likelihood"))
-    return VAE(**config, likelihood=likelihood, backend=backend)
 
 
 def fill(vae: VAE, tensors: Tensors, path: str | os.PathLike) -> None:
-    """Copy tensors into a model of the same names, shapes and dtype, all finite; CheckpointError otherwise."""
-    wrong_names = sorted(vae.parameters.keys() ^ tensors.keys())
+    """Copy tensors into a model of the same names, shapes and dtype; CheckpointError otherwise."""
+    beside = ("scaling.", "optimizer.", "early_stopping.")
+    names = {name for name in tensors if not name.startswith(beside)}
+    wrong_names = sorted(vae.parameters.keys() ^ names)
     if wrong_names:
         raise CheckpointError(f"{path} holds the tensors of another model: {wrong_names[0]} is in only one of the two")
     for name, array in vae.parameters.items():
-        tensor = tensors[name]
-        if tensor.shape != array.shape or tensor.dtype != array.dtype:
-            raise CheckpointError(
-                f"{path}: {name} is {tensor.dtype} {tensor.shape}, but the model has {array.dtype} {array.shape}"
-            )
-        if not np.all(np.isfinite(tensor)):
-            raise CheckpointError(f"{path}: {name} holds values that are not finite")
-        array[...] = vae.kernels.asarray(tensor, vae.dtype)
+        check_like(tensors[name], array.shape, vae.dtype, f"{path}: {name}")
+        array[...] = vae.kernels.asarray(tensors[name], vae.dtype)
+
+
+def flat(tensors: Tensors, name: str, vae: VAE) -> np.ndarray:
+    """A tensor as long as the parameter vector; CheckpointError otherwise."""
+    check_like(tensors[name], vae.store.vector.shape, vae.dtype, name)
+    return tensors[name]
+
+
+def check_like(tensor: np.ndarray, shape: tuple[int, ...], dtype: str, what: str) -> None:
+    """CheckpointError unless the tensor has this shape and dtype."""
+    if tensor.shape != shape or tensor.dtype != dtype:
+        raise CheckpointError(f"{what} is {tensor.dtype} {tensor.shape}, but the model has {dtype} {shape}")

@@ -16,6 +16,8 @@ from minivae.decoder import Decoder
 from minivae.encoder import Encoder
 from minivae.errors import GreyDataWarning
 from minivae.likelihoods import Bernoulli, Likelihood
+from minivae.parameters import Parameters
+from minivae.scaling import Scaling
 from minivae.validation import check_int, check_matrix, check_seed
 from minivae.workspace import pieces
 
@@ -43,15 +45,23 @@ def one_at_a_time(method: Method) -> Method:
 
 
 class Inference:
-    """The half of :class:`minivae.VAE` that only reads its parameters. NumPy arrays in, NumPy arrays out."""
+    """The half of :class:`minivae.VAE` that only reads its parameters.
+
+    NumPy arrays in, NumPy arrays out, all in the units of the data: scaling happens inside.
+    """
 
     input_dim: int
+    hidden_dims: tuple[int, ...]
     latent_dim: int
+    activation: str
+    backend: str
     dtype: str
     kernels: Backend
     likelihood: Likelihood
+    scaling: Scaling
     encoder: Encoder
     decoder: Decoder
+    store: Parameters
     lock: RLock
     _said_grey: bool
 
@@ -60,17 +70,33 @@ class Inference:
         """Name -> view of the parameter vector."""
         raise NotImplementedError
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments that make an untrained twin of this model, with plain values only; without its scaling."""
+        names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "backend", "dtype", "seed")
+        return {name: getattr(self, name) for name in names} | {"likelihood": self.likelihood.config()}
+
+    def __repr__(self) -> str:
+        widths = "-".join(str(width) for width in (self.input_dim, *self.hidden_dims, self.latent_dim))
+        size = f"{len(self.store.vector):,} parameters"
+        return f"<VAE {widths} {self.activation}, {self.likelihood!r}, {size}, {self.dtype} on {self.backend}>"
+
     def check(self, x: Any, grey_is_fine: bool = False) -> np.ndarray:
-        """``x`` as an array (N, D) of the model's dtype that its likelihood can take; errors as for :meth:`loss`.
+        """``x`` scaled, as an array (N, D) of the model's dtype that its likelihood can take; errors as for ``loss``.
 
         Warns once, with GreyDataWarning, where a Bernoulli model meets grey values, unless they will be binarised.
         """
-        x = check_matrix(x, self.dtype, self.input_dim)
+        x = self._scaled(x)
         self.likelihood.check(x)
         if isinstance(self.likelihood, Bernoulli) and not (grey_is_fine or self._said_grey) and Bernoulli.is_grey(x):
             self._said_grey = True
             warnings.warn(GREY, GreyDataWarning, stacklevel=3)
         return x
+
+    def _scaled(self, x: Any) -> np.ndarray:
+        if self.scaling.kind == "none":
+            return check_matrix(x, self.dtype, self.input_dim)
+        return check_matrix(self.scaling.apply(check_matrix(x, "float64", self.input_dim)), self.dtype)
 
     @one_at_a_time
     def encode(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +111,7 @@ class Inference:
         mu, logvar : ndarray, each of shape (N, K)
             Mean and log variance (log sigma^2).
         """
-        x = check_matrix(x, self.dtype, self.input_dim)
+        x = self._scaled(x)
         mu, logvar = np.empty((2, len(x), self.latent_dim), self.dtype)
         for rows in pieces(len(x)):
             piece = self.encoder.forward(self.kernels.asarray(x[rows], self.dtype))
@@ -95,6 +121,9 @@ class Inference:
     @one_at_a_time
     def decode(self, z: Any) -> np.ndarray:
         """The mean of p(x|z) in data space (probabilities, not logits): (N, K) -> (N, D)."""
+        return self.scaling.invert(self._mean_of_scaled(z))
+
+    def _mean_of_scaled(self, z: Any) -> np.ndarray:
         z = check_matrix(z, self.dtype, what="z")
         if z.shape[1] != self.latent_dim:
             raise ValueError(f"z has {z.shape[1]} columns, but this model has {self.latent_dim} latent dimensions")
@@ -126,9 +155,9 @@ class Inference:
         n, seed = check_int(n, "n", 1), check_seed(seed)
         noise, rows = load("numpy"), np.arange(n)
         z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
-        mean = self.decode(z)
         if not draw:
-            return mean
+            return self.decode(z)
+        mean = self._mean_of_scaled(z)
 
         # Step 0 of the stream has gone into z, step 1 goes into x.
         def uniform() -> np.ndarray:
@@ -138,17 +167,25 @@ class Inference:
             return noise.standard_normal(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
 
         logvar = self.parameters.get("decoder.output.logvar")
-        return self.likelihood.draw(mean, None if logvar is None else self.kernels.to_numpy(logvar), uniform, normal)
+        logvar = None if logvar is None else self.kernels.to_numpy(logvar)
+        return self.scaling.invert(self.likelihood.draw(mean, logvar, uniform, normal))
 
     @one_at_a_time
     def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
         """log p(x) in nats by importance sampling, (N, D) -> (N,); see :func:`minivae.evaluation.log_likelihood`."""
-        from minivae.evaluation import log_likelihood
+        from minivae.importance import log_likelihood
 
-        return log_likelihood(cast("VAE", self), x, n_samples)
+        return log_likelihood(cast("VAE", self), x, n_samples).log_px
 
     def save(self, path: str | PathLike) -> None:
         """Write the model to one safetensors file; see :mod:`minivae.checkpoint`."""
         from minivae.checkpoint import save
 
         save(cast("VAE", self), path)
+
+    @classmethod
+    def load(cls, path: str | PathLike, backend: str | None = None) -> VAE:
+        """Read a model that :meth:`save` wrote, onto any backend; see :func:`minivae.checkpoint.load`."""
+        from minivae.checkpoint import load
+
+        return load(path, backend)

@@ -21,6 +21,7 @@ class Likelihood:
     """What a VAE asks of a likelihood; the base of the three below and of your own."""
 
     name: str
+    is_density = False  # True: p(x|z) is per unit of x, so that it changes when x is scaled
 
     def nll(
         self,
@@ -135,6 +136,7 @@ class Gaussian(Likelihood):
     """
 
     name = "gaussian"
+    is_density = True
 
     def __init__(self, variance: str | float = "learned"):
         if isinstance(variance, str):

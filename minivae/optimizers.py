@@ -1,4 +1,4 @@
-"""SGD with momentum, and Adam: state, and the call of one kernel over the flat parameter vector (lesson 10)."""
+"""SGD with momentum, Adagrad and Adam: state, and the call of one kernel over the flat parameter vector (lesson 10)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class State:
 
 
 class Optimizer:
-    """What SGD and Adam share: a learning rate, and a state for each model that they train.
+    """What they share: a learning rate, and a state for each model that they train.
 
     Parameters
     ----------
@@ -41,11 +41,18 @@ class Optimizer:
         self._states: WeakKeyDictionary[Parameters, State] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name[0] != "_")
+        settings = ", ".join(f"{name}={value!r}" for name, value in self._settings().items())
         return f"{type(self).__name__}({settings})"
 
+    def _settings(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name[0] != "_"}
+
+    def config(self) -> dict[str, Any]:
+        """Name and settings, from which :func:`from_config` makes this object again; without its states."""
+        return {"name": type(self).__name__.lower(), **self._settings()}
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_states"}
+        return self._settings()
 
     def __setstate__(self, settings: dict[str, Any]) -> None:
         vars(self).update(settings, _states=WeakKeyDictionary())
@@ -61,14 +68,17 @@ class Optimizer:
         """Go on from ``state``, such as the one that belonged to a copy of this model."""
         self._states[vae.store] = state
 
-    def step(self, vae: VAE) -> None:
-        """Update ``vae.parameters`` by ``vae.gradients``, and count the step on the model."""
+    def step(self, vae: VAE, factor: float = 1.0) -> None:
+        """Update ``vae.parameters`` by ``vae.gradients``, and count the step on the model.
+
+        ``factor`` is the schedule's: the step is taken with ``factor * learning_rate``.
+        """
         state = self.state_of(vae)
         state.t += 1
-        self.update(vae, state)
+        self.update(vae, state, factor * self.learning_rate)
         vae.step += 1
 
-    def update(self, vae: VAE, state: State) -> None:
+    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
         """Call the kernel."""
         raise NotImplementedError
 
@@ -89,14 +99,45 @@ class SGD(Optimizer):
         super().__init__(learning_rate)
         self.momentum = check_float(momentum, "momentum", below=1)
 
-    def update(self, vae: VAE, state: State) -> None:
+    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
         """One step of :func:`kernels.reference.sgd_update`."""
         vae.kernels.sgd_update(
             vae.store.vector,
             vae.store.gradient,
             state.arrays["velocity"],
-            learning_rate=self.learning_rate,
+            learning_rate=learning_rate,
             momentum=self.momentum,
+        )
+
+
+class Adagrad(Optimizer):
+    """Adagrad: each coordinate's step shrinks with the root of the sum of its squared gradients so far.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+    epsilon : float, default 1e-10
+
+    References
+    ----------
+    Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and stochastic optimization",
+    JMLR 12 (2011); the optimizer of Kingma and Welling, arXiv:1312.6114, section 5.
+    """
+
+    state_names = ("sum_of_squares",)
+
+    def __init__(self, learning_rate: float = 0.01, epsilon: float = 1e-10):
+        super().__init__(learning_rate)
+        self.epsilon = check_float(epsilon, "epsilon", positive=True)
+
+    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
+        """One step of :func:`kernels.reference.adagrad_update`."""
+        vae.kernels.adagrad_update(
+            vae.store.vector,
+            vae.store.gradient,
+            state.arrays["sum_of_squares"],
+            learning_rate=learning_rate,
+            epsilon=self.epsilon,
         )
 
 
@@ -122,7 +163,7 @@ class Adam(Optimizer):
         self.betas = tuple(check_float(beta, "each of betas", below=1) for beta in betas)
         self.epsilon = check_float(epsilon, "epsilon", positive=True)
 
-    def update(self, vae: VAE, state: State) -> None:
+    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
         """One step of :func:`kernels.reference.adam_update`."""
         vae.kernels.adam_update(
             vae.store.vector,
@@ -130,11 +171,17 @@ class Adam(Optimizer):
             state.arrays["m"],
             state.arrays["v"],
             state.t,
-            learning_rate=self.learning_rate,
+            learning_rate=learning_rate,
             beta1=self.betas[0],
             beta2=self.betas[1],
             epsilon=self.epsilon,
         )
 
 
-OPTIMIZERS = {"adam": Adam, "sgd": SGD}
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "adagrad": Adagrad, "sgd": SGD}
+
+
+def from_config(config: dict[str, Any]) -> Optimizer:
+    """The optimizer that :meth:`Optimizer.config` described."""
+    settings = {name: value for name, value in config.items() if name != "name"}
+    return OPTIMIZERS[config["name"]](**settings)

@@ -1,30 +1,34 @@
-"""Bringing columns to a common scale before training, and back afterwards."""
+"""Bringing columns to a common scale on their way into a model, and back on their way out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from minivae.errors import DataError
+from minivae.validation import check_choice, check_matrix
 
 SCALINGS = ("none", "standard", "minmax")
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """x -> (x - shift) / scale, column by column.
+    """u = (x - shift) / scale, column by column; "none" leaves x as it is.
 
     Parameters
     ----------
     kind : {"none", "standard", "minmax"}
     shift, scale : ndarray of float64, shape (D,)
+        Empty for "none".
     """
 
-    kind: str
-    shift: np.ndarray
-    scale: np.ndarray
+    kind: str = "none"
+    shift: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    scale: np.ndarray = field(default_factory=lambda: np.ones(0))
+
+    def __post_init__(self) -> None:
+        check_choice(self.kind, "scaling", SCALINGS)
 
     @classmethod
     def of(cls, kind: str, x: np.ndarray) -> Scaling:
@@ -33,18 +37,24 @@ class Scaling:
         "standard" takes off the mean and divides by the standard deviation, "minmax" maps the smallest value to 0
         and the largest to 1. A constant column is only shifted. DataError if a column is too large for that.
         """
-        x = np.asarray(x, dtype=np.float64)
-        shift, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
+        if check_choice(kind, "scaling", SCALINGS) == "none":
+            return cls()
+        x = check_matrix(x, "float64")
         with np.errstate(over="ignore", invalid="ignore"):
             if kind == "standard":
                 shift, scale = x.mean(axis=0), x.std(axis=0)
-            elif kind == "minmax":
+            else:
                 shift, scale = x.min(axis=0), np.ptp(x, axis=0)
         beyond = np.flatnonzero(~np.isfinite(shift + scale))
         if len(beyond):
             largest = np.abs(x[:, beyond[0]]).max()
             raise DataError(f"column {beyond[0]} reaches {largest:g}, beyond the range in which it can be scaled")
         return cls(kind, shift, np.where(np.ptp(x, axis=0) > 0, scale, 1.0))  # rounding makes the std of 0.1s positive
+
+    def check_dim(self, input_dim: int) -> None:
+        """Raise ValueError if the scaling belongs to data of another width."""
+        if self.kind != "none" and self.shift.shape != (input_dim,):
+            raise ValueError(f"the scaling is for {len(self.shift)} columns, but input_dim is {input_dim}")
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Data, (N, D), as the model sees them."""
@@ -54,13 +64,6 @@ class Scaling:
         """What the model returns, (N, D), in the data's own units."""
         return x if self.kind == "none" else x * self.scale + self.shift
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for config.json; "none" needs no more than its name."""
-        if self.kind == "none":
-            return {"kind": self.kind}
-        return {"kind": self.kind, "shift": self.shift.tolist(), "scale": self.scale.tolist()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Scaling:
-        """The scaling that :meth:`to_dict` described."""
-        return cls(values["kind"], np.array(values.get("shift", 0.0)), np.array(values.get("scale", 1.0)))
+    def log_volume(self) -> float:
+        """log |dx / du| = sum_d log scale_d: what -log p(u), a density, lacks to be -log p(x), in nats."""
+        return float(np.log(self.scale).sum())

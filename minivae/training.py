@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from minivae.backend import Array, load, permutation
+from minivae.early_stopping import EarlyStopping
 from minivae.errors import TrainingDiverged
 from minivae.optimizers import Adam, Optimizer
+from minivae.schedules import Schedule
 from minivae.terms import LossTerms, mean
 from minivae.vae import VAE
 from minivae.validation import check_choice, check_float, check_int, check_seed
@@ -34,6 +37,8 @@ def fit(
     l1: float = 0.0,
     l2: float = 0.0,
     binarize: str = "none",
+    schedule: Schedule | None = None,
+    early_stopping: EarlyStopping | None = None,
     callbacks: Iterable[Callback] = (),
     progress: bool = True,
 ) -> History:
@@ -52,7 +57,7 @@ def fit(
     epochs : int, default 10
     batch_size : int, default 128
         The last batch of an epoch holds what is left.
-    optimizer : SGD or Adam, optional
+    optimizer : Adam, Adagrad or SGD, optional
         Default: the one of the last call, or ``Adam(1e-3)``.
     validation : array-like of shape (M, D), optional
         Its loss is computed after each epoch.
@@ -62,27 +67,34 @@ def fit(
     binarize : {"none", "stochastic", "threshold"}
         What becomes of values between 0 and 1: kept; drawn anew in each step with the value as probability (a
         validation set: once); or 1 from 0.5 on.
+    schedule : StepList or Cosine, optional
+        A factor on the learning rate, epoch by epoch: a callable of the number of epochs done.
+    early_stopping : EarlyStopping, optional
+        Ends training when the validation loss has stopped falling, and puts the best parameters back.
     callbacks : iterable of callables
-        Each is called after an epoch as ``callback(vae, epoch, metrics)``; training ends if one returns True.
+        Each is called after an epoch as ``callback(vae, epoch, metrics)``; training ends if one returns True. Those
+        with a method ``at_end(vae)`` have it called once training has ended.
     progress : bool, default True
         Show how it goes on standard error: a bar on a terminal, about twenty plain lines elsewhere.
 
     Returns
     -------
     history : dict of str -> list of float
-        One value per epoch: "epoch", "loss", "recon_nll", "kl", "elbo", "penalty", and with ``validation`` also
-        "val_loss", "val_recon_nll", "val_kl", "val_elbo". Nats per example; "loss" is without the penalty.
+        One value per epoch: "epoch", "learning_rate", "loss", "recon_nll", "kl", "elbo", "penalty", and with
+        ``validation`` also "val_loss", "val_recon_nll", "val_kl", "val_elbo". Nats per example; "loss" is without
+        the penalty.
 
     Raises
     ------
     DataError, TypeError, ValueError
         Before anything is changed, if an argument makes no sense.
     TrainingDiverged
-        If the loss is no longer finite. The model keeps the parameters that the last finished epoch left.
+        If the loss is no longer finite. Then, and after Ctrl-C, the model is as the last finished epoch left it.
     """
     epochs = check_int(epochs, "epochs", 0, 2**32 - 1)
-    recipe = Recipe(batch_size, seed, l1, l2, binarize)
+    recipe = Recipe(batch_size, seed, l1, l2, binarize, check_schedule(schedule))
     optimizer, callbacks = check_optimizer(optimizer), check_callbacks(callbacks)
+    callbacks = [*check_early_stopping(early_stopping, validation), *callbacks]
     x = check_training_data(vae, x, recipe)
     if validation is not None:
         validation = binarized(vae, check_training_data(vae, validation, recipe), recipe)
@@ -91,12 +103,15 @@ def fit(
     history: History = {name: [] for name in columns(validation is not None)}
     device_x = vae.kernels.asarray(x, vae.dtype)
     for epoch in with_progress(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
-        metrics = {"epoch": epoch, **run_epoch(vae, device_x, validation, recipe)}
-        for name, value in metrics.items():
-            history[name].append(value)
-        answers = [callback(vae, epoch, metrics) for callback in callbacks]
+        with undone_if_cut_short(vae):
+            metrics = {"epoch": epoch, **run_epoch(vae, device_x, validation, recipe)}
+            for name, value in metrics.items():
+                history[name].append(value)
+            answers = [callback(vae, epoch, metrics) for callback in callbacks]
         if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
             break
+    for callback in reversed(callbacks):  # the early stopping last: the others see the model as training left it
+        getattr(callback, "at_end", lambda vae: None)(vae)
     return history
 
 
@@ -109,6 +124,7 @@ class Recipe:
     l1: float = 0.0
     l2: float = 0.0
     binarize: str = "none"
+    schedule: Callable[[int], float] = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
         check_int(self.batch_size, "batch_size", 1)
@@ -125,6 +141,26 @@ def check_optimizer(optimizer: Any) -> Optimizer | None:
     raise TypeError(f"optimizer must be an object such as Adam(1e-3) or SGD(0.01), got {optimizer!r}")
 
 
+def check_schedule(schedule: Any) -> Callable[[int], float]:
+    """A schedule; None is a constant learning rate."""
+    if schedule is None:
+        return Schedule()
+    if not callable(schedule):
+        raise TypeError(f"schedule must be an object such as Cosine(100), or a function of the epoch, got {schedule!r}")
+    return schedule
+
+
+def check_early_stopping(early_stopping: Any, validation: Any) -> list[EarlyStopping]:
+    """None or one; it needs a validation set."""
+    if early_stopping is None:
+        return []
+    if not isinstance(early_stopping, EarlyStopping):
+        raise TypeError(f"early_stopping must be an object such as EarlyStopping(10), got {early_stopping!r}")
+    if validation is None:
+        raise ValueError("early stopping looks at the validation loss: hand in validation=")
+    return [early_stopping]
+
+
 def check_callbacks(callbacks: Any) -> list[Callback]:
     """A list of callables."""
     if not hasattr(callbacks, "__iter__"):
@@ -138,24 +174,31 @@ def check_callbacks(callbacks: Any) -> list[Callback]:
 
 def columns(validation: bool) -> list[str]:
     """The names in a history."""
-    names = ["epoch", *LossTerms._fields, "penalty"]
+    names = ["epoch", "learning_rate", *LossTerms._fields, "penalty"]
     return names + [f"val_{name}" for name in LossTerms._fields] if validation else names
 
 
-def run_epoch(vae: VAE, x: Array, validation: np.ndarray | None, recipe: Recipe) -> dict[str, float]:
-    """Train on every example once, then validate. A model that diverges is put back to where it was before."""
-    before = vae.store.vector.copy(), vae.optimizer.state_of(vae).copy(), vae.step
+@contextmanager
+def undone_if_cut_short(vae: VAE) -> Iterator[None]:
+    """Put a model back to where it was, if the epoch inside diverges or is interrupted, wherever that happens."""
+    state, before = vae.optimizer.state_of(vae).copy(), (vae.step, vae.epoch, vae.store.vector.copy())
     try:
-        with np.errstate(all="ignore"):  # an overflow shows in the loss, where the message can say what to do
-            metrics = train_epoch(vae, x, recipe)
-            if validation is not None:
-                terms = vae.loss(validation)
-                check_finite(vae, terms, "the validation loss", terms.loss)
-                metrics |= {f"val_{name}": value for name, value in terms._asdict().items()}
-    except TrainingDiverged:
-        vae.store.vector[:], state, vae.step = before
+        yield
+    except (TrainingDiverged, KeyboardInterrupt):
         vae.optimizer.set_state(vae, state)
+        vae.step, vae.epoch, vae.store.vector[:] = before
         raise
+
+
+def run_epoch(vae: VAE, x: Array, validation: np.ndarray | None, recipe: Recipe) -> dict[str, float]:
+    """Train on every example once, then validate."""
+    rate = recipe.schedule(vae.epoch) * getattr(vae.optimizer, "learning_rate", math.nan)
+    with np.errstate(all="ignore"):  # an overflow shows in the loss, where the message can say what to do
+        metrics = {"learning_rate": rate, **train_epoch(vae, x, recipe)}
+        if validation is not None:
+            terms = vae.loss_of_checked(validation)
+            check_finite(vae, terms, "the validation loss", terms.loss)
+            metrics |= {f"val_{name}": value for name, value in terms._asdict().items()}
     vae.epoch += 1
     return metrics
 
@@ -194,7 +237,7 @@ def training_step(vae: VAE, x: Array, rows: np.ndarray, recipe: Recipe) -> tuple
         weights = slice(0, store.n_weights)
         penalty = k.add_penalty(store.vector[weights], store.gradient[weights], l1=recipe.l1, l2=recipe.l2)
     check_finite(vae, terms, "the loss", terms.loss + penalty)
-    vae.optimizer.step(vae)
+    vae.optimizer.step(vae, recipe.schedule(vae.epoch))
     return terms, penalty
 
 

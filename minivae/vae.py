@@ -10,7 +10,6 @@ What only reads the parameters, such as ``encode``, ``sample`` and ``save``, is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
 from threading import RLock
 from typing import Any
 
@@ -23,6 +22,7 @@ from minivae.encoder import Encoder
 from minivae.inference import Inference, one_at_a_time
 from minivae.likelihoods import Likelihood, resolve
 from minivae.parameters import Block, Parameters
+from minivae.scaling import Scaling
 from minivae.terms import LossTerms, mean
 from minivae.validation import (
     LARGEST_WIDTH,
@@ -63,6 +63,8 @@ class VAE(Inference):
     dtype : {"float32", "float64"}
     seed : int, default 0
         Of the initialisation, and of the noise where none is handed in.
+    scaling : Scaling, optional
+        What is done to data on their way in and undone on their way out, such as ``Scaling.of("standard", x)``.
 
     Attributes
     ----------
@@ -101,6 +103,7 @@ class VAE(Inference):
         backend: str | None = None,
         dtype: str = "float32",
         seed: int = 0,
+        scaling: Scaling | None = None,
     ):
         self.input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
         self.hidden_dims = check_widths(hidden_dims, "hidden_dims")
@@ -112,6 +115,8 @@ class VAE(Inference):
         self.init = check_choice(init, "init", INITS)
         self.dtype = check_choice(str(np.dtype(dtype)), "dtype", DTYPES)
         self.seed = check_seed(seed)
+        self.scaling = Scaling() if scaling is None else scaling
+        self.scaling.check_dim(self.input_dim)
         self.kernels = backends.load(backend)
         self.backend = self.kernels.name
         self.step = 0
@@ -145,17 +150,6 @@ class VAE(Inference):
     def gradients(self) -> dict[str, Array]:
         """Name -> view of the gradient vector: d loss / d parameter, as of the last backward pass."""
         return self.store.gradients
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The arguments that make an untrained twin of this model, with plain values only."""
-        names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "backend", "dtype", "seed")
-        return {name: getattr(self, name) for name in names} | {"likelihood": self.likelihood.config()}
-
-    def __repr__(self) -> str:
-        widths = "-".join(str(width) for width in (self.input_dim, *self.hidden_dims, self.latent_dim))
-        size = f"{len(self.store.vector):,} parameters"
-        return f"<VAE {widths} {self.activation}, {self.likelihood!r}, {size}, {self.dtype} on {self.backend}>"
 
     def __getstate__(self) -> dict[str, Any]:
         """What a pickle or a copy holds. Views would come back as arrays of their own, so they are made anew."""
@@ -199,7 +193,10 @@ class VAE(Inference):
             If ``x`` does not fit the model or its likelihood.
         """
         x = self.check(x)
-        eps = self._check_eps(eps, len(x))
+        return self.loss_of_checked(x, self._check_eps(eps, len(x)))
+
+    def loss_of_checked(self, x: np.ndarray, eps: np.ndarray | None = None) -> LossTerms:
+        """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, K) of the model's dtype."""
         sums = np.zeros(2)
         for rows in pieces(len(x)):
             batch = self.kernels.asarray(x[rows], self.dtype)
@@ -224,7 +221,7 @@ class VAE(Inference):
         Parameters
         ----------
         x : array of shape (B, D), of the model's backend and dtype
-            Not checked.
+            As :meth:`check` returns it: scaled. Not checked here.
         eps : array of shape (B, K)
 
         Returns
@@ -232,8 +229,15 @@ class VAE(Inference):
         recon_nll, kl : arrays of shape (B,)
         """
         mu, logvar, output = self._forward(x, eps)
-        recon_nll = self.likelihood.nll(self.kernels, output, x, self.parameters.get("decoder.output.logvar"))
-        return recon_nll, self.kernels.gaussian_kl_forward(mu, logvar)
+        return self.recon_nll(output, x), self.kernels.gaussian_kl_forward(mu, logvar)
+
+    def recon_nll(self, output: Array, x: Array, dnll: Array | None = None, **out: Array | None) -> Array:
+        """-log p(x|z) of the data before their scaling, in nats: (B, D), (B, D) -> (B,); see Likelihood.nll."""
+        logvar = self.parameters.get("decoder.output.logvar")
+        nll = self.likelihood.nll(self.kernels, output, x, logvar, dnll, **out)
+        if self.likelihood.is_density:
+            nll += self.scaling.log_volume()
+        return nll
 
     def _forward(self, x: Array, eps: Array) -> tuple[Array, Array, Array]:
         mu, logvar = self.encoder.forward(x)
@@ -253,11 +257,9 @@ class VAE(Inference):
         dkl = self.workspace.filled("dkl", len(x), self.beta / len(x))
 
         doutput = self._buffer("doutput", x, self.input_dim)
-        recon_nll = self.likelihood.nll(
-            k,
+        recon_nll = self.recon_nll(
             output,
             x,
-            self.parameters.get("decoder.output.logvar"),
             drecon_nll,
             nll=self._buffer("recon_nll", x),
             doutput=doutput,
@@ -304,17 +306,10 @@ class VAE(Inference):
             raise ValueError(f"eps must have shape {shape} (examples, latent_dim), got {eps.shape}")
         return eps
 
-    # -- starting point, saving and loading ------------------------------------------------------------------
+    # -- starting point --------------------------------------------------------------------------------------
 
     def set_output_bias(self, x: Any) -> None:
         """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
         average = self.check(x, grey_is_fine=True).mean(axis=0, dtype=np.float64)
         bias = self.likelihood.output_bias(average)
         self.parameters["decoder.output.b"][...] = self.kernels.asarray(bias, self.dtype)
-
-    @classmethod
-    def load(cls, path: str | PathLike, backend: str | None = None) -> VAE:
-        """Read a model that :meth:`save` wrote, onto any backend; see :func:`minivae.checkpoint.load`."""
-        from minivae.checkpoint import load
-
-        return load(path, backend)

@@ -1,15 +1,31 @@
 """Weights files: what comes back, and what is refused."""
 
+import copy
+import json
 import os
 import pickle
+import re
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from minivae import VAE, Categorical, CheckpointError, Gaussian, fit
-from minivae.checkpoint import checksum, read
+from minivae import (
+    SGD,
+    VAE,
+    Adagrad,
+    Adam,
+    Categorical,
+    CheckpointError,
+    EarlyStopping,
+    Gaussian,
+    Scaling,
+    StepList,
+    fit,
+)
+from minivae.checkpoint import load_training, save_training
 from minivae.files import replacing, write_text
+from minivae.tensorfile import KEY, checksum, read
 
 RNG = np.random.default_rng(0)
 X = (RNG.random((20, 7)) < 0.5).astype(float)
@@ -45,6 +61,95 @@ def test_the_strided_heads_are_written_as_they_are(path):
     np.testing.assert_array_equal(load_file(path)["encoder.mu.W"], vae.parameters["encoder.mu.W"])
 
 
+def test_equal_models_make_equal_files(tmp_path):
+    for name in ("one", "other"):
+        VAE(7, (5,), 3).save(tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["standard", "minmax"])
+def test_the_scaling_is_part_of_the_model(path, kind):
+    x = RNG.normal(50, 20, (30, 7))
+    vae = VAE(7, (5,), 3, likelihood="gaussian", scaling=Scaling.of(kind, x), dtype="float64")
+    vae.save(path)
+    twin = VAE.load(path)
+    assert twin.scaling.kind == kind
+    for mine, theirs in zip(twin.encode(x), vae.encode(x), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    np.testing.assert_array_equal(twin.sample(3, draw=True), vae.sample(3, draw=True))
+
+
+def go_on(vae, x, epochs, early_stopping):
+    settings = {"batch_size": 6, "validation": x[:8], "seed": 4, "l1": 1e-3, "schedule": StepList([2, 5], 0.5)}
+    fit(vae, x[8:], epochs=epochs, early_stopping=early_stopping, progress=False, **settings)
+
+
+class Stop:
+    """Interrupts training in the callbacks of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def __call__(self, vae, epoch, metrics):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("optimizer", [Adam(0.05, betas=(0.8, 0.95)), Adagrad(0.3), SGD(0.1, momentum=0.7)])
+@pytest.mark.parametrize("patience", [None, 2, 100])
+def test_training_goes_on_from_a_checkpoint_bit_for_bit(path, optimizer, patience):
+    def begin():
+        vae = VAE(7, (5,), 3, likelihood="gaussian", scaling=Scaling.of("standard", X), seed=2)
+        vae.optimizer = copy.deepcopy(optimizer)
+        return vae, None if patience is None else EarlyStopping(patience)
+
+    vae, early_stopping = begin()
+    go_on(vae, X, 20, early_stopping)
+    cut, stopping = begin()
+    with pytest.raises(KeyboardInterrupt):
+        fit(cut, X[8:], epochs=9, batch_size=6, validation=X[:8], seed=4, l1=1e-3, schedule=StepList([2, 5], 0.5),
+            early_stopping=stopping, callbacks=[Stop(2)], progress=False)  # fmt: skip
+    assert cut.epoch == 1, "the epoch that was interrupted is undone, although early stopping has seen it"
+    save_training(cut, path, stopping)
+    twin, stopping = load_training(path)
+    assert repr(twin.optimizer) == repr(optimizer)
+    go_on(twin, X, 19, stopping)
+    np.testing.assert_array_equal(twin.store.vector, vae.store.vector)
+    assert stopping is None or (stopping.best_loss, stopping.best_epoch) == (
+        early_stopping.best_loss, early_stopping.best_epoch)  # fmt: skip
+
+
+def test_a_checkpoint_is_a_model_too_but_a_model_is_no_checkpoint(path):
+    vae = VAE(7, (5,), 3)
+    fit(vae, X, epochs=1)
+    save_training(vae, path)
+    np.testing.assert_array_equal(VAE.load(path).store.vector, vae.store.vector)
+    vae.save(path)
+    with pytest.raises(CheckpointError, match="is not a minivae checkpoint: its format is 'minivae-model-1'"):
+        load_training(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t, m: t.pop("optimizer.m"), "no state that training can go on from: 'optimizer.m'"),
+        (lambda t, m: t.update({"optimizer.v": np.zeros(3, "f")}), "optimizer.v is float32 (3,), but the model has"),
+        (lambda t, m: t.pop("early_stopping.best"), "no state that training can go on from"),
+        (lambda t, m: m.pop("training"), "no state that training can go on from"),
+        (lambda t, m: m["training"].update(optimizer={"name": "lion"}), "no state that training can go on from"),
+        (lambda t, m: m["training"].update(t=-1), "t must be at least 0"),
+        (lambda t, m: t["optimizer.m"].__setitem__(3, np.nan), "optimizer.m holds values that are not finite"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_whose_parts_do_not_fit_is_refused(path, change, message):
+    vae, early_stopping = VAE(7, (5,), 3), EarlyStopping(3)
+    fit(vae, X, epochs=1, validation=X, early_stopping=early_stopping)
+    save_training(vae, path, early_stopping)
+    rewrite(path, change)
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        load_training(path)
+
+
 def test_a_loaded_model_goes_on_training(path):
     vae = VAE(7, (5,), 3)
     fit(vae, X, epochs=2)
@@ -52,12 +157,17 @@ def test_a_loaded_model_goes_on_training(path):
     assert fit(VAE.load(path), X, epochs=1)["epoch"] == [3]
 
 
+def sign(path, tensors, metadata):
+    """Write a file as minivae would, whatever it holds, with a checksum that fits."""
+    signed = metadata | {"sha256": checksum(tensors, metadata)}
+    save_file(tensors, path, {KEY: json.dumps(signed)})
+
+
 def rewrite(path, change):
-    """Change the tensors or the metadata of a weights file, with a checksum that fits again."""
+    """Change the tensors or the metadata of a weights file."""
     tensors, metadata = read(path)
-    del metadata["sha256"]
     change(tensors, metadata)
-    save_file(tensors, path, metadata | {"sha256": checksum(tensors, metadata)})
+    sign(path, tensors, metadata)
 
 
 def test_a_flipped_byte_is_noticed(path):
@@ -99,6 +209,11 @@ def test_another_programs_tensors_are_refused(path):
     save_file({"weight": np.zeros(3)}, path)
     with pytest.raises(CheckpointError, match="is not a minivae model"):
         VAE.load(path)
+    VAE(7, (5,), 3).save(path)
+    tensors, metadata = read(path)
+    save_file(tensors, path, {KEY: json.dumps(metadata)})
+    with pytest.raises(CheckpointError, match="is damaged: the checksum"):
+        VAE.load(path)
 
 
 def test_nan_weights_are_neither_written_nor_read(path):
@@ -108,14 +223,15 @@ def test_nan_weights_are_neither_written_nor_read(path):
     with pytest.raises(CheckpointError, match=r"decoder.output.b holds values that are not finite"):
         VAE.load(path)
     vae.parameters["decoder.output.b"][2] = np.nan
-    with pytest.raises(CheckpointError, match=r"the model is not saved: decoder\.output\.b"):
+    with pytest.raises(CheckpointError, match=r"is not written: decoder\.output\.b"):
         vae.save(path)
 
 
 def test_edited_settings_are_noticed(path):
     VAE(7, (5,), 3).save(path)
     tensors, metadata = read(path)
-    save_file(tensors, path, metadata | {"step": "5"})
+    signed = metadata | {"step": 5, "sha256": checksum(tensors, metadata)}
+    save_file(tensors, path, {KEY: json.dumps(signed)})
     with pytest.raises(CheckpointError, match="is damaged: the checksum"):
         VAE.load(path)
 
@@ -142,11 +258,14 @@ def test_a_likelihood_that_could_not_be_read_back_is_refused(path):
         (lambda t, m: t.update({"decoder.hidden.0.W": np.zeros((5, 3), "f")}), "decoder.hidden.0.W is float32"),
         (lambda t, m: t.update({"decoder.output.b": t["decoder.output.b"].astype("d")}), "decoder.output.b is float64"),
         (lambda t, m: m.update(config="{"), "makes no model"),
-        (lambda t, m: m.update(config="[]"), "makes no model"),
-        (lambda t, m: m.update(config=m["config"].replace("relu", "gelu")), "activation must be one of"),
-        (lambda t, m: m.update(config=m["config"].replace(': 7', ': 700000000000')), "the file does not hold"),
+        (lambda t, m: m.update(config=[]), "makes no model"),
+        (lambda t, m: m["config"].update(activation="gelu"), "activation must be one of"),
+        (lambda t, m: m["config"].update(input_dim=700000000000), "the file does not hold"),
+        (lambda t, m: m["config"].update(likelihood={"name": "poisson"}), "makes no model"),
         (lambda t, m: m.update(step="many"), "makes no model"),
-        (lambda t, m: m.update(step="-5"), "step must be at least 0, got -5"),
+        (lambda t, m: m.update(step=-5), "step must be at least 0, got -5"),
+        (lambda t, m: m.update(scaling="standard"), "makes no model"),
+        (lambda t, m: m.update(scaling="log"), "makes no model"),
         (lambda t, m: m.update(format="minivae-model-99"), "its format is 'minivae-model-99'"),
     ],
 )  # fmt: skip

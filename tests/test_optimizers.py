@@ -1,9 +1,12 @@
-"""SGD and Adam: the formulas written out, on numbers small enough to follow. Torch's steps: test_torch_oracle.py."""
+"""SGD, Adagrad and Adam: the formulas written out, on numbers small enough to follow. See also test_torch_oracle.py."""
+
+import json
 
 import numpy as np
 import pytest
 
-from minivae import SGD, VAE, Adam
+from minivae import SGD, VAE, Adagrad, Adam
+from minivae.optimizers import from_config
 
 
 def model():
@@ -41,6 +44,31 @@ def test_adam_written_out_over_three_steps():
         np.testing.assert_allclose(vae.store.vector, w, rtol=1e-12)
 
 
+def test_adagrad_written_out_over_three_steps():
+    vae, optimizer = model(), Adagrad(0.1, epsilon=1e-3)
+    w, total = vae.store.vector.copy(), 0.0
+    for _ in range(3):
+        g = vae.store.gradient = vae.store.gradient * 0.7
+        optimizer.step(vae)
+        total = total + g**2
+        w = w - 0.1 * g / (np.sqrt(total) + 1e-3)
+        np.testing.assert_allclose(vae.store.vector, w, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [SGD, Adagrad, Adam])
+def test_a_factor_on_the_learning_rate_is_a_smaller_learning_rate(kind):
+    one, other = model(), model()
+    kind(0.1).step(one, factor=0.25)
+    kind(0.025).step(other)
+    np.testing.assert_array_equal(one.store.vector, other.store.vector)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1, 0.5), Adagrad(0.2, 1e-3), Adam(0.1, (0.5, 0.6), 1e-4)])
+def test_a_configuration_makes_the_optimizer_again_also_through_json(optimizer):
+    twin = from_config(json.loads(json.dumps(optimizer.config())))
+    assert repr(twin) == repr(optimizer)
+
+
 def test_a_step_is_counted_on_the_model_and_on_the_state():
     vae, optimizer = model(), Adam()
     optimizer.step(vae)
@@ -50,6 +78,7 @@ def test_a_step_is_counted_on_the_model_and_on_the_state():
 
 def test_optimizers_say_what_they_are():
     assert repr(Adam(0.01)) == "Adam(learning_rate=0.01, betas=(0.9, 0.999), epsilon=1e-08)"
+    assert repr(Adagrad()) == "Adagrad(learning_rate=0.01, epsilon=1e-10)"
     assert repr(SGD(0.1)) == "SGD(learning_rate=0.1, momentum=0.9)"
 
 
@@ -64,7 +93,7 @@ def test_a_state_goes_away_with_its_model():
     assert len(optimizer._states) == 0
 
 
-@pytest.mark.parametrize("optimizer", [SGD(0.1), Adam(0.1)])
+@pytest.mark.parametrize("optimizer", [SGD(0.1), Adagrad(0.1), Adam(0.1)])
 def test_float32_models_have_float32_states(optimizer):
     vae = VAE(2, (), 1)
     optimizer.step(vae)

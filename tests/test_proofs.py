@@ -75,6 +75,7 @@ TABLE = [
     Row("standard_normal", lambda a: (SEED, Stream.EPS, STEP, a.rows), ("out",), needs_out=True),
     Row("binarize", lambda a: (a.grey, SEED, STEP, a.rows), ("out",), needs_out=True),
     Row("sgd_update", lambda a: (a.w, a.g, a.m), options={"learning_rate": 0.1, "momentum": 0.9}, changes=(0, 2)),
+    Row("adagrad_update", lambda a: (a.w, a.g, a.v), options={"learning_rate": 0.1, "epsilon": 1e-10}, changes=(0, 2)),
     Row("adam_update", lambda a: (a.w, a.g, a.m, a.v, 4), options=ADAM, changes=(0, 2, 3)),
     Row("add_penalty", lambda a: (a.w, a.g), options={"l1": 0.3, "l2": 0.7}, changes=(1,)),
 ]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivae import SGD, VAE, Adam, Categorical, Gaussian
+from minivae import SGD, VAE, Adagrad, Adam, Categorical, Gaussian
 from minivae.gradcheck import relative_error
 
 torch = pytest.importorskip("torch", reason="the autograd oracle needs PyTorch")
@@ -86,10 +86,11 @@ def test_loss_and_every_gradient_equal_those_of_autograd(vae_and_x):
     [
         (Adam(1e-2), lambda leaves: torch.optim.Adam(leaves, lr=1e-2)),
         (Adam(3e-2, betas=(0.5, 0.9), epsilon=1e-3), lambda leaves: torch.optim.Adam(leaves, 3e-2, (0.5, 0.9), 1e-3)),
+        (Adagrad(3e-2), lambda leaves: torch.optim.Adagrad(leaves, lr=3e-2)),
         (SGD(1e-2), lambda leaves: torch.optim.SGD(leaves, lr=1e-2, momentum=0.9)),
         (SGD(1e-2, momentum=0), lambda leaves: torch.optim.SGD(leaves, lr=1e-2)),
     ],
-    ids=["Adam", "Adam with other settings", "SGD with momentum", "SGD"],
+    ids=["Adam", "Adam with other settings", "Adagrad", "SGD with momentum", "SGD"],
 )
 def test_twenty_steps_go_where_those_of_torch_go(mine, theirs):
     vae = VAE(D, (5,), K, activation="tanh", dtype="float64")

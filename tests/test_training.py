@@ -24,7 +24,7 @@ def test_training_lowers_the_loss_and_records_every_epoch():
     before = vae.loss(X).loss
     history = fit(vae, X, epochs=30, batch_size=10, optimizer=Adam(1e-2))
     assert history["epoch"] == list(range(1, 31))
-    assert set(history) == {"epoch", "loss", "recon_nll", "kl", "elbo", "penalty"}
+    assert set(history) == {"epoch", "learning_rate", "loss", "recon_nll", "kl", "elbo", "penalty"}
     assert all(len(values) == 30 for values in history.values())
     assert history["loss"][-1] < before - 0.3
     assert vae.step == 150
@@ -179,6 +179,26 @@ def test_a_diverging_run_stops_says_what_to_try_and_keeps_the_last_good_epoch():
         fit(vae, X, epochs=5, optimizer=SGD(1e6), batch_size=5)
     np.testing.assert_array_equal(vae.store.vector, good)
     assert np.isfinite(vae.loss(X).loss)
+
+
+@pytest.mark.parametrize("step", [11, 13, 20])  # the first, a middle and the last of the second epoch
+def test_an_interrupted_epoch_is_undone_wherever_that_happens(step):
+    class CutShort(Adam):
+        def step(self, vae, factor=1.0):
+            super().step(vae, factor)
+            if vae.step == step:
+                raise KeyboardInterrupt
+
+    vae, twin = small(), small()
+    with pytest.raises(KeyboardInterrupt):
+        fit(vae, X, epochs=5, batch_size=5, optimizer=CutShort())
+    fit(twin, X, epochs=1, batch_size=5)
+    assert (vae.step, vae.epoch) == (twin.step, twin.epoch) == (10, 1)
+    np.testing.assert_array_equal(vae.store.vector, twin.store.vector)
+    mine, theirs = vae.optimizer.state_of(vae), twin.optimizer.state_of(twin)
+    assert mine.t == theirs.t
+    for name in ("m", "v"):
+        np.testing.assert_array_equal(mine.arrays[name], theirs.arrays[name])
 
 
 @pytest.mark.parametrize("batch_size", [50, 5])

@@ -1,0 +1,69 @@
+"""Learning-rate schedules: the factor on the learning rate, as a function of the epochs that are done (lesson 10).
+
+A schedule keeps no state, so that a resumed run is at the right place of it.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from minivae.validation import check_float, check_int
+
+
+class Schedule:
+    """A constant learning rate, and the base of the schedules below and of your own."""
+
+    def __call__(self, epoch: int) -> float:
+        """The factor during the epoch that follows ``epoch`` finished ones (0 in the first)."""
+        return 1.0
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
+
+class StepList(Schedule):
+    """Multiply the learning rate by ``factor`` each time one of ``milestones`` epochs is done.
+
+    Parameters
+    ----------
+    milestones : sequence of int
+        Such as (60, 80): full rate for 60 epochs, a tenth for 20, a hundredth from then on.
+    factor : float, default 0.1
+    """
+
+    def __init__(self, milestones: Sequence[int], factor: float = 0.1):
+        self.milestones = tuple(check_int(epoch, "each of milestones", 1) for epoch in milestones)
+        self.factor = check_float(factor, "factor", positive=True)
+        if not self.milestones or list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(f"milestones must be growing numbers of epochs such as (60, 80), got {milestones!r}")
+
+    def __call__(self, epoch: int) -> float:
+        """factor^(milestones passed)."""
+        return self.factor ** bisect_right(self.milestones, epoch)
+
+
+class Cosine(Schedule):
+    """Half a cosine wave, from 1 down to ``final`` after ``epochs``: final + (1 - final) (1 + cos(pi t / T)) / 2.
+
+    Parameters
+    ----------
+    epochs : int
+        T, counted from the model's first epoch; from then on the factor is ``final``.
+    final : float, default 0.0
+
+    References
+    ----------
+    Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", arXiv:1608.03983, without restarts.
+    """
+
+    def __init__(self, epochs: int, final: float = 0.0):
+        self.epochs = check_int(epochs, "epochs", 1)
+        self.final = check_float(final, "final", below=1)
+
+    def __call__(self, epoch: int) -> float:
+        """The formula, with t = epoch."""
+        wave = (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0))) / 2
+        return self.final + (1 - self.final) * wave

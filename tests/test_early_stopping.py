@@ -1,0 +1,92 @@
+"""Early stopping: when it ends training, and which parameters are kept."""
+
+import numpy as np
+import pytest
+
+from minivae import VAE, Adam, EarlyStopping, fit
+
+RNG = np.random.default_rng(0)
+X = (RNG.random((24, 7)) < 0.4).astype(float)
+
+
+def feed(early_stopping, losses):
+    """The answers to a list of validation losses; the parameters are the number of the epoch."""
+    vae = VAE(3, (), 1)
+    answers = []
+    for epoch, loss in enumerate(losses, start=1):
+        vae.store.vector[:] = epoch
+        answers.append(early_stopping(vae, epoch, {"val_loss": loss}))
+    early_stopping.at_end(vae)
+    return answers, vae.store.vector[0]
+
+
+def test_it_ends_after_so_many_epochs_without_a_better_loss_and_keeps_the_best():
+    early_stopping = EarlyStopping(patience=3)
+    answers, kept = feed(early_stopping, [5, 4, 4.5, 3, 3, 6, 4])
+    assert answers == [False] * 6 + [True]
+    assert (kept, early_stopping.best_epoch, early_stopping.best_loss) == (4, 4, 3)
+
+
+def test_it_keeps_the_best_also_when_patience_never_ran_out():
+    answers, kept = feed(EarlyStopping(10), [5, 3, 4])
+    assert (answers, kept) == ([False] * 3, 2)
+
+
+def test_a_gain_of_no_more_than_min_delta_is_none():
+    answers, kept = feed(EarlyStopping(2, min_delta=0.5), [5, 4.6, 4.5])
+    assert (answers, kept) == ([False, False, True], 1)
+
+
+def test_seeing_an_epoch_twice_changes_nothing():
+    early_stopping, vae = EarlyStopping(2), VAE(3, (), 1)
+    for epoch, loss in ((1, 5.0), (2, 6.0), (2, 6.0)):
+        assert not early_stopping(vae, epoch, {"val_loss": loss})
+    assert early_stopping(vae, 3, {"val_loss": 5.0})
+
+
+def test_a_loss_of_nan_is_never_the_best():
+    _, kept = feed(EarlyStopping(5), [float("nan"), 4, float("nan")])
+    assert kept == 2
+
+
+def test_fit_stops_and_leaves_the_model_at_its_best_epoch():
+    vae, losses = VAE(7, (30,), 3, dtype="float64"), {}
+
+    def remember(vae, epoch, metrics):
+        losses[epoch] = vae.store.vector.copy()
+
+    early_stopping = EarlyStopping(5)
+    history = fit(
+        vae, X[:12], epochs=500, validation=X[12:], optimizer=Adam(0.03), early_stopping=early_stopping,
+        callbacks=[remember], progress=False,
+    )  # fmt: skip
+    best = int(np.argmin(history["val_loss"])) + 1
+    assert len(history["loss"]) == best + 5 < 500
+    assert (early_stopping.best_epoch, early_stopping.best_loss) == (best, min(history["val_loss"]))
+    np.testing.assert_array_equal(vae.store.vector, losses[best])
+
+
+def test_other_callbacks_see_the_end_before_the_best_parameters_come_back():
+    class Last:
+        def __call__(self, vae, epoch, metrics):
+            self.vector = vae.store.vector.copy()
+
+        def at_end(self, vae):
+            np.testing.assert_array_equal(vae.store.vector, self.vector)
+            self.was_called = True
+
+    vae, last = VAE(7, (30,), 3), Last()
+    fit(vae, X[:12], epochs=60, validation=X[12:], optimizer=Adam(0.03), early_stopping=EarlyStopping(3),
+        callbacks=[last], progress=False)  # fmt: skip
+    assert last.was_called
+    assert not np.array_equal(vae.store.vector, last.vector)
+
+
+def test_it_needs_a_validation_set_and_an_object():
+    with pytest.raises(ValueError, match="hand in validation="):
+        fit(VAE(7), X, early_stopping=EarlyStopping())
+    with pytest.raises(TypeError, match="must be an object such as EarlyStopping"):
+        fit(VAE(7), X, validation=X, early_stopping=5)
+    with pytest.raises(ValueError, match="patience must be at least 1"):
+        EarlyStopping(0)
+    assert repr(EarlyStopping(4)) == "EarlyStopping(patience=4, min_delta=0.0)"
