@@ -1,61 +1,49 @@
-"""What ``minivae train`` can be told, and what it decides where it is told nothing."""
+"""What ``minivae train`` decides where it is told nothing, and what it builds from its settings."""
 
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
-import numpy as np
-
-from minivae.datasets import Dataset
+from minivae.backend import load
+from minivae.datasets import LOADERS, Dataset
+from minivae.early_stopping import EarlyStopping
 from minivae.errors import GreyDataWarning
+from minivae.optimizers import OPTIMIZERS, Optimizer
 from minivae.scaling import SCALINGS, Scaling
+from minivae.schedules import Cosine, Schedule, StepList
+from minivae.settings import Settings
 from minivae.training import Recipe, check_training_data
 from minivae.vae import VAE
-from minivae.validation import check_int
+from minivae.validation import check_choice, check_int
 
 UPDATES = 3000  # what the default number of epochs aims at
+SCHEDULES = ("constant", "steps", "cosine")
 
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything that ``minivae train`` can be told; the names are those of its options."""
-
-    data: str = "digits"
-    backend: str | None = None
-    likelihood: str = "auto"
-    hidden: tuple[int, ...] = (400,)
-    latent: int = 20
-    beta: float = 1.0
-    activation: str = "relu"
-    init: str = "torch"
-    output_bias: str = "init"
-    binarize: str = "none"
-    scale: str = "auto"
-    epochs: int | None = None
-    batch_size: int = 128
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    l1: float = 0.0
-    l2: float = 0.0
-    seed: int = 0
-    dtype: str = "float32"
-    out: str | None = None
-    overwrite: bool = False
-
-
-def value_range(data: Dataset) -> tuple[float, float]:
-    """The smallest and the largest value in both parts of a data set."""
-    return float(min(data.train.min(), data.test.min())), float(max(data.train.max(), data.test.max()))
+def decide(settings: Settings, data: Dataset, say: Say) -> Settings:
+    """The same settings with nothing left open."""
+    likelihood = choose_likelihood(settings.likelihood, data, say)
+    check_int(1 if settings.epochs is None else settings.epochs, "epochs", 1, 2**32 - 1)
+    check_int(settings.batch_size, "batch_size", 1)
+    return replace(
+        settings,
+        data=settings.data if settings.data in LOADERS else os.path.abspath(settings.data),
+        backend=load(settings.backend).name,
+        likelihood=likelihood,
+        scale=choose_scaling(settings.scale, likelihood, data, say),
+        epochs=settings.epochs or default_epochs(len(data.train), settings.batch_size),
+    )
 
 
 def choose_likelihood(name: str, data: Dataset, say: Say) -> str:
     """The likelihood itself; "auto" is Bernoulli if every value lies in [0, 1], else Gaussian, and says which."""
-    low, high = value_range(data)
+    low, high = data.value_range
     if low >= 0 and high == 255 and name in ("auto", "gaussian"):
         say("note        values from 0 to 255 look like pixels: divided by 255 they suit --likelihood bernoulli")
     if name != "auto":
@@ -67,16 +55,14 @@ def choose_likelihood(name: str, data: Dataset, say: Say) -> str:
     return "gaussian"
 
 
-def choose_scaling(kind: str, likelihood: str, data: Dataset, say: Say) -> Scaling:
-    """The scaling fitted to the training data; "auto" standardises for a Gaussian unless all lies in [0, 1]."""
+def choose_scaling(kind: str, likelihood: str, data: Dataset, say: Say) -> str:
+    """The kind of scaling; "auto" standardises for a Gaussian unless every value lies in [0, 1]."""
     if kind == "auto":
-        low, high = value_range(data)
+        low, high = data.value_range
         kind = "standard" if likelihood == "gaussian" and not (low >= 0 and high <= 1) else "none"
-    if kind not in SCALINGS:
-        raise ValueError(f"scale must be one of auto, {', '.join(SCALINGS)}, got {kind!r}")
-    if kind != "none":
-        say(f"scaling     {kind}, fitted to the training data; losses are in the scaled units (--scale none: raw)")
-    return Scaling.of(kind, data.train)
+    if check_choice(kind, "scale", SCALINGS) != "none":
+        say(f"scaling     {kind}, fitted to the training data; losses are per unit of the data as they came")
+    return kind
 
 
 def default_epochs(n: int, batch_size: int) -> int:
@@ -84,30 +70,49 @@ def default_epochs(n: int, batch_size: int) -> int:
     return min(200, max(10, math.ceil(UPDATES * batch_size / n)))
 
 
-def build_model(settings: Settings, likelihood: str, width: int) -> VAE:
-    """The untrained model that the settings describe."""
-    return VAE(
-        input_dim=width,
+def build_model(settings: Settings, data: Dataset) -> VAE:
+    """The untrained model that the settings describe, with its optimizer."""
+    vae = VAE(
+        input_dim=data.train.shape[1],
         hidden_dims=settings.hidden,
         latent_dim=settings.latent,
         activation=settings.activation,
-        likelihood=likelihood,
+        likelihood=settings.likelihood,
         beta=settings.beta,
         init=settings.init,
         backend=settings.backend,
         dtype=settings.dtype,
         seed=settings.seed,
+        scaling=Scaling.of(settings.scale, data.train),
     )
+    optimizer: type[Optimizer] = OPTIMIZERS[settings.optimizer]
+    vae.optimizer = optimizer(settings.lr)
+    if settings.output_bias == "data":
+        vae.set_output_bias(data.train)
+    return vae
 
 
-def prepare_model(vae: VAE, x: np.ndarray, test: np.ndarray, settings: Settings, say: Say) -> None:
-    """Check the data and the numbers before anything is written; the output bias, where it is asked for."""
+def build_schedule(settings: Settings) -> Schedule:
+    """The learning-rate schedule that the settings describe."""
+    kind = check_choice(settings.schedule, "schedule", SCHEDULES)
+    if kind != "steps" and settings.milestones:
+        raise ValueError(f"milestones belong to --schedule steps, not to {kind}")
+    if kind == "steps":
+        return StepList(settings.milestones, settings.factor)
+    return Schedule() if settings.epochs is None or kind == "constant" else Cosine(settings.epochs)
+
+
+def build_early_stopping(settings: Settings) -> EarlyStopping | None:
+    """Early stopping, where a patience is given."""
+    return None if settings.patience is None else EarlyStopping(settings.patience)
+
+
+def check_data(vae: VAE, data: Dataset, settings: Settings, say: Say) -> None:
+    """Check data and numbers before anything is written; say, instead of warning, if pixels are grey."""
     recipe = Recipe(settings.batch_size, settings.seed, settings.l1, settings.l2, settings.binarize)
-    check_int(1 if settings.epochs is None else settings.epochs, "epochs", 1, 2**32 - 1)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", GreyDataWarning)
-        x, _ = (check_training_data(vae, part, recipe) for part in (x, test))
+        for part in (data.train, data.test):
+            check_training_data(vae, part, recipe)
     for warning in caught:
         say(f"note        {warning.message}")
-    if settings.output_bias == "data":
-        vae.set_output_bias(x)

@@ -1,73 +1,216 @@
-"""Estimating log p(x): importance sampling with the encoder as the proposal (lesson 14)."""
+"""How good a trained model is: log p(x), the two terms of its bound, and what its latent dimensions do (lesson 14)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minivae.backend import Array, Stream
-from minivae.validation import check_int
+import minivae
+from minivae.backend import Backend
+from minivae.importance import LogLikelihood, log_likelihood, log_likelihood_of_checked
+from minivae.likelihoods import Bernoulli
+from minivae.terms import LossTerms
+from minivae.training import Recipe, binarized, check_training_data
+from minivae.validation import check_float, check_int, check_seed
 from minivae.workspace import pieces
 
 if TYPE_CHECKING:
     from minivae.vae import VAE
 
+__all__ = ["ActiveUnits", "LogLikelihood", "active_units", "evaluate", "kl_per_dimension", "log_likelihood"]
 
-def log_likelihood(vae: VAE, x: Any, n_samples: int = 5000) -> np.ndarray:
-    """log p(x) of each example, by importance sampling.
+ACTIVE = 0.01
 
-    log p(x) ~ log (1/S) sum_s w_s,  w_s = p(x|z_s) p(z_s) / q(z_s|x),  z_s drawn from q(z|x).
 
-    In expectation it is a lower bound that grows with S; S = 1 is the ELBO. The sum is kept in log space, and
-    one sample of a few hundred rows is in memory at a time.
+class ActiveUnits(NamedTuple):
+    """Which latent dimensions the encoder uses: Var over x of E[z_k|x], (K,), and whether it is above the threshold."""
+
+    variance: np.ndarray
+    active: np.ndarray
+
+
+def evaluate(
+    vae: VAE, x: Any, n_samples: int = 5000, seed: int = 0, binarize: str = "none", progress: bool = False
+) -> dict[str, Any]:
+    """Everything that is reported about a model on a test set, with the protocol that it was measured by.
+
+    Numbers may be compared only where their protocols agree: a Bernoulli model's cross-entropy with grey values is
+    no -log p(x), and the same images binarised in another way are other data.
 
     Parameters
     ----------
     vae : VAE
     x : array-like of shape (N, D)
+        In the units of the data.
     n_samples : int, default 5000
-        S. The noise is stream 3, a function of (the model's seed, sample number, row, dimension).
+        Importance samples of each example. The ELBO is estimated from the same ones.
+    seed : int, default 0
+        Of the samples and of the binarisation.
+    binarize : {"none", "stochastic", "threshold"}
+        What becomes of values between 0 and 1: kept; drawn once with the value as probability; or 1 from 0.5 on.
+    progress : bool, default False
+        As for :func:`log_likelihood`.
 
     Returns
     -------
-    log_px : ndarray of float64, shape (N,)
-        In nats; every normalising constant is included.
+    report : dict
+        Plain values, ready for JSON; None where a number does not exist, such as the standard error of one sample.
+        Means over the examples in nats: "elbo", "recon_nll", "kl", "loss", "log_likelihood" and its
+        "log_likelihood_bias". "log_likelihood_standard_error" is that of the sampling,
+        "log_likelihood_standard_error_of_examples" that of the choice of the N examples. "effective_sample_size"
+        has "min", "median", "mean". "bits_per_dimension" is -log_likelihood / (D log 2). "kl_per_dimension",
+        "active_units", "active_dimensions", "latent_variance": see :func:`kl_per_dimension`, :func:`active_units`.
+        "protocol" says how; where its "is_log_likelihood" is false, "log_likelihood" is minus a cross-entropy.
 
     Raises
     ------
     DataError, TypeError, ValueError
-        As :meth:`minivae.VAE.loss`.
+        As :func:`minivae.fit`.
+    """
+    n_samples, recipe = check_int(n_samples, "n_samples", 1, 2**32), Recipe(seed=check_seed(seed), binarize=binarize)
+    x = binarized(vae, check_training_data(vae, x, recipe), recipe)
+    estimate = log_likelihood_of_checked(vae, x, n_samples, recipe.seed, progress)
+    mu, logvar = encode_checked(vae, x)
+    report = {
+        **summary_of_terms(estimate, vae.beta),
+        **summary_of_log_px(estimate, vae.input_dim),
+        **summary_of_latents(vae.kernels, mu, logvar),
+        "protocol": protocol(vae, x, n_samples, recipe),
+    }
+    return plain(report)
+
+
+# -- the latent dimensions ---------------------------------------------------------------------------------
+
+
+def kl_per_dimension(vae: VAE, x: Any) -> np.ndarray:
+    """The mean KL( q(z_k|x) || N(0, 1) ) of each latent dimension, in nats; they add up to the mean KL.
+
+    Parameters
+    ----------
+    vae : VAE
+    x : array-like of shape (N, D)
+
+    Returns
+    -------
+    kl : ndarray of float64, shape (K,)
+    """
+    return kl_of_columns(vae.kernels, *vae.encode(x))
+
+
+def kl_of_columns(kernels: Backend, mu: np.ndarray, logvar: np.ndarray) -> np.ndarray:
+    """The mean KL of each column: mu, logvar (N, K) -> (K,)."""
+    one_column = (kernels.asarray(array.reshape(-1, 1), array.dtype.name) for array in (mu, logvar))
+    kl = kernels.to_numpy(kernels.gaussian_kl_forward(*one_column))
+    return kl.reshape(mu.shape).mean(axis=0, dtype=np.float64)
+
+
+def active_units(vae: VAE, x: Any, threshold: float = ACTIVE) -> ActiveUnits:
+    """The latent dimensions whose posterior mean depends on x: A_k = Var over x of E[z_k|x] = Var(mu_k) > threshold.
+
+    Parameters
+    ----------
+    vae : VAE
+    x : array-like of shape (N, D)
+        The variance is over all N of them.
+    threshold : float, default 0.01
+
+    Returns
+    -------
+    units : ActiveUnits
+        ``variance`` (K,) of float64 and ``active`` (K,) of bool.
 
     References
     ----------
-    Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", arXiv:1509.00519.
+    Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", arXiv:1509.00519, section 5.2.
     """
-    n_samples = check_int(n_samples, "n_samples", 1)
-    x = vae.check(x)
-    log_px = np.empty(len(x))
-    for rows in pieces(len(x)):
-        batch = vae.kernels.asarray(x[rows], vae.dtype)
-        examples = np.arange(rows.start, rows.stop)
-        mu, logvar = vae.encoder.forward(batch)
-        log_sum = np.full(len(batch), -np.inf)
-        for sample in range(n_samples):
-            log_sum = np.logaddexp(log_sum, log_weight(vae, batch, mu, logvar, examples, sample))
-        log_px[rows] = log_sum - np.log(n_samples)
-    return log_px
+    return activity(vae.encode(x)[0], check_float(threshold, "threshold"))
 
 
-def log_weight(vae: VAE, x: Array, mu: Array, logvar: Array, examples: np.ndarray, sample: int) -> np.ndarray:
-    """log w = log p(x|z) + log p(z) - log q(z|x) for one z of each example: x (B, D) -> (B,) of float64.
+def activity(mu: np.ndarray, threshold: float) -> ActiveUnits:
+    """:func:`active_units` from the posterior means, (N, K)."""
+    variance = mu.var(axis=0, dtype=np.float64)
+    return ActiveUnits(variance, variance > threshold)
 
-    The last two terms are -1/2 sum_k z^2 and +1/2 sum_k (eps^2 + logvar); their log 2 pi cancel.
-    """
-    k = vae.kernels
-    eps = k.standard_normal(
-        vae.seed, Stream.IMPORTANCE, sample, examples, out=vae.workspace.rows("eps", len(x), vae.latent_dim)
-    )
-    z = k.reparameterize_forward(mu, logvar, eps)
-    output = vae.decoder.forward(z)
-    recon_nll = vae.likelihood.nll(k, output, x, vae.parameters.get("decoder.output.logvar"))
-    log_ratio = 0.5 * (eps * eps + logvar - z * z).sum(axis=1)
-    return k.to_numpy(log_ratio - recon_nll).astype(np.float64)
+
+def encode_checked(vae: VAE, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """:meth:`minivae.VAE.encode` of what :meth:`minivae.VAE.check` has returned: (N, D) -> mu, logvar (N, K)."""
+    mu, logvar = np.empty((2, len(x), vae.latent_dim), vae.dtype)
+    with vae.lock:
+        for rows in pieces(len(x)):
+            heads = vae.encoder.forward(vae.kernels.asarray(x[rows], vae.dtype))
+            mu[rows], logvar[rows] = (vae.kernels.to_numpy(array) for array in heads)
+    return mu, logvar
+
+
+# -- the parts of a report ---------------------------------------------------------------------------------
+
+
+def summary_of_terms(estimate: LogLikelihood, beta: float) -> dict[str, Any]:
+    """The loss and its terms, from the samples that log p(x) was estimated with."""
+    return LossTerms.of(estimate.recon_nll.mean(), estimate.kl.mean(), beta)._asdict()
+
+
+def summary_of_log_px(estimate: LogLikelihood, input_dim: int) -> dict[str, Any]:
+    """log p(x) and what is known about its error: of the sampling, and of the choice of the examples."""
+    log_px, ess, n = estimate.log_px, estimate.effective_sample_size, len(estimate.log_px)
+    return {
+        "log_likelihood": log_px.mean(),
+        "log_likelihood_standard_error": np.linalg.norm(estimate.standard_error) / n,
+        "log_likelihood_bias": estimate.bias.mean(),
+        "log_likelihood_standard_error_of_examples": log_px.std(ddof=1) / math.sqrt(n) if n > 1 else math.nan,
+        "effective_sample_size": {"min": ess.min(), "median": np.median(ess), "mean": ess.mean()},
+        "bits_per_dimension": -log_px.mean() / (input_dim * math.log(2)),
+    }
+
+
+def summary_of_latents(kernels: Backend, mu: np.ndarray, logvar: np.ndarray) -> dict[str, Any]:
+    """What each latent dimension carries, from the posteriors' mu and logvar, (N, K)."""
+    units = activity(mu, ACTIVE)
+    return {
+        "kl_per_dimension": kl_of_columns(kernels, mu, logvar).tolist(),
+        "active_units": int(units.active.sum()),
+        "active_dimensions": np.flatnonzero(units.active).tolist(),
+        "latent_variance": units.variance.tolist(),
+    }
+
+
+def protocol(vae: VAE, x: np.ndarray, n_samples: int, recipe: Recipe) -> dict[str, Any]:
+    """What a number on ``x`` (N, D), checked and binarised, has to be quoted with."""
+    values = values_of(vae, x)
+    return {
+        "examples": len(x),
+        "dimensions": vae.input_dim,
+        "samples": n_samples,
+        "seed": recipe.seed,
+        "binarize": recipe.binarize,
+        "values": values,
+        "likelihood": vae.likelihood.name,
+        "scaling": vae.scaling.kind,
+        "is_log_likelihood": values != "grey",
+        "units": "nats per example",
+        "beta": vae.beta,
+        "dtype": vae.dtype,
+        "active_threshold": ACTIVE,
+        "minivae_version": minivae.__version__,
+    }
+
+
+def values_of(vae: VAE, x: np.ndarray) -> str:
+    """What ``x`` (N, D) holds, as the model sees it: "binary", "grey", "one-hot" or "real"."""
+    if isinstance(vae.likelihood, Bernoulli):
+        return "grey" if any(Bernoulli.is_grey(x[rows]) for rows in pieces(len(x))) else "binary"
+    return "one-hot" if vae.likelihood.name == "categorical" else "real"
+
+
+def plain(value: Any) -> Any:
+    """Dicts and lists of Python's own numbers; None for what is not finite, which JSON cannot say."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, float):  # NumPy's float64 too
+        return float(value) if math.isfinite(value) else None
+    return value

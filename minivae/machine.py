@@ -29,6 +29,18 @@ def facts() -> dict[str, Any]:
     }
 
 
+def what_changes_results() -> dict[str, str]:
+    """What the last digits of a training run depend on, beside its settings: a resumed run compares it."""
+    import numpy
+
+    return {
+        "minivae": minivae.__version__,
+        "numpy": numpy.__version__,
+        "processor": processor(),
+        "BLAS": "; ".join(blas().values()),
+    }
+
+
 def installed(package: str) -> str | None:
     """The installed version of a package, or None."""
     try:

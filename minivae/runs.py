@@ -1,45 +1,31 @@
-"""A training run from the command line: data in, a run folder out.
-
-RUN/model.safetensors   the weights         RUN/loss.png             the curves
-RUN/config.json         every setting       RUN/reconstructions.png  originals and reconstructions
-RUN/history.csv         a row per epoch     RUN/samples.png          new data from the prior
-"""
+"""A training run from the command line: data in, a run folder out; begun, gone on with, or cut short."""
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import numpy as np
-
-import minivae
-from minivae import checkpoint, plotting
-from minivae.datasets import Dataset
-from minivae.errors import DataError, MinivaeError, TrainingDiverged
-from minivae.files import write_text
-from minivae.optimizers import OPTIMIZERS, Optimizer
-from minivae.scaling import Scaling
-from minivae.settings import (
+from minivae import checkpoint, datasets, pictures
+from minivae.datasets import LOADERS, Dataset
+from minivae.decisions import (
     Say,
-    Settings,
+    build_early_stopping,
     build_model,
-    choose_likelihood,
-    choose_scaling,
-    default_epochs,
-    prepare_model,
-    value_range,
+    build_schedule,
+    check_data,
+    decide,
 )
+from minivae.early_stopping import EarlyStopping
+from minivae.errors import MinivaeError, TrainingDiverged
+from minivae.machine import what_changes_results
+from minivae.run_folder import RunFolder, cells, fingerprint, free_folder
+from minivae.settings import Settings, differences
 from minivae.training import columns, fit
 from minivae.vae import VAE
 
-MODEL, CONFIG, HISTORY = "model.safetensors", "config.json", "history.csv"
-PICTURES = LOSS, RECONSTRUCTIONS, SAMPLES = "loss.png", "reconstructions.png", "samples.png"
-SHOWN = 24  # images in a picture
+SHARE = 0.01  # of the training time that checkpoints may take
 
 
 def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]:
@@ -48,6 +34,7 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
     Parameters
     ----------
     settings : Settings
+        To go on with a run: what :func:`settings_of_a_resumed_run` returns.
     say : callable
         Takes each line that a reader should see.
     progress : bool, default True
@@ -61,145 +48,186 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
     Raises
     ------
     MinivaeError, ValueError, OSError
-        For bad settings and data, before the run folder is made.
+        For bad settings and data, before the run folder is made or changed.
+    TrainingDiverged, KeyboardInterrupt
+        After the last good state has been saved.
     """
-    from minivae import datasets
-
-    data = datasets.load(settings.data)
+    data = datasets.load(settings.data, settings.labels)
     say(describe_data(data))
-    likelihood = choose_likelihood(settings.likelihood, data, say)
-    scaling = choose_scaling(settings.scale, likelihood, data, say)
-    x, test = scaling.apply(data.train), scaling.apply(data.test)
-    vae = build_model(settings, likelihood, data.train.shape[1])
-    optimizer: Optimizer = OPTIMIZERS[settings.optimizer](settings.lr)
-    prepare_model(vae, x, test, settings, say)
-    epochs = settings.epochs or default_epochs(len(x), settings.batch_size)
-    say(describe_model(vae, epochs, settings))
+    settings = decide(settings, data, say)
+    folder = RunFolder(settings.out or Path("runs") / data.name)
+    if settings.resume and folder.checkpoint.exists():
+        vae, early_stopping = go_on(folder, settings, data, say)
+    else:
+        folder, vae, early_stopping = begin(folder, settings, data, say)
 
-    folder = make_folder(settings, data.name)
-    write_config(folder, vae, data, scaling, settings, epochs)
-    began = time.perf_counter()
-    with open(folder / HISTORY, "w", encoding="utf-8", newline="") as file:
-        history = fit_or_keep_what_there_is(
-            folder / MODEL,
+    recorder = Recorder(folder, early_stopping)
+    began, first = time.perf_counter(), vae.epoch + 1
+    try:
+        fit(
             vae,
-            x,
-            say,
-            epochs=epochs,
+            data.train,
+            epochs=epochs_left(vae, early_stopping, settings, say),
             batch_size=settings.batch_size,
-            optimizer=optimizer,
-            validation=test,
+            validation=data.test,
             seed=settings.seed,
             l1=settings.l1,
             l2=settings.l2,
             binarize=settings.binarize,
-            callbacks=[history_writer(file)],
+            schedule=build_schedule(settings),
+            early_stopping=early_stopping,
+            callbacks=[recorder],
             progress=progress,
         )
-    seconds = time.perf_counter() - began
-    vae.save(folder / MODEL)
-    draw_pictures(folder, vae, data, scaling, history)
-    return summarise(folder, vae, data, scaling, history, epochs, seconds)
-
-
-def fit_or_keep_what_there_is(
-    path: Path, vae: VAE, x: np.ndarray, say: Say, **arguments: Any
-) -> dict[str, list[float]]:
-    """:func:`minivae.fit`; if it diverges or is interrupted, the weights that are left are saved first."""
-    try:
-        return fit(vae, x, **arguments)
     except (TrainingDiverged, KeyboardInterrupt):
-        vae.save(path)
-        say(f"cut short   after {vae.epoch} epochs; the weights so far are in {path}")
+        recorder.cut_short(vae, say)
         raise
-
-
-# -- the folder --------------------------------------------------------------------------------------------
-
-
-def make_folder(settings: Settings, name: str) -> Path:
-    """A folder for this run. A folder that holds a run is not written over unless that is asked for."""
-    if settings.out is None:
-        return free_folder(Path("runs") / name)
-    folder = Path(settings.out)
-    if any((folder / name).exists() for name in (CONFIG, MODEL)) and not settings.overwrite:
-        raise MinivaeError(f"{folder} already holds a run: choose another --out, or add --overwrite to replace it")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (MODEL, CONFIG, HISTORY, *PICTURES):  # or a run that is cut short would be half the old one
-        (folder / name).unlink(missing_ok=True)
-    return folder
-
-
-def free_folder(wanted: Path) -> Path:
-    """``wanted``, or the first of wanted-2, wanted-3, ... that does not exist yet."""
-    folder, number = wanted, 1
-    while True:
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            number += 1
-            folder = wanted.with_name(f"{wanted.name}-{number}")
-
-
-def write_config(folder: Path, vae: VAE, data: Dataset, scaling: Scaling, settings: Settings, epochs: int) -> None:
-    """Every setting of the run, as decided, in config.json."""
-    config = {
-        "minivae_version": minivae.__version__,
-        "data": {
-            "name": data.name,
-            "image_shape": data.image_shape,
-            "columns": data.columns,
-            "value_range": shown_range(data),
-        },
-        "model": vae.config,
-        "scaling": scaling.to_dict(),
-        "training": {
-            "epochs": epochs,
-            **{
-                name: getattr(settings, name)
-                for name in ("batch_size", "optimizer", "lr", "l1", "l2", "seed", "binarize", "output_bias")
-            },
-        },
+    seconds = time.perf_counter() - began
+    vae.save(folder.model)
+    history = folder.read_history()
+    best_epoch = early_stopping.best_epoch if early_stopping else vae.epoch
+    if not settings.no_pictures:
+        pictures.draw(folder.path, vae, data, history, best_epoch if early_stopping else None)
+    return summarise(folder, vae, data, settings, history, best_epoch) | {
+        "epochs_now": vae.epoch + 1 - first,
+        "seconds": round(seconds, 3),
     }
-    write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 
 
-def history_writer(file: TextIO) -> Callable:
-    """A callback that writes a row after each epoch."""
-    writer = csv.DictWriter(file, columns(validation=True), lineterminator="\n")
-    writer.writeheader()
-
-    def write(vae: VAE, epoch: int, metrics: dict[str, float]) -> None:
-        writer.writerow(metrics)
-        file.flush()
-
-    return write
+# -- beginning, and going on -------------------------------------------------------------------------------
 
 
-def draw_pictures(folder: Path, vae: VAE, data: Dataset, scaling: Scaling, history: dict[str, list[float]]) -> None:
-    """The loss curves, reconstructions of test data, and samples from the prior, in the data's own units."""
-    plotting.save(plotting.loss_curve(history), folder / LOSS)
-    shown = data.test[:SHOWN] if data.image_shape else data.test
-    reconstruction = scaling.invert(vae.reconstruct(scaling.apply(shown)))
-    if data.image_shape:
-        samples = scaling.invert(vae.sample(SHOWN))
-        limits = shown_range(data)
-        first = plotting.image_reconstructions(shown, reconstruction, data.image_shape, limits)
-        second = plotting.image_samples(samples, data.image_shape, limits)
+def begin(
+    folder: RunFolder, settings: Settings, data: Dataset, say: Say
+) -> tuple[RunFolder, VAE, EarlyStopping | None]:
+    """An untrained model and a folder for it; nothing is written before everything has been checked."""
+    vae, early_stopping = build_model(settings, data), build_early_stopping(settings)
+    build_schedule(settings)
+    check_data(vae, data, settings, say)
+    say(describe_model(vae, settings))
+    if settings.resume:
+        if folder.model.exists():
+            raise MinivaeError(f"{folder} holds a model but no checkpoint to go on from: choose another --out")
+        say("resumed     from the beginning: there is no checkpoint yet")
+        folder.make(overwrite=True)
+    elif settings.out is None:
+        folder = free_folder(folder.path)
     else:
-        names = data.columns or [f"column {i}" for i in range(vae.input_dim)]
-        samples = scaling.invert(vae.sample(1000, draw=True))
-        first = plotting.table_reconstructions(shown, reconstruction, names)
-        second = plotting.table_samples(data.train, samples, names)
-    plotting.save(first, folder / RECONSTRUCTIONS)
-    plotting.save(second, folder / SAMPLES)
+        folder.make(settings.overwrite)
+    folder.write_config(settings, data, vae)
+    write_first_line(folder)
+    return folder, vae, early_stopping
 
 
-def shown_range(data: Dataset) -> tuple[float, float]:
-    """The values that pictures draw white and black: 0 and 1, or the data's own range if it leaves [0, 1]."""
-    low, high = value_range(data)
-    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+def write_first_line(folder: RunFolder) -> None:
+    """history.csv with the names of its columns and no row yet."""
+    folder.history.write_text(",".join(columns(validation=True)) + "\n", encoding="utf-8", newline="\n")
+
+
+def go_on(folder: RunFolder, settings: Settings, data: Dataset, say: Say) -> tuple[VAE, EarlyStopping | None]:
+    """The model and its optimizer, as the last checkpoint has them."""
+    config = folder.read_config()
+    if config["data"]["fingerprint"] != fingerprint(data):
+        raise MinivaeError(f"{folder} was begun with other data: {data.name!r} has changed since then")
+    vae, early_stopping = checkpoint.load_training(folder.checkpoint, settings.backend)
+    folder.check_model(vae, folder.checkpoint)
+    if vae.epoch > (settings.epochs or 0):
+        raise MinivaeError(f"{folder} has done {vae.epoch} epochs already, more than --epochs {settings.epochs}")
+    check_data(vae, data, settings, say)
+    say(describe_model(vae, settings))
+    here = what_changes_results()
+    for name, before in config["machine"].items():
+        if here.get(name) != before:
+            say(f"note        {name} was {before}, now {here.get(name)}: the numbers may differ in their last digits")
+    folder.cut_history(vae.epoch)
+    folder.write_config(settings, data, vae)
+    say(f"resumed     after epoch {vae.epoch}, from {folder.checkpoint}")
+    return vae, early_stopping
+
+
+def settings_of_a_resumed_run(given: dict[str, Any]) -> Settings:
+    """The settings with which a run was begun; what is ``given`` must be the same.
+
+    Raises
+    ------
+    MinivaeError
+        If it is not, and then it says what differs; or if it is not clear which run is meant.
+    """
+    name = given.get("data", Settings.data)
+    folder = RunFolder(given.get("out", Path("runs") / (name if name in LOADERS else Path(name).stem)))
+    others = list(folder.path.parent.glob(f"{folder.path.name}-[0-9]*")) if "out" not in given else []
+    if others:
+        raise MinivaeError(f"there are {len(others) + 1} runs such as {folder} and {others[0]}: name one with --out")
+    if not folder.config.exists():
+        return Settings(**given)
+    begun = folder.read_config()["settings"]
+    found = differences(begun, given)
+    if found:
+        raise MinivaeError(
+            f"{folder} was begun with {' and '.join(found)}: leave the option out, or choose another --out"
+        )
+    now = {name: value for name, value in given.items() if name in ("resume", "no_pictures", "epochs")}
+    return replace(begun, out=str(folder), **now)
+
+
+def epochs_left(vae: VAE, early_stopping: EarlyStopping | None, settings: Settings, say: Say) -> int:
+    """How many epochs are still to be trained."""
+    wanted = settings.epochs or 0
+    if early_stopping is not None and early_stopping.is_over:
+        say(f"note        early stopping ended this run after epoch {vae.epoch}: there is nothing left to train")
+        return 0
+    if wanted == vae.epoch:
+        say(f"note        all {wanted} epochs are done: there is nothing left to train")
+    return wanted - vae.epoch
+
+
+# -- while it runs -----------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """The callback that keeps a run: a row of history.csv after each epoch, and checkpoints.
+
+    A checkpoint is due once training has taken a hundred times as long as writing the last one did, so that all of
+    them take about one per cent of the time, whatever the sizes of the model and of the data.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    early_stopping : EarlyStopping or None
+    """
+
+    def __init__(self, folder: RunFolder, early_stopping: EarlyStopping | None):
+        self.folder = folder
+        self.early_stopping = early_stopping
+        self.cost = 0.0
+        self.last = -float("inf")
+
+    def __call__(self, vae: VAE, epoch: int, metrics: dict[str, float]) -> None:
+        """Write the row first: a checkpoint must never know an epoch that the history does not."""
+        with open(self.folder.history, "a", encoding="utf-8", newline="") as file:
+            file.write(",".join(cells([metrics[name] for name in columns(validation=True)])) + "\n")
+        if time.perf_counter() - self.last >= self.cost / SHARE:
+            self.save(vae)
+
+    def save(self, vae: VAE) -> None:
+        """Write a checkpoint, and note how long that took."""
+        began = time.perf_counter()
+        checkpoint.save_training(vae, self.folder.checkpoint, self.early_stopping)
+        self.last = time.perf_counter()
+        self.cost = self.last - began
+
+    def at_end(self, vae: VAE) -> None:
+        """The last checkpoint, before early stopping puts the best parameters back."""
+        self.save(vae)
+
+    def cut_short(self, vae: VAE, say: Say) -> None:
+        """Keep the last finished epoch of a run that diverged or was interrupted."""
+        self.save(vae)
+        self.folder.cut_history(vae.epoch)
+        if self.early_stopping is not None:
+            self.early_stopping.at_end(vae)
+        vae.save(self.folder.model)
+        say(f"cut short   after epoch {vae.epoch}; saved in {self.folder}: go on with --resume --out {self.folder}")
 
 
 # -- what is said ------------------------------------------------------------------------------------------
@@ -212,64 +240,38 @@ def describe_data(data: Dataset) -> str:
     return f"data        {data.name}: {n} training and {len(data.test)} test examples, {width} columns{pixels}"
 
 
-def describe_model(vae: VAE, epochs: int, settings: Settings) -> str:
+def describe_model(vae: VAE, settings: Settings) -> str:
     """One line about a model and its training."""
     widths = "-".join(str(width) for width in (vae.input_dim, *vae.hidden_dims, vae.latent_dim))
     return (
-        f"model       {widths}, {vae.activation}, {len(vae.store.vector):,} parameters; {epochs} epochs of batches of "
-        f"{settings.batch_size}, {settings.optimizer} at {settings.lr:g}; {vae.backend} backend, {vae.dtype}"
+        f"model       {widths}, {vae.activation}, {len(vae.store.vector):,} parameters; {settings.epochs} epochs of "
+        f"batches of {settings.batch_size}, {settings.optimizer} at {settings.lr:g}; {vae.backend} backend, {vae.dtype}"
     )
 
 
 def summarise(
-    folder: Path,
+    folder: RunFolder,
     vae: VAE,
     data: Dataset,
-    scaling: Scaling,
+    settings: Settings,
     history: dict[str, list[float]],
-    epochs: int,
-    seconds: float,
+    epoch: int,
 ) -> dict[str, Any]:
-    """What ``minivae train --json`` prints."""
-    last = {name: values[-1] for name, values in history.items()}
+    """What ``minivae train --json`` prints, with the losses of the epoch whose parameters were kept."""
+    row = {name: values[history["epoch"].index(epoch)] for name, values in history.items()}
     terms = ("loss", "recon_nll", "kl", "elbo")
     return {
         "run": str(folder),
         "data": data.name,
         "likelihood": vae.likelihood.name,
-        "scaling": scaling.kind,
+        "scaling": vae.scaling.kind,
+        "binarize": settings.binarize,
         "backend": vae.backend,
-        "epochs": epochs,
+        "epochs": vae.epoch,
+        "best_epoch": epoch,
         "steps": vae.step,
-        "seconds": round(seconds, 3),
         "units": "nats per example",
-        "train": {name: last[name] for name in terms},
-        "test": {name: last[f"val_{name}"] for name in terms},
-        "penalty": last["penalty"],
+        "train": {name: row[name] for name in terms},
+        "test": {name: row[f"val_{name}"] for name in terms},
+        "penalty": row["penalty"],
     }
-
-
-# -- reading a run -----------------------------------------------------------------------------------------
-
-
-def open_run(path: str | os.PathLike, backend: str | None = None) -> tuple[VAE, Scaling, dict[str, Any]]:
-    """The model, the scaling and the description of the data of a run folder, or of one weights file.
-
-    Raises
-    ------
-    MinivaeError
-        If there is no run, or its files cannot be read.
-    """
-    path = Path(path)
-    if path.name == MODEL and (path.parent / CONFIG).is_file():
-        path = path.parent
-    if path.is_file():
-        return checkpoint.load(path, backend), Scaling.from_dict({"kind": "none"}), {}
-    if not path.is_dir():
-        raise MinivaeError(f"there is no run {path}: expected a run folder or a .safetensors file")
-    vae = checkpoint.load(path / MODEL, backend)
-    try:
-        config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
-        return vae, Scaling.from_dict(config["scaling"]), config["data"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"cannot read {path / CONFIG}: {error}") from None

@@ -4,20 +4,18 @@ import csv
 import json
 import os
 import pickle
-import signal
-import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minivae import VAE, cli
 from minivae.datasets import load
+from minivae.pictures import PICTURES
 
 RNG = np.random.default_rng(0)
-QUICK = ["--hidden", "16", "--latent", "2", "--epochs", "2"]
+MODEL = ["--hidden", "16", "--latent", "2", "--epochs", "2"]
+QUICK = [*MODEL, "--no-pictures"]
 
 
 @pytest.fixture
@@ -41,7 +39,7 @@ def is_png(path):
 
 
 def test_train_writes_a_whole_run_folder(minivae, tmp_path):
-    status, out, err = minivae("train", *QUICK)
+    status, out, err = minivae("train", *MODEL)
     assert status == 0
     assert "auto: every value lies in [0, 1]" in out
     assert out.count("grey values") == 1
@@ -49,7 +47,7 @@ def test_train_writes_a_whole_run_folder(minivae, tmp_path):
     assert "epoch 2/2" in err
     run = tmp_path / "runs" / "digits"
     assert {path.name for path in run.iterdir()} == {
-        "model.safetensors", "config.json", "history.csv", "loss.png", "reconstructions.png", "samples.png",
+        "model.safetensors", "checkpoint.safetensors", "config.json", "history.csv", *PICTURES
     }  # fmt: skip
     assert all(is_png(path) for path in run.glob("*.png"))
     rows = list(csv.DictReader((run / "history.csv").open(encoding="utf-8")))
@@ -57,7 +55,7 @@ def test_train_writes_a_whole_run_folder(minivae, tmp_path):
     assert float(rows[1]["loss"]) < float(rows[0]["loss"])
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     assert config["model"]["hidden_dims"] == [16]
-    assert config["training"]["epochs"] == 2
+    assert config["settings"]["epochs"] == 2
 
 
 def test_json_is_one_object_and_its_losses_are_those_of_the_saved_model(minivae, tmp_path):
@@ -107,14 +105,14 @@ def test_every_option_trains_to_a_finite_loss(minivae, options):
 
 def test_overwriting_never_leaves_old_weights_beside_a_new_configuration(minivae, tmp_path, monkeypatch):
     minivae("train", *QUICK, "--out", "run")
-    monkeypatch.setattr("minivae.runs.fit_or_keep_what_there_is", lambda *args, **kwargs: sys.exit(9))  # a sudden end
+    monkeypatch.setattr("minivae.runs.fit", lambda *args, **kwargs: sys.exit(9))  # a sudden end
     assert minivae("train", *QUICK, "--latent", 3, "--out", "run", "--overwrite")[0] == 9
     assert sorted(os.listdir(tmp_path / "run")) == ["config.json", "history.csv"]
 
 
 def test_tables_are_standardised_unless_told_otherwise_and_samples_come_back_in_their_units(minivae, tmp_path):
     status, out, _ = minivae(
-        "train", "--data", "wine", "--hidden", "none", "--latent", 2, "--epochs", 300, "--lr", 0.01
+        "train", "--data", "wine", "--hidden", "none", "--latent", 2, "--epochs", 200, "--lr", 0.02, "--no-pictures"
     )
     assert status == 0
     assert "likelihood  gaussian (auto:" in out
@@ -130,7 +128,7 @@ def test_tables_are_standardised_unless_told_otherwise_and_samples_come_back_in_
 def test_own_data_train_and_images_are_drawn_as_images(minivae, tmp_path):
     np.save(tmp_path / "tiles.npy", RNG.random((60, 4, 5)))
     np.save(tmp_path / "onehot.npy", np.eye(6)[RNG.integers(6, size=80)])
-    assert minivae("train", "--data", "tiles.npy", *QUICK)[0] == 0
+    assert minivae("train", "--data", "tiles.npy", *MODEL)[0] == 0
     assert is_png(tmp_path / "runs" / "tiles" / "samples.png")
     assert minivae("train", "--data", "onehot.npy", "--likelihood", "categorical", *QUICK)[0] == 0
 
@@ -178,7 +176,7 @@ def test_info_names_versions_blas_and_backends(minivae):
 
 
 def test_help_of_every_command_is_ascii(minivae):
-    for command in ([], ["train"], ["sample"], ["gradcheck"], ["info"]):
+    for command in ([], ["train"], ["evaluate"], ["sample"], ["encode"], ["gradcheck"], ["info"]):
         status, out, _ = minivae(*command, "--help")
         assert status == 0
         assert out.isascii()
@@ -203,7 +201,7 @@ GOOD = RNG.random((20, 5))
         (lambda p: npy(p, np.where(np.eye(20, 5), np.nan, GOOD)), "NaN"),
         (lambda p: npy(p, np.where(np.eye(20, 5), np.inf, GOOD)), "infinity"),
         (lambda p: npy(p, GOOD[0]), "got (5,)"),
-        (lambda p: npy(p, GOOD[:0]), "has 0 example(s)"),
+        (lambda p: npy(p, GOOD[:0]), "has 0 examples"),
         (lambda p: npy(p, GOOD + 1j), "omplex"),
         (lambda p: npy(p, GOOD * 1e300), "beyond the range"),
         (lambda p: np.save(p / "bad.npy", np.array([{}, 1], dtype=object), allow_pickle=True), "object"),
@@ -242,7 +240,7 @@ def test_bad_data_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, m
         (["--latent", "100000000000000000000"], "latent_dim must be at most"),
         (["--epochs", "100000000000000000000"], "epochs must be at most"),
         (["--hidden", "2000000000"], "not enough memory"),
-        (["--hidden", "16,x"], "expected widths such as 400,200"),
+        (["--hidden", "16,x"], "expected whole numbers such as 400,200"),
         (["--hidden", "16,0"], "each of hidden_dims must be at least 1"),
         (["--backend", "tpu"], "unknown backend 'tpu'"),
         (["--likelihood", "poisson"], "invalid choice: 'poisson'"),
@@ -292,29 +290,125 @@ def test_a_diverging_run_ends_with_status_1_and_advice(minivae):
     assert np.isfinite(VAE.load("runs/digits/model.safetensors").store.vector).all()  # the last good one
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_ctrl_c_ends_with_status_130(tmp_path):
-    command = [sys.executable, "-m", "minivae", "train", "--epochs", "100000"]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}  # also in a checkout nobody installed
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=environment,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        # A shell starts its background jobs with SIGINT ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+# -- evaluate and encode -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def flowers(tmp_path):
+    """Iris as a CSV file with a header and a text label."""
+    iris = load("iris")
+    rows = np.vstack([iris.train, iris.test])
+    labels = np.concatenate([iris.train_labels, iris.test_labels])
+    lines = [
+        ",".join([*map(repr, row), iris.label_names[label]]) for row, label in zip(rows.tolist(), labels, strict=True)
+    ]
+    (tmp_path / "flowers.csv").write_text("\n".join([",".join([*iris.columns, "species"]), *lines]) + "\n")
+    return rows, labels
+
+
+def test_a_csv_file_goes_all_the_way(minivae, tmp_path, flowers):
+    rows, labels = flowers
+    status, out, err = minivae("train", "--data", "flowers.csv", "--labels", "species", *MODEL, "--out", "run")
+    assert status == 0, err
+    assert "data        flowers: 135 training and 15 test examples, 4 columns" in out
+    vae = VAE.load("run/model.safetensors")
+    assert vae.scaling.kind == "standard"
+    assert minivae("encode", "run", "--data", "flowers.csv", "--labels", "species", "--out", "z.npy")[0] == 0
+    np.testing.assert_array_equal(np.load("z.npy"), vae.encode(rows)[0])
+    assert minivae("encode", "run", "--out", "all.npz")[0] == 0
+    with np.load("all.npz") as arrays:
+        np.testing.assert_array_equal(arrays["mu"], np.load("z.npy"))
+        np.testing.assert_array_equal(arrays["logvar"], vae.encode(rows)[1])
+        np.testing.assert_array_equal(arrays["labels"], np.unique(labels, return_inverse=True)[1])
+
+
+def test_bad_cells_end_with_status_2_and_are_named(minivae, tmp_path, flowers):
+    text = (tmp_path / "flowers.csv").read_text()
+    second = text.splitlines()[2]
+    for name, change, words in (
+        ("text.csv", second.replace(".", "x", 1), "row 3, column 1"),
+        ("ragged.csv", second + ",1", "row 3 has 6 cells, but the first has 5"),
+    ):
+        (tmp_path / name).write_text(text.replace(second, change))
+        status, _, err = minivae("train", "--data", name, "--labels", "species", *QUICK)
+        assert (status, words in err, len(err.splitlines())) == (2, True, 1), err
+
+
+def evaluation(minivae, *arguments):
+    status, out, err = minivae("evaluate", *arguments, "--json")
+    assert status == 0, err
+    return json.loads(out)
+
+
+def test_evaluate_is_the_models_own_estimate_on_the_test_set_and_repeats(minivae):
+    minivae("train", *QUICK, "--binarize", "threshold", "--out", "run")
+    result = evaluation(minivae, "run", "--samples", 20)
+    assert result == evaluation(minivae, "run", "--samples", 20)
+    vae, x = VAE.load("run/model.safetensors"), load("digits").test >= 0.5
+    assert result["log_likelihood"] == pytest.approx(vae.log_likelihood(x, n_samples=20).mean(), rel=1e-12)
+    assert result["elbo"] == pytest.approx(-(result["recon_nll"] + result["kl"]))
+    assert result["elbo"] < result["log_likelihood"]
+    expected = {"data": "digits", "part": "test", "examples": 360, "samples": 20, "seed": 0, "binarize": "threshold"}
+    assert expected.items() <= result["protocol"].items()
+    assert evaluation(minivae, "run", "--samples", 20, "--seed", 1)["elbo"] != result["elbo"]
+
+
+def test_grey_and_binary_never_mix(minivae):
+    minivae("train", *QUICK, "--out", "run")
+    grey, binary = (
+        evaluation(minivae, "run", "--samples", 5, *options) for options in ([], ["--binarize", "stochastic"])
     )
-    try:
-        history = tmp_path / "runs" / "digits" / "history.csv"
-        while not (history.exists() and history.read_text().count("\n") > 2):
-            time.sleep(0.05)
-            assert process.poll() is None, process.stderr.read()
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert VAE.load(tmp_path / "runs" / "digits" / "model.safetensors").step > 0
-    assert "Traceback" not in err
+    assert (grey["protocol"]["values"], grey["protocol"]["is_log_likelihood"]) == ("grey", False)
+    assert (binary["protocol"]["values"], binary["protocol"]["is_log_likelihood"]) == ("binary", True)
+    out = minivae("evaluate", "run", "--samples", 5)[1]
+    assert "log p(x)" not in out.replace("not log p(x)", "")
+    assert "not to be compared with binary data" in out
+    assert "log p(x)" in minivae("evaluate", "run", "--samples", 5, "--binarize", "threshold")[1]
+
+
+def test_evaluate_looks_at_all_rows_of_another_file_and_at_the_test_rows_of_the_runs_own(minivae, tmp_path, flowers):
+    rows, _ = flowers
+    minivae("train", "--data", "flowers.csv", "--labels", "species", *QUICK, "--out", "run")
+    np.save("other.npy", rows[:7])
+    own = evaluation(minivae, "run", "--samples", 3)
+    assert own == evaluation(minivae, "run", "--samples", 3, "--data", "flowers.csv", "--labels", "species")
+    assert (own["protocol"]["part"], own["protocol"]["examples"]) == ("test", 15)
+    other = evaluation(minivae, "run/model.safetensors", "--samples", 3, "--data", "other.npy")
+    assert (other["protocol"]["part"], other["protocol"]["examples"]) == ("all", 7)
+    assert other["log_likelihood"] == pytest.approx(
+        VAE.load("run/model.safetensors").log_likelihood(rows[:7], 3).mean()
+    )
+
+
+def test_one_sample_has_no_error_bars_but_is_evaluated(minivae):
+    minivae("train", *QUICK, "--out", "run")
+    assert evaluation(minivae, "run", "--samples", 1)["log_likelihood_standard_error"] is None
+    assert minivae("evaluate", "run", "--samples", 1)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["evaluate", "nothing"], "there is no run nothing"),
+        (["evaluate", "run", "--samples", "0"], "n_samples must be at least 1"),
+        (["evaluate", "run", "--data", "wine"], "13 features, but this model is expecting 64"),
+        (["evaluate", "run", "--data", "none.csv"], "none.csv"),
+        (["evaluate", "run", "--binarize", "no"], "invalid choice: 'no'"),
+        (["evaluate", "lone.safetensors"], "name the examples with --data"),
+        (["encode", "run", "--out", "z.csv"], "must end in .npy or .npz"),
+        (["encode", "run", "--data", "digits", "--labels", "3"], "digits"),
+        (["encode", "run", "--out", "no/folder/z.npy"], "no/folder"),
+    ],
+)
+def test_evaluate_and_encode_refuse_bad_input_in_one_sentence(minivae, arguments, words):
+    minivae("train", *QUICK, "--out", "run")
+    VAE(64, (5,), 2).save("lone.safetensors")
+    status, _, err = minivae(*arguments)
+    assert (status, words in err, len(err.strip().splitlines())) == (2, True, 1), err
+
+
+def test_evaluate_notices_that_the_data_have_changed(minivae):
+    np.save("x.npy", RNG.random((40, 5)))
+    minivae("train", "--data", "x.npy", *QUICK, "--out", "run")
+    np.save("x.npy", RNG.random((40, 5)))
+    assert "the values have changed" in minivae("evaluate", "run", "--samples", 2)[2]

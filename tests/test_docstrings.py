@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MODULES = [f"minivae.{path.stem}" for path in (ROOT / "minivae").glob("*.py") if not path.stem.startswith("__")]
+MODULES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "minivae").rglob("*.py")
+    if not path.stem.startswith("__")
+]
 MODULES += [f"minivae.kernels.{path.stem}" for path in (ROOT / "kernels").glob("*.py")]
 
 

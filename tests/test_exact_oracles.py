@@ -3,17 +3,19 @@
 The quadrature shares only ``decode`` with the library: its densities are SciPy's.
 """
 
+import copy
 import itertools
 
 import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import logsumexp, xlog1py, xlogy
-from sklearn.datasets import load_iris, load_wine
+from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
 
-from minivae import VAE, Adam, fit
-from minivae.evaluation import log_weight
+from minivae import VAE, Adam, Gaussian, Scaling, fit
+from minivae.backend import Stream, load
+from minivae.importance import log_likelihood, log_weights
 
 SIGMAS = 5  # standard errors: chance exceeds it once in two million draws
 
@@ -63,12 +65,35 @@ def case(request):
     return vae, x, Quadrature(vae, x)
 
 
+def forgetful(vae):
+    """Its twin whose encoder answers with the prior: a poor proposal for the same log p(x)."""
+    twin = copy.deepcopy(vae)
+    for name, array in twin.parameters.items():
+        if name.startswith(("encoder.mu", "encoder.logvar")):
+            array[...] = 0
+    return twin
+
+
 @pytest.fixture(scope="module")
 def log_w(case):
     """The log weights of 1000 samples of each example, (1000, N): what ``log_likelihood`` is made of."""
     vae, x, _ = case
     mu, logvar = (array.copy() for array in vae.encoder.forward(x))
-    return np.array([log_weight(vae, x, mu, logvar, np.arange(len(x)), sample) for sample in range(1000)])
+    noise, rows, shape = load("numpy"), np.arange(len(x)), mu.shape
+    eps = [noise.standard_normal(vae.seed, Stream.IMPORTANCE, s, rows, out=np.empty(shape)) for s in range(1000)]
+    return np.array([log_weights(vae, x, mu, logvar, e)[0] for e in eps])
+
+
+REPEATS = 15
+
+
+@pytest.fixture(scope="module", params=["its own encoder", "the prior"])
+def repeated(request, case):
+    """Number of samples -> some independent estimates of each example; and the exact values."""
+    vae, x, exact = case
+    vae = vae if request.param == "its own encoder" else forgetful(vae)
+    many = np.tile(x, (REPEATS, 1))  # other rows, other noise
+    return {S: log_likelihood(vae, many, S) for S in (10, 100, 1000)}, np.tile(exact.log_px, REPEATS)
 
 
 def mean_and_error(samples):
@@ -111,6 +136,34 @@ def test_one_importance_sample_is_the_elbo_in_expectation(case, log_w):
     np.testing.assert_array_less(abs(elbo - exact.elbo), tolerance)
 
 
+def test_with_more_samples_the_estimate_converges_and_its_error_bars_cover_the_exact_value(repeated):
+    estimates, exact = repeated
+    spread = [np.std(estimate.log_px - exact) for estimate in estimates.values()]
+    assert spread[0] > spread[1] > spread[2]
+    for estimate in estimates.values():
+        error, bar = abs(estimate.log_px - exact), estimate.standard_error + estimate.bias
+        for bars, share in {1: 0.55, 2: 0.82, 3: 0.93}.items():
+            assert np.mean(error <= bars * bar) > share, f"{bars} error bars"
+
+
+def test_the_standard_error_is_the_spread_over_independent_noise(repeated):
+    estimates, _ = repeated
+    log_px, standard_error = (array.reshape(REPEATS, -1) for array in estimates[1000][:2])
+    spread = np.sqrt(log_px.var(axis=0, ddof=1).mean())
+    assert 0.85 < spread / np.sqrt(np.mean(standard_error**2)) < 1.4
+
+
+def test_the_bound_grows_with_the_number_of_samples_and_the_bias_foretells_by_how_much():
+    digits = load_digits().data >= 8
+    vae = VAE(64, (32,), 10)
+    fit(vae, digits, epochs=40, optimizer=Adam(1e-2), progress=False)
+    bounds = [log_likelihood(forgetful(vae), digits[:120], S) for S in (1, 10, 100, 1000)]
+    for fewer, more in itertools.pairwise(bounds):
+        growth, tolerance = mean_and_error(more.log_px - fewer.log_px)
+        assert growth > tolerance
+        assert not growth > fewer.bias.mean() + tolerance  # one sample says nothing: NaN
+
+
 # ---------------------------------------------------------------------------------------------------------
 # A linear VAE is probabilistic PCA (Tipping and Bishop 1999; Lucas et al. 2019)
 
@@ -143,3 +196,35 @@ def likelihood_of_ppca(x, latent_dim):
     kept, rest = eigenvalues[:latent_dim], eigenvalues[latent_dim:]
     log_det = np.log(kept).sum() + len(rest) * np.log(rest.mean())
     return -0.5 * (len(eigenvalues) * np.log(2 * np.pi) + log_det + len(eigenvalues))
+
+
+def ppca(scaling=None):
+    """A linear VAE with parameters by hand whose encoder is the exact posterior; and p(x) as SciPy knows it.
+
+    With orthogonal rows of W the posterior's precision (W W^T + sigma^2 I) / sigma^2 is diagonal, as q's is.
+    """
+    W, b, variance = np.array([[1.0, 2, 0, -1], [2, -1, 3, 0]]), np.array([0.5, -1, 0, 2]), 0.7
+    vae = VAE(4, (), 2, likelihood=Gaussian(variance), dtype="float64", scaling=scaling)
+    m = np.diag(W @ W.T) + variance
+    for name, value in {
+        "decoder.output.W": W,
+        "decoder.output.b": b,
+        "encoder.mu.W": W.T / m,
+        "encoder.mu.b": -(W @ b) / m,
+        "encoder.logvar.W": 0,
+        "encoder.logvar.b": np.log(variance / m),
+    }.items():
+        vae.parameters[name][...] = value
+    shift, scale = (0, np.ones(4)) if scaling is None else (scaling.shift, scaling.scale)
+    covariance = W.T @ W + variance * np.eye(4)
+    return vae, stats.multivariate_normal(shift + scale * b, np.outer(scale, scale) * covariance)
+
+
+@pytest.mark.parametrize("kind", ["none", "standard", "minmax"])
+def test_with_the_exact_posterior_every_weight_is_the_density_of_the_data_in_their_own_units(kind):
+    x = load_iris().data
+    vae, exact = ppca(None if kind == "none" else Scaling.of(kind, x))
+    estimate = log_likelihood(vae, x, n_samples=9)
+    np.testing.assert_allclose(estimate.log_px, exact.logpdf(x), rtol=1e-10)
+    np.testing.assert_allclose(estimate.effective_sample_size, 9, rtol=1e-10)
+    np.testing.assert_allclose([estimate.standard_error, estimate.bias], 0, atol=1e-5)

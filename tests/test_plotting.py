@@ -6,10 +6,11 @@ import pytest
 from minivae import plotting
 
 RNG = np.random.default_rng(0)
-HISTORY = {
-    name: list(np.linspace(9, 5, 20)) for name in ("loss", "recon_nll", "kl", "val_loss", "val_recon_nll", "val_kl")
-}
-HISTORY["epoch"] = list(range(1, 21))
+TERMS = ("loss", "elbo", "recon_nll", "kl")  # in the order of the panels
+HISTORY = {"epoch": list(range(1, 21))}
+for i, term in enumerate(TERMS):
+    way = np.linspace(-9, -5, 20) if term == "elbo" else np.linspace(9, 5, 20)
+    HISTORY |= {term: list(way + i), f"val_{term}": list(way + i + 0.5)}
 
 
 def test_a_grid_holds_every_image_at_its_place():
@@ -27,14 +28,30 @@ def test_the_last_row_of_a_grid_may_be_short():
     assert axes.images[0].get_array().shape == (5, 35)
 
 
-def test_loss_curves_have_one_panel_for_each_term_and_name_their_units():
-    figure = plotting.loss_curve(HISTORY)
-    assert [axes.get_title() for axes in figure.axes] == ["loss", "reconstruction", "KL"]
-    assert figure.axes[0].get_ylabel() == "nats per example"
-    assert all(axes.get_xlabel() == "epoch" for axes in figure.axes)
-    assert [len(axes.lines) for axes in figure.axes] == [2, 2, 2]
+def test_narrow_images_get_room_for_their_label():
+    assert all(side >= 0.2 for shape in ((1, 100), (100, 1)) for side in plotting.inches_of(shape))
+    assert plotting.inches_of((28, 28)) == (0.7, 0.7)
+
+
+def test_the_four_panels_show_the_terms_of_the_history_for_training_and_test():
+    for axes, term in zip(plotting.loss_curve(HISTORY).axes, TERMS, strict=True):
+        training, test = axes.lines
+        np.testing.assert_array_equal(training.get_xydata(), np.column_stack([HISTORY["epoch"], HISTORY[term]]))
+        np.testing.assert_array_equal(test.get_ydata(), HISTORY[f"val_{term}"])
+        assert [training.get_label(), test.get_label()] == ["training", "test"]
+
+
+def test_the_panels_are_named_with_their_units():
+    panels = plotting.loss_curve(HISTORY).axes
+    for axes, name in zip(panels, ("loss", "ELBO", "reconstruction", "KL"), strict=True):
+        assert axes.get_title().startswith(name)
+    assert panels[0].get_ylabel() == panels[2].get_ylabel() == "nats per example"
+    assert panels[2].get_xlabel() == panels[3].get_xlabel() == "epoch"
+
+
+def test_without_a_test_set_there_is_one_curve_in_each_panel():
     without = {name: values for name, values in HISTORY.items() if not name.startswith("val_")}
-    assert [len(axes.lines) for axes in plotting.loss_curve(without).axes] == [1, 1, 1]
+    assert [len(axes.lines) for axes in plotting.loss_curve(without).axes] == [1, 1, 1, 1]
 
 
 def test_training_and_test_differ_in_more_than_colour():
@@ -42,11 +59,30 @@ def test_training_and_test_differ_in_more_than_colour():
     assert training.get_linestyle() != test.get_linestyle()
 
 
+def test_the_best_epoch_is_marked_in_every_panel_if_it_is_one_of_the_history():
+    for axes in plotting.loss_curve(HISTORY, best_epoch=7).axes:
+        assert list(axes.lines[-1].get_xdata()) == [7, 7]
+        assert axes.lines[-1].get_label() == "best epoch"
+    for elsewhere in (None, 0, 21):
+        assert [len(axes.lines) for axes in plotting.loss_curve(HISTORY, elsewhere).axes] == [2, 2, 2, 2]
+
+
 def test_the_first_steep_epochs_do_not_flatten_the_rest():
-    history = HISTORY | {"loss": [1e6, *HISTORY["loss"][1:]]}
-    low, high = plotting.loss_curve(history).axes[0].get_ylim()
+    history = HISTORY | {"loss": [1e6, *HISTORY["loss"][1:]], "elbo": [-1e6, *HISTORY["elbo"][1:]]}
+    loss, elbo, *_ = plotting.loss_curve(history).axes
+    low, high = loss.get_ylim()
     assert low < 5
-    assert high < 20
+    assert 9 < high < 20
+    low, high = elbo.get_ylim()
+    assert -20 < low < -7
+    assert high > -3.5
+
+
+def test_the_best_values_stay_in_the_frame_though_they_came_first():
+    history = HISTORY | {"val_loss": list(np.linspace(-10, 30, 20)), "val_elbo": list(np.linspace(10, -30, 20))}
+    loss, elbo, *_ = plotting.loss_curve(history).axes
+    assert loss.get_ylim()[0] < -10
+    assert elbo.get_ylim()[1] > 10
 
 
 @pytest.mark.parametrize("n_columns", [1, 4, 13])
@@ -54,6 +90,56 @@ def test_tables_get_one_panel_for_each_of_the_first_twelve_columns(n_columns):
     x, names = RNG.random((30, n_columns)), [f"column {i}" for i in range(n_columns)]
     for figure in (plotting.table_reconstructions(x, x, names), plotting.table_samples(x, x, names)):
         assert [axes.get_title() for axes in figure.axes] == names[:12]
+
+
+@pytest.mark.parametrize(("n_columns", "title"), [(12, ""), (13, "12 of 13 columns")])
+def test_a_picture_says_how_many_columns_it_leaves_out(n_columns, title):
+    figure = plotting.table_reconstructions(np.ones((2, n_columns)), np.ones((2, n_columns)), ["a"] * n_columns)
+    assert figure.get_suptitle() == title
+    assert plotting.column_panels(["a"] * 13, "a title")[0].get_suptitle() == "a title; 12 of 13 columns"
+
+
+def test_a_reconstruction_is_drawn_against_its_original():
+    x, reconstruction = RNG.random((30, 2)), RNG.random((30, 2))
+    for i, axes in enumerate(plotting.table_reconstructions(x, reconstruction, ["a", "b"]).axes):
+        np.testing.assert_array_equal(axes.lines[0].get_xydata(), np.column_stack([x[:, i], reconstruction[:, i]]))
+
+
+def test_samples_are_drawn_over_the_data_with_the_same_bins():
+    (axes,) = plotting.table_samples(RNG.random((50, 1)), 3 + RNG.random((80, 1)), ["a"]).axes
+    (data, edges, _), (samples, same_edges, _) = (patch.get_data() for patch in axes.patches)
+    np.testing.assert_array_equal(edges, same_edges)
+    assert data[:5].all()
+    assert not data[-5:].any()
+    assert samples[-5:].all()
+    assert not samples[:5].any()
+
+
+def test_values_that_float32_can_hardly_tell_apart_are_drawn_too():
+    x = np.array([[1e9], [np.nextafter(np.float32(1e9), np.float32(2e9))]], dtype=np.float32)
+    plotting.table_samples(x, x, ["seconds"])
+
+
+def test_names_with_signs_of_formulas_are_drawn_as_they_are(tmp_path):
+    names = ["$^$", "_", "\\frac{", "c" * 80]
+    figure = plotting.table_reconstructions(np.ones((2, 4)), np.ones((2, 4)), names)
+    plotting.named_legend(figure, figure.axes[0].lines, names[:2])
+    plotting.save(figure, tmp_path / "names.png")
+    assert [axes.get_title() for axes in figure.axes] == [*names[:3], "c" * 27 + "..."]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == names[:2]
+
+
+@pytest.mark.parametrize(("n", "most"), [(1, 5), (5, 5), (5000, 7)])
+def test_thinning_spreads_over_all_and_is_the_same_every_time(n, most):
+    rows = plotting.thinned(n, most)
+    assert len(rows) == len(set(rows)) == min(n, most)
+    assert rows[0] == 0
+    assert rows[-1] == n - 1
+
+
+def test_no_two_of_twelve_looks_are_alike_in_grey_and_no_two_of_ten_in_colour():
+    assert len({plotting.look(i)[2] for i in range(12)}) == 12
+    assert len({plotting.look(i)[0] for i in range(10)}) == 10
 
 
 def test_a_constant_column_is_drawn_too(tmp_path):

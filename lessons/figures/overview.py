@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 
 from minivae import datasets, plotting
-from minivae.runs import open_run
+from minivae.run_folder import open_run
 
-vae, scaling, data = open_run(sys.argv[1])
-x = datasets.load(data["name"]).test[:12]
-samples = vae.sample(24)
-rows = [x, vae.reconstruct(x), samples[:12], samples[12:]]
-figure = plotting.image_grid(
-    rows, data["image_shape"], ["test image", "reconstruction", "prior sample", "prior sample"]
-)
+run = open_run(sys.argv[1])
+data = datasets.load(run.settings.data)
+run.check_same(data)
+x, samples = data.test[:12], run.vae.sample(24)
+rows = [x, run.vae.reconstruct(x), samples[:12], samples[12:]]
+figure = plotting.image_grid(rows, data.image_shape, ["test image", "reconstruction", "prior sample", "prior sample"])
 plotting.save(figure, Path(__file__).with_name("overview.png"))

@@ -1,0 +1,44 @@
+"""What the commands share: how one is added, the options that mean the same everywhere, and where text goes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def add_command(
+    commands: Any, name: str, command: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    """A subcommand and the function that runs it and returns the exit status."""
+    sentence = text[0].upper() + text[1:] + "."
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    parser = commands.add_parser(name, help=text, description=sentence, formatter_class=formatter, allow_abbrev=False)
+    parser.set_defaults(command=command, name=name)
+    return parser
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """The run that a command reads, and the backend that it shall compute with."""
+    parser.add_argument("run", metavar="RUN", help="a run folder, or a .safetensors file")
+    add_backend(parser)
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """``--backend``; absent from the options where it is not given."""
+    parser.add_argument(
+        "--backend", default=argparse.SUPPRESS, help="numpy, numba or cupy (default: MINIVAE_BACKEND, or numpy)"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """``--json``, the same for every command."""
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
+    )
+
+
+def sayer(options: argparse.Namespace) -> Callable[[str], None]:
+    """Where the lines for a reader go: standard output, or standard error where that is kept for JSON."""
+    return lambda line: print(line, file=sys.stderr if options.json else sys.stdout, flush=True)

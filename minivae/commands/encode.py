@@ -1,0 +1,56 @@
+"""``minivae encode``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from minivae.commands.common import add_command, add_json, add_run
+from minivae.commands.evaluate import add_data
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    parser = add_command(commands, "encode", encode, "write where examples lie in the latent space")
+    add_run(parser)
+    add_data(parser, "(all rows of a file, in its order; default: the test set of the run)")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help=".npy: posterior means (N, K); .npz: mu, logvar, and labels if known (default: z.npy in the run folder)",
+    )
+    add_json(parser)
+
+
+def encode(options: argparse.Namespace) -> int:
+    """Write the posterior means, or all of the posterior."""
+    from minivae.run_data import examples_for
+    from minivae.run_folder import open_run
+
+    run = open_run(options.run, getattr(options, "backend", None))
+    out = Path(options.out) if "out" in options else run.folder / "z.npy"
+    if out.suffix not in (".npy", ".npz"):
+        raise ValueError(f"--out must end in .npy or .npz, got {out.name!r}")
+    wanted = getattr(options, "data", None)
+    examples = examples_for(run, wanted, getattr(options, "labels", None), all_rows_of_files=True)
+    mu, logvar = run.vae.encode(examples.x)
+    write(out, mu, logvar, examples.labels)
+    summary = {"out": str(out), "shape": list(mu.shape), "data": examples.name, "part": examples.part}
+    print(json.dumps(summary) if options.json else f"wrote {len(mu)} x {mu.shape[1]} posterior means to {out}")
+    return 0
+
+
+def write(out: Path, mu: Any, logvar: Any, labels: Any) -> None:
+    """One array or several, beside and renamed."""
+    import numpy as np
+
+    from minivae.files import replacing
+
+    with replacing(out) as beside:
+        if out.suffix == ".npy":
+            np.save(beside, mu)
+        else:
+            np.savez(beside, mu=mu, logvar=logvar, **({} if labels is None else {"labels": labels}))

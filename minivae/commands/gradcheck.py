@@ -1,0 +1,49 @@
+"""``minivae gradcheck``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from minivae.commands.common import add_backend, add_command, add_json
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    parser = add_command(commands, "gradcheck", gradcheck, "check every gradient against finite differences")
+    add_backend(parser)
+    add_json(parser)
+
+
+def gradcheck(options: argparse.Namespace) -> int:
+    """Print a line for every array of every function and of the whole model; status 1 if any is wrong."""
+    from minivae import backend, selfcheck
+    from minivae.gradcheck import TOLERANCE
+
+    results = []
+    name = backend.load(getattr(options, "backend", None)).name
+    for check in selfcheck.check_all(name):
+        results.append(check)
+        if not options.json:
+            print_check(check, is_new=len(results) == 1 or results[-2].function != check.function)
+    worst = max(check.relative_error for check in results)
+    failed = sum(not check.passed for check in results)
+    if options.json:
+        summary = {"backend": name, "tolerance": TOLERANCE, "passed": not failed, "worst": worst}
+        print(json.dumps(summary | {"checks": [check.to_dict() for check in results]}))
+    else:
+        verdict = f"{failed} of {len(results)} arrays WRONG" if failed else f"all {len(results)} arrays right"
+        print(f"\n{verdict} on the {name} backend; worst relative error {worst:.1e}, tolerance {TOLERANCE:g}")
+    return 1 if failed else 0
+
+
+def print_check(check: Any, is_new: bool) -> None:
+    """One line of the table; a heading before the first of each function."""
+    if is_new:
+        print(f"\n{check.function}")
+    state = "ok  " if check.passed else "FAIL"
+    shape = "x".join(str(size) for size in check.shape) or "scalar"
+    print(f"  {state}  {check.array:<24} {shape:<8} {check.relative_error:8.1e}  {check.method}")
+    if check.message:
+        print(f"        {check.message}")

@@ -1,0 +1,30 @@
+"""``minivae info``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from minivae.commands.common import add_command, add_json
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    parser = add_command(commands, "info", info, "say what this machine has: versions, backends, BLAS, threads")
+    add_json(parser)
+
+
+def info(options: argparse.Namespace) -> int:
+    """Print the facts that a bug report or a benchmark needs."""
+    from minivae.machine import facts
+
+    values = facts()
+    if options.json:
+        print(json.dumps(values))
+        return 0
+    for name, value in values.items():
+        rows = value.items() if isinstance(value, dict) else [("", value)]
+        for i, (key, text) in enumerate(rows):
+            print(f"{name if i == 0 else '':<12}{key + ': ' if key else ''}{text}")
+    return 0

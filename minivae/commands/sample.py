@@ -1,0 +1,62 @@
+"""``minivae sample``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from minivae.commands.common import add_command, add_json, add_run
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    parser = add_command(commands, "sample", sample, "draw new data from a trained model")
+    add_run(parser)
+    parser.add_argument("-n", type=int, default=48, help="how many")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument("--draw", action="store_true", help="draw x itself, not the mean of p(x|z)")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help=".png (images) or .npy (default: new-samples in the run folder)",
+    )
+    add_json(parser)
+
+
+def sample(options: argparse.Namespace) -> int:
+    """Write samples as a picture or as an array, in the units of the data."""
+    from minivae.run_folder import open_run
+
+    run = open_run(options.run, getattr(options, "backend", None))
+    if run.data is None:
+        print("note: a weights file alone knows no image size; a run folder does", file=sys.stderr)
+    data = run.data or {}
+    shape = data.get("image_shape")
+    out = Path(options.out) if "out" in options else run.folder / f"new-samples{'.png' if shape else '.npy'}"
+    if out.suffix not in (".png", ".npy"):
+        raise ValueError(f"--out must end in .png or .npy, got {out.name!r}")
+    if out.suffix == ".png" and not shape:
+        raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")
+    samples = run.vae.sample(options.n, seed=options.seed, draw=options.draw)
+    write_samples(samples, out, shape, data.get("value_range"))
+    summary = {"out": str(out), "shape": list(samples.shape), "seed": options.seed, "draw": options.draw}
+    print(json.dumps(summary) if options.json else f"wrote {len(samples)} samples to {out}")
+    return 0
+
+
+def write_samples(samples: Any, out: Any, shape: Any, limits: Any) -> None:
+    """A picture or an array, beside and renamed."""
+    import numpy as np
+
+    from minivae import plotting
+    from minivae.files import replacing
+
+    if out.suffix == ".png":
+        plotting.save(plotting.image_samples(samples, tuple(shape), limits), out)
+        return
+    with replacing(out) as beside:
+        np.save(beside, samples)

@@ -1,0 +1,129 @@
+"""``minivae train``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from minivae.commands.common import add_backend, add_command, add_json, sayer
+from minivae.settings import DEFAULTS, shown
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    parser = add_command(commands, "train", train, "train a model and write its run folder")
+    add_data(parser.add_argument_group("data"))
+    add_model(parser.add_argument_group("model"))
+    add_training(parser.add_argument_group("training"))
+    add_place(parser.add_argument_group("run folder"))
+    add_backend(parser)
+    add_json(parser)
+
+
+def setting(group: Any, flag: str, text: str, **options: Any) -> None:
+    """An option that is absent where it is not given: a resumed run must know which were. Its default is Settings'."""
+    default = DEFAULTS[flag.lstrip("-").replace("-", "_")]
+    known = "" if default in (None, (), False) else f" (default: {shown(default)})"
+    group.add_argument(flag, default=argparse.SUPPRESS, help=text + known, **options)
+
+
+def add_data(group: Any) -> None:
+    """What to train on."""
+    setting(group, "--data", "digits, iris, wine, mnist, or a .npy, .npz or .csv file", metavar="NAME|FILE")
+    setting(group, "--labels", "the column (name or number) or array of a file that holds labels", metavar="COLUMN")
+    setting(
+        group,
+        "--scale",
+        "auto: standard for a Gaussian likelihood, unless all values lie in [0, 1]",
+        choices=("auto", "none", "standard", "minmax"),
+    )
+    setting(group, "--binarize", "what becomes of grey pixels", choices=("none", "stochastic", "threshold"))
+
+
+def add_model(group: Any) -> None:
+    """The model."""
+    setting(
+        group,
+        "--likelihood",
+        "auto: bernoulli if every value lies in [0, 1], else gaussian",
+        choices=("auto", "bernoulli", "gaussian", "categorical"),
+    )
+    setting(group, "--hidden", "widths of the hidden layers", type=whole_numbers, metavar="400,200|none")
+    setting(group, "--latent", "latent dimensions", type=int)
+    setting(group, "--beta", "weight of the KL", type=float)
+    setting(group, "--activation", "of the hidden layers", choices=("relu", "tanh", "sigmoid", "softplus"))
+    setting(group, "--init", "initial weights", choices=("torch", "glorot", "he"))
+    setting(group, "--output-bias", "data: the decoder starts at the data's mean", choices=("init", "data"))
+    setting(group, "--dtype", "precision", choices=("float32", "float64"))
+
+
+def add_training(group: Any) -> None:
+    """How it is trained."""
+    setting(group, "--epochs", "(default: about 3000 updates, but 10 to 200 epochs)", type=int)
+    setting(group, "--batch-size", "examples in an update", type=int)
+    setting(group, "--optimizer", "sgd has momentum 0.9", choices=("adam", "adagrad", "sgd"))
+    setting(group, "--lr", "learning rate", type=float)
+    setting(
+        group,
+        "--schedule",
+        "of the learning rate: steps at --milestones, or half a cosine wave down to 0 over all epochs",
+        choices=("constant", "steps", "cosine"),
+    )
+    setting(group, "--milestones", "epochs after which the rate drops", type=whole_numbers, metavar="60,80")
+    setting(group, "--factor", "by which it drops", type=float)
+    setting(
+        group,
+        "--patience",
+        "stop after so many epochs without a lower test loss, and keep the best parameters",
+        type=int,
+        metavar="EPOCHS",
+    )
+    setting(group, "--l1", "L1 penalty on the weights", type=float)
+    setting(group, "--l2", "L2 penalty on the weights", type=float)
+    setting(group, "--seed", "of everything random", type=int)
+
+
+def add_place(group: Any) -> None:
+    """Where the run is kept."""
+    setting(group, "--out", "the run folder (default: runs/NAME)", metavar="FOLDER")
+    setting(group, "--no-pictures", "draw none", action="store_true")
+    setting(group, "--overwrite", "write over a run that is there already", action="store_true")
+    setting(
+        group,
+        "--resume",
+        "go on with the run in this folder, with its own settings; from the beginning if it has no checkpoint yet",
+        action="store_true",
+    )
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """``"400,200"`` to (400, 200); ``"none"`` to ()."""
+    if text.strip().lower() in ("none", ""):
+        return ()
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected whole numbers such as 400,200, or none; got {text!r}") from None
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train, then say how it went and where the run folder is."""
+    from minivae import runs
+
+    given = {name: value for name, value in vars(options).items() if name in DEFAULTS}
+    settings = runs.settings_of_a_resumed_run(given) if given.get("resume") else runs.Settings(**given)
+    summary = runs.train(settings, say=sayer(options))
+    if options.json:
+        print(json.dumps(summary))
+        return 0
+    for part in ("train", "test"):
+        terms = summary[part]
+        print(
+            f"{part:<11} loss {terms['loss']:.3f} nats per example "
+            f"= reconstruction {terms['recon_nll']:.3f} + beta * KL {terms['kl']:.3f}"
+        )
+    if summary["best_epoch"] != summary["epochs"]:
+        print(f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}")
+    print(f"run folder  {summary['run']} ({summary['steps']} updates, {summary['seconds']:.1f} s now)")
+    return 0

@@ -1,0 +1,55 @@
+"""Which examples a command looks at: those that the run never trained on, or another file's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from minivae import datasets, tables
+from minivae.datasets import LOADERS
+from minivae.errors import DataError
+from minivae.run_folder import Run
+from minivae.settings import same_file
+
+
+class Examples(NamedTuple):
+    """Rows in the data's own units.
+
+    ``x`` is (N, D), ``labels`` is (N,) or None, ``part`` is "test" or "all", ``name`` is that of the data set.
+    """
+
+    name: str
+    part: str
+    x: np.ndarray
+    labels: np.ndarray | None
+
+
+def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_files: bool = False) -> Examples:
+    """The test part of the run's own data and of data sets with a name; all rows of another file.
+
+    Parameters
+    ----------
+    run : Run
+    data : str or None
+        A name or a file; None: the data that the run was trained on.
+    labels : str or None
+        Which column of a file holds labels; None: as in training, where the data are the run's own.
+    all_rows_of_files : bool, default False
+        Also of the file that the run was trained on.
+    """
+    trained_on = None if run.settings is None else run.settings.data
+    if data is None and trained_on is None:
+        raise DataError(f"{run.path} does not say what it was trained on: name the examples with --data")
+    is_own = data is None or data == trained_on or (trained_on is not None and same_file(data, trained_on))
+    if is_own and run.settings is not None:
+        data, labels = run.settings.data, labels or run.settings.labels
+    assert data is not None
+    if data in LOADERS or (is_own and not all_rows_of_files):
+        found = datasets.load(data, labels)
+        if is_own:
+            run.check_same(found)
+        return Examples(found.name, "test", found.test, found.test_labels)
+    table = tables.read(data, labels)
+    return Examples(Path(data).stem, "all", table.x, table.labels)

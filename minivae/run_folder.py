@@ -1,0 +1,199 @@
+"""A run folder: which files it has, how each is written, and how a run is opened again.
+
+RUN/model.safetensors       the weights to use          RUN/history.csv   a row per epoch
+RUN/checkpoint.safetensors  all that training needs     RUN/config.json   every setting, and the data's description
+                            to go on                    RUN/*.png         see pictures.py
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minivae
+from minivae import checkpoint, pictures
+from minivae.datasets import Dataset
+from minivae.errors import CheckpointError, DataError, MinivaeError
+from minivae.files import write_text
+from minivae.machine import what_changes_results
+from minivae.settings import Settings
+from minivae.training import columns
+from minivae.vae import VAE
+
+MODEL, CHECKPOINT, CONFIG, HISTORY = "model.safetensors", "checkpoint.safetensors", "config.json", "history.csv"
+
+
+class RunFolder:
+    """The files of one run, by name.
+
+    Parameters
+    ----------
+    path : str or path-like
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.model = self.path / MODEL
+        self.checkpoint = self.path / CHECKPOINT
+        self.config = self.path / CONFIG
+        self.history = self.path / HISTORY
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def holds_a_run(self) -> bool:
+        """True if something would be lost by writing another run into this folder."""
+        return any(path.exists() for path in (self.model, self.checkpoint, self.config))
+
+    def make(self, overwrite: bool) -> None:
+        """Make the folder, or empty it of the run it holds; MinivaeError if that is not asked for."""
+        if self.holds_a_run and not overwrite:
+            raise MinivaeError(
+                f"{self} already holds a run: choose another --out, add --resume to go on with it, "
+                "or --overwrite to replace it"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        names = (MODEL, CHECKPOINT, CONFIG, HISTORY, *pictures.PICTURES)
+        for name in names:  # or a run that is cut short would be half the old one
+            (self.path / name).unlink(missing_ok=True)
+
+    def write_config(self, settings: Settings, data: Dataset, vae: VAE) -> None:
+        """Every setting as decided, what the data are, and the machine, in config.json."""
+        config = {
+            "minivae_version": minivae.__version__,
+            "settings": settings.of_the_run(),
+            "model": vae.config,
+            "data": describe(data),
+            "machine": what_changes_results(),
+        }
+        write_text(self.config, json.dumps(config, indent=2) + "\n")
+
+    def read_config(self) -> dict[str, Any]:
+        """What :meth:`write_config` wrote; DataError where it cannot be read."""
+        try:
+            config = json.loads(self.config.read_text(encoding="utf-8"))
+            return config | {
+                "settings": Settings.from_json(config["settings"]),
+                "model": dict(config["model"]),
+                "data": dict(config["data"]),
+                "machine": dict(config["machine"]),
+            }
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"cannot read {self.config}: {error}") from None
+
+    def read_history(self) -> dict[str, list[float]]:
+        """What ``fit`` would have returned, from history.csv; DataError where it cannot be read."""
+        try:
+            with open(self.history, encoding="utf-8", newline="") as file:
+                rows = [row for row in csv.DictReader(file) if None not in row.values()]
+            return {name: [float(row[name]) for row in rows] for name in columns(validation=True)}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"cannot read {self.history}: {error}") from None
+
+    def cut_history(self, epoch: int) -> None:
+        """Take out the rows after ``epoch``, which a run that was killed has written but not saved."""
+        history = self.read_history()
+        kept = [row for row in zip(*history.values(), strict=True) if row[0] <= epoch]
+        lines = [",".join(history), *(",".join(cells(row)) for row in kept)]
+        write_text(self.history, "\n".join(lines) + "\n")
+
+    def check_model(self, vae: VAE, path: Path) -> None:
+        """CheckpointError unless the model that was read from ``path`` is the one that config.json describes."""
+        expected, found = (dict(config) for config in (self.read_config()["model"], json.loads(json.dumps(vae.config))))
+        for name in sorted(found.keys() - {"backend"}):
+            if found[name] != expected.get(name):
+                raise CheckpointError(
+                    f"{path} holds another run's model: its {name} is {found[name]!r}, but {CONFIG} beside it "
+                    f"says {expected.get(name)!r}"
+                )
+
+
+def cells(row: Any) -> list[str]:
+    """A row of history.csv: the epoch as a whole number, the rest with every digit."""
+    return [str(int(row[0])), *(repr(float(value)) for value in row[1:])]
+
+
+def free_folder(wanted: Path) -> RunFolder:
+    """``wanted``, or the first of wanted-2, wanted-3, ... that does not exist yet; made, so that it stays free."""
+    folder, number = wanted, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return RunFolder(folder)
+        except FileExistsError:
+            number += 1
+            folder = wanted.with_name(f"{wanted.name}-{number}")
+
+
+def describe(data: Dataset) -> dict[str, Any]:
+    """What a run folder remembers of its data: enough to draw pictures, and to notice that they have changed."""
+    return {
+        "name": data.name,
+        "image_shape": data.image_shape,
+        "columns": data.columns,
+        "value_range": pictures.shown_range(data),
+        "fingerprint": fingerprint(data),
+    }
+
+
+def fingerprint(data: Dataset) -> str:
+    """SHA-256 of both parts: their shapes, dtypes and values."""
+    digest = hashlib.sha256()
+    for part in (data.train, data.test):
+        digest.update(f"{part.shape} {part.dtype}\n".encode())
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model, and what its folder says about it; a weights file alone knows no settings and no data."""
+
+    path: Path
+    vae: VAE
+    settings: Settings | None = None
+    data: dict[str, Any] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where new files about this run go."""
+        return self.path if self.path.is_dir() else self.path.parent
+
+    def check_same(self, data: Dataset) -> None:
+        """DataError unless these are the data of the run: another split would mix training and test examples."""
+        if self.data is not None and self.data["fingerprint"] != fingerprint(data):
+            raise DataError(f"{data.name!r} is not as it was when {self.path} was trained: the values have changed")
+
+
+def open_run(path: str | os.PathLike, backend: str | None = None) -> Run:
+    """A run folder, one of the two weights files in it, or a weights file that is somewhere else.
+
+    A folder whose run has not ended yet is opened at its last checkpoint.
+
+    Raises
+    ------
+    MinivaeError
+        If there is no run, or its files cannot be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise MinivaeError(f"there is no run {path}: expected a run folder or a .safetensors file")
+    folder = RunFolder(path if path.is_dir() else path.parent)
+    if path.is_dir():
+        path = folder.checkpoint if folder.checkpoint.is_file() and not folder.model.exists() else folder.model
+    vae = checkpoint.load(path, backend)
+    if path not in (folder.model, folder.checkpoint) or not folder.config.is_file():
+        if path == folder.model and folder.checkpoint.exists():
+            raise DataError(f"cannot read {folder.config}: there is no such file")
+        return Run(path, vae)
+    folder.check_model(vae, path)
+    config = folder.read_config()
+    return Run(folder.path, vae, config["settings"], config["data"])

@@ -1,0 +1,93 @@
+"""What ``minivae train`` can be told, and how two such tellings differ. No NumPy here: ``--help`` needs it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that ``minivae train`` can be told; the names are those of its options."""
+
+    data: str = "digits"
+    labels: str | None = None
+    backend: str | None = None
+    likelihood: str = "auto"
+    hidden: tuple[int, ...] = (400,)
+    latent: int = 20
+    beta: float = 1.0
+    activation: str = "relu"
+    init: str = "torch"
+    output_bias: str = "init"
+    binarize: str = "none"
+    scale: str = "auto"
+    epochs: int | None = None
+    batch_size: int = 128
+    optimizer: str = "adam"
+    lr: float = 1e-3
+    schedule: str = "constant"
+    milestones: tuple[int, ...] = ()
+    factor: float = 0.1
+    patience: int | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    seed: int = 0
+    dtype: str = "float32"
+    out: str | None = None
+    overwrite: bool = False
+    resume: bool = False
+    no_pictures: bool = False
+
+    def of_the_run(self) -> dict[str, Any]:
+        """The settings that a run is made of, ready for JSON: all but where it is kept."""
+        return {name: value for name, value in asdict(self).items() if name not in WHERE}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Settings:
+        """The settings that :meth:`of_the_run` described; TypeError or KeyError if they are others."""
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**values)
+
+
+WHERE = ("out", "overwrite", "resume", "no_pictures")
+DEFAULTS = {field.name: field.default for field in fields(Settings)}
+
+
+def differences(begun: Settings, given: dict[str, Any]) -> list[str]:
+    """In words, what is ``given`` but not as the run was ``begun``; more or fewer epochs are no difference.
+
+    "auto" agrees with whatever was decided. A cosine schedule ends with the epochs, which are then fixed too.
+    """
+    found = []
+    for name, value in given.items():
+        before = getattr(begun, name)
+        if name in WHERE or value in ("auto", before) or (name == "data" and same_file(value, before)):
+            continue
+        if name == "epochs" and begun.schedule != "cosine":
+            continue
+        found.append(f"{option(name)} {shown(before)}, not {shown(value)}")
+    return found
+
+
+def option(name: str) -> str:
+    """The option on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def shown(value: Any) -> str:
+    """A setting as it is written on the command line."""
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value) or "none"
+    return "none" if value is None else str(value)
+
+
+def same_file(one: str, other: str) -> bool:
+    """True for two names of one existing file."""
+    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
+
+
+def value_range(data: Any) -> tuple[float, float]:
+    """The smallest and the largest value in both parts of a data set."""
+    return float(min(data.train.min(), data.test.min())), float(max(data.train.max(), data.test.max()))

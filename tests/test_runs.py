@@ -1,0 +1,344 @@
+"""Run folders: what is in them, how a run goes on after any end, and what is refused."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minivae import VAE, cli, runs
+from minivae.checkpoint import load_training
+from minivae.run_folder import RunFolder, open_run
+from minivae.signals import Terminated
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["--hidden", "8", "--latent", "2", "--no-pictures"]
+FILES = ("model.safetensors", "checkpoint.safetensors", "history.csv")
+
+
+@pytest.fixture
+def minivae(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder: (status, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        try:
+            status = cli.main([str(argument) for argument in arguments])
+        except SystemExit as exit:
+            status = exit.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def same(one, other):
+    """True if two run folders hold the same model, checkpoint and history, to the last byte."""
+    return all((Path(one) / name).read_bytes() == (Path(other) / name).read_bytes() for name in FILES)
+
+
+@pytest.fixture
+def cut_at(monkeypatch):
+    """Let an epoch of the next run end in an exception, after its row of the history and before its checkpoint."""
+
+    def cut(epoch, error=KeyboardInterrupt):
+        call = runs.Recorder.__call__
+
+        def raising(self, vae, now, metrics):
+            call(self, vae, now, metrics)
+            if now == epoch:
+                monkeypatch.undo()
+                raise error
+
+        monkeypatch.setattr(runs.Recorder, "__call__", raising)
+
+    return cut
+
+
+OPTIONS = {
+    "plain": [],
+    "patience": ["--patience", "3", "--lr", "0.05"],
+    "cosine": ["--schedule", "cosine", "--optimizer", "sgd", "--lr", "0.1"],
+    "steps": ["--schedule", "steps", "--milestones", "2,4", "--factor", "0.3", "--optimizer", "adagrad"],
+    "scaled": ["--data", "wine", "--l2", "0.01", "--dtype", "float64"],
+    "drawn": ["--binarize", "stochastic", "--output-bias", "data", "--seed", "7"],
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_a_run_that_is_cut_short_and_resumed_is_the_one_that_never_stopped(tmp_path, minivae, cut_at, options):
+    train = ["train", *SMALL, "--epochs", 9, *options]
+    assert minivae(*train, "--out", tmp_path / "whole")[0] == 0
+    os.chdir(tmp_path)
+    cut_at(4)
+    status, out, err = minivae(*train, "--out", tmp_path / "cut")
+    assert (status, "interrupted" in err) == (130, True)
+    assert "cut short   after epoch 3" in out
+    assert VAE.load(tmp_path / "cut" / "model.safetensors").epoch == 3
+    assert not same(tmp_path / "whole", tmp_path / "cut")
+    status, out, err = minivae(*train, "--resume", "--out", tmp_path / "cut")
+    assert status == 0, err
+    assert "resumed     after epoch 3" in out
+    assert same(tmp_path / "whole", tmp_path / "cut")
+    assert sorted(os.listdir(tmp_path / "cut")) == sorted(os.listdir(tmp_path / "whole"))
+
+
+def test_a_resumed_run_needs_no_settings_and_a_finished_one_may_be_prolonged(minivae):
+    assert minivae("train", *SMALL, "--lr", "0.01", "--epochs", 6, "--out", "long")[0] == 0
+    assert minivae("train", *SMALL, "--lr", "0.01", "--epochs", 4, "--out", "run")[0] == 0
+    status, out, _ = minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 6)
+    assert status == 0
+    assert "sgd" not in out
+    assert same("long", "run")
+    status, out, _ = minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 6)
+    assert (status, "nothing left to train" in out) == (0, True)
+    assert same("long", "run")
+    status, out, err = minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 3)
+    assert (status, "has done 6 epochs already, more than --epochs 3" in err) == (2, True)
+    assert same("long", "run")
+
+
+def test_a_run_that_early_stopping_ended_is_not_trained_any_further(minivae):
+    minivae("train", *SMALL, "--lr", "0.3", "--patience", 1, "--epochs", 300, "--out", "run")
+    history = Path("run/history.csv").read_text()
+    status, out, _ = minivae("train", "--resume", "--no-pictures", "--out", "run")
+    assert (status, "early stopping ended this run" in out) == (0, True)
+    assert Path("run/history.csv").read_text() == history
+
+
+def test_early_stopping_keeps_the_best_weights_and_reports_their_losses(minivae):
+    out = minivae("train", *SMALL, "--lr", "0.1", "--patience", 2, "--epochs", 300, "--out", "run", "--json")[1]
+    summary, history = json.loads(out), RunFolder("run").read_history()
+    best = int(np.argmin(history["val_loss"]))
+    assert (summary["best_epoch"], summary["epochs"]) == (best + 1, best + 3)
+    assert summary["test"]["loss"] == min(history["val_loss"])
+    assert not np.array_equal(
+        VAE.load("run/model.safetensors").store.vector, VAE.load("run/checkpoint.safetensors").store.vector
+    )
+
+
+@pytest.mark.parametrize("state", ["nothing", "an empty folder", "a folder without a checkpoint"])
+def test_resume_before_the_first_checkpoint_starts_from_the_beginning(minivae, state):
+    train = ["train", *SMALL, "--epochs", 2, "--seed", 3]
+    minivae(*train, "--out", "whole")
+    if state != "nothing":
+        Path("run").mkdir()
+    if state.endswith("checkpoint"):
+        minivae(*train, "--out", "run")
+        for name in ("model.safetensors", "checkpoint.safetensors"):
+            Path("run", name).unlink()
+    status, out, err = minivae(*train, "--out", "run", "--resume")
+    assert (status, "from the beginning" in out) == (0, True), err
+    assert same("whole", "run")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--lr", "0.1"], "begun with --lr 0.001, not 0.1"),
+        (["--latent", "3", "--seed", "1"], "begun with --latent 2, not 3 and --seed 0, not 1"),
+        (["--hidden", "8,8"], "--hidden 8, not 8,8"),
+        (["--data", "iris"], "--data digits, not iris"),
+        (["--patience", "3"], "--patience none, not 3"),
+        (["--likelihood", "gaussian"], "--likelihood bernoulli, not gaussian"),
+        (["--batch-size", "64"], "--batch-size 128, not 64"),
+    ],
+)
+def test_resume_with_other_settings_is_refused_and_the_difference_named(minivae, options, words):
+    minivae("train", *SMALL, "--epochs", 2, "--out", "run")
+    before = {path: path.read_bytes() for path in Path("run").iterdir()}
+    status, _, err = minivae("train", "--resume", "--no-pictures", "--out", "run", *options)
+    assert (status, words in err, len(err.splitlines())) == (2, True, 1), err
+    assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
+
+
+def test_the_epochs_of_a_cosine_cannot_change(minivae):
+    minivae("train", *SMALL, "--epochs", 2, "--schedule", "cosine", "--out", "run")
+    assert "--epochs 2, not 4" in minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 4)[2]
+
+
+def test_resume_with_other_data_is_refused(minivae):
+    rng = np.random.default_rng(0)
+    np.save("x.npy", rng.random((50, 5)))
+    minivae("train", *SMALL, "--data", "x.npy", "--epochs", 2, "--out", "run")
+    assert minivae("train", "--resume", "--no-pictures", "--out", "run", "--data", "./x.npy", "--epochs", 3)[0] == 0
+    np.save("x.npy", rng.random((50, 5)))
+    status, _, err = minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 5)
+    assert (status, "'x' has changed since then" in err) == (2, True), err
+
+
+def test_resume_on_another_machine_goes_on_but_says_so(minivae, monkeypatch):
+    minivae("train", *SMALL, "--epochs", 2, "--out", "run")
+    here = runs.what_changes_results()
+    monkeypatch.setattr(runs, "what_changes_results", lambda: here | {"numpy": "9.9"})
+    out = minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 3)[1]
+    assert "numpy was" in out
+    assert "now 9.9: the numbers may differ in their last digits" in out
+
+
+def test_resume_asks_which_run_is_meant_and_refuses_weights_without_a_checkpoint(minivae):
+    for _ in range(2):
+        minivae("train", *SMALL, "--epochs", 1)
+    assert "name one with --out" in minivae("train", "--resume")[2]
+    Path("runs/digits/checkpoint.safetensors").unlink()
+    err = minivae("train", "--resume", "--no-pictures", "--out", "runs/digits")[2]
+    assert "holds a model but no checkpoint to go on from" in err
+
+
+@pytest.mark.parametrize("damage", ["flipped byte", "truncated", "a model", "nothing"])
+def test_a_damaged_checkpoint_is_refused_and_left_as_it_is(minivae, damage):
+    minivae("train", *SMALL, "--epochs", 1, "--out", "run")
+    path = Path("run/checkpoint.safetensors")
+    content = bytearray(path.read_bytes())
+    if damage == "flipped byte":
+        content[-7] ^= 4
+    elif damage == "truncated":
+        content = content[: len(content) // 2]
+    elif damage == "a model":
+        content = Path("run/model.safetensors").read_bytes()
+    else:
+        content = b""
+    path.write_bytes(content)
+    status, _, err = minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 2)
+    assert (status, "checkpoint.safetensors" in err, len(err.splitlines())) == (2, True, 1), err
+    assert path.read_bytes() == bytes(content)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "checkpoint.safetensors"])
+@pytest.mark.parametrize("other", [["--latent", 3], ["--seed", 1], ["--data", "wine"]])
+def test_another_runs_file_is_refused(minivae, name, other):
+    minivae("train", *SMALL, "--epochs", 1, "--out", "run")
+    minivae("train", *SMALL, *other, "--epochs", 1, "--out", "other")
+    Path("run", name).write_bytes(Path("other", name).read_bytes())
+    command = ["sample", "run"] if name == "model.safetensors" else ["train", "--resume", "--out", "run", "--epochs", 2]
+    status, _, err = minivae(*command)
+    assert (status, "holds another run's model: its" in err, len(err.splitlines())) == (2, True, 1), err
+
+
+def test_a_diverging_run_keeps_the_last_good_checkpoint(minivae):
+    status, out, err = minivae("train", *SMALL, "--data", "wine", "--optimizer", "sgd", "--lr", "0.1", "--out", "run")
+    assert (status, "try a smaller learning rate" in err) == (1, True)
+    vae, _ = load_training("run/checkpoint.safetensors")
+    assert f"cut short   after epoch {vae.epoch}" in out
+    assert np.all(np.isfinite(vae.store.vector))
+    assert RunFolder("run").read_history()["epoch"] == list(range(1, vae.epoch + 1))
+
+
+def test_a_run_that_goes_on_can_be_looked_at_by_its_checkpoint(minivae):
+    minivae("train", *SMALL, "--epochs", 2, "--out", "run")
+    Path("run/model.safetensors").unlink()
+    assert open_run("run").vae.epoch == 2
+    assert minivae("sample", "run")[0] == 0
+
+
+def test_checkpoints_come_so_seldom_that_they_cost_about_one_per_cent(tmp_path, monkeypatch):
+    now, written = [0.0], []
+    recorder = runs.Recorder(RunFolder(tmp_path), None)
+    monkeypatch.setattr(runs.time, "perf_counter", lambda: now[0])
+
+    def save_training(vae, path, early_stopping):
+        written.append(now[0])
+        now[0] += 0.02
+
+    monkeypatch.setattr(runs.checkpoint, "save_training", save_training)
+    metrics = dict.fromkeys(runs.columns(validation=True), 1.0)
+    for epoch in range(1000):
+        now[0] += 0.1
+        recorder(None, epoch, metrics)
+    assert written[0] == pytest.approx(0.1), "the first epoch is saved at once"
+    assert len(written) * 0.02 / now[0] == pytest.approx(0.01, rel=0.1)
+
+
+# -- from outside ------------------------------------------------------------------------------------------
+
+posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+
+
+def start(*arguments):
+    """A process of its own, with signals as a terminal would start it: a shell's background job ignores SIGINT."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "minivae", *[str(argument) for argument in arguments]],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},  # also in a checkout that nobody installed
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def wait_for(process, ready):
+    while not ready():
+        time.sleep(0.01)
+        assert process.poll() is None, process.stderr.read()
+
+
+@posix
+@pytest.mark.parametrize(("number", "status", "word"), [
+    (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"),
+])  # fmt: skip
+def test_ctrl_c_and_sigterm_end_with_a_checkpoint(tmp_path, number, status, word):
+    run = tmp_path / "run"
+    process = start("train", *SMALL, "--epochs", 100_000, "--out", run)
+    try:
+        wait_for(process, lambda: (run / "history.csv").exists() and (run / "history.csv").read_text().count("\n") > 9)
+        process.send_signal(number)
+        time.sleep(0.002)
+        process.send_signal(number)  # a second one must not spoil the saving
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == status
+    assert word in err
+    assert "Traceback" not in err
+    vae, _ = load_training(run / "checkpoint.safetensors")
+    assert RunFolder(run).read_history()["epoch"] == list(range(1, vae.epoch + 1))
+    assert vae.epoch >= 9
+
+
+def test_signals_become_exceptions_in_the_main_thread_only_and_are_put_back():
+    from concurrent.futures import ThreadPoolExecutor
+
+    from minivae import signals
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated), signals.as_exceptions():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+    with signals.as_exceptions(), ThreadPoolExecutor() as pool:
+        pool.submit(lambda: signals.as_exceptions().__enter__()).result()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@posix
+@pytest.mark.slow
+def test_a_run_killed_at_twenty_random_moments_ends_with_the_same_bits(tmp_path):
+    seed = int(os.environ.get("MINIVAE_TEST_SEED", time.time_ns() % 10_000))
+    print(f"MINIVAE_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    train = ["train", *SMALL, "--epochs", 1500, "--patience", 1500]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    began = time.perf_counter()
+    assert start(*train, "--out", whole).wait() == 0
+    typical = time.perf_counter() - began
+    process = start(*train, "--out", cut)
+    wait_for(process, lambda: (cut / "checkpoint.safetensors").exists())
+    epochs = []
+    for kill in range(20):
+        if kill % 2:  # every other one comes while it trains, the rest also while it starts
+            size = (cut / "history.csv").stat().st_size
+            wait_for(process, lambda size=size: (cut / "history.csv").stat().st_size > size + 300)
+        time.sleep(chance.uniform(0, typical / 10))
+        process.kill()
+        process.wait()
+        epochs.append(VAE.load(cut / "checkpoint.safetensors").epoch)  # whole at any moment
+        process = start(*train, "--resume", "--out", cut)
+    assert process.wait() == 0, process.stderr.read()
+    print(f"killed after epochs {epochs}")
+    assert len(set(epochs)) > 3, "the kills came at moments that show nothing"
+    assert same(whole, cut)
