@@ -9,7 +9,7 @@ import numpy as np
 
 import minivae
 from minivae.backend import Backend
-from minivae.importance import LogLikelihood, log_likelihood, log_likelihood_of_checked
+from minivae.importance import LogLikelihood, log_likelihood, log_likelihood_checked
 from minivae.likelihoods import Bernoulli
 from minivae.terms import LossTerms
 from minivae.training import Recipe, binarized, check_training_data
@@ -71,8 +71,8 @@ def evaluate(
     """
     n_samples, recipe = check_int(n_samples, "n_samples", 1, 2**32), Recipe(seed=check_seed(seed), binarize=binarize)
     x = binarized(vae, check_training_data(vae, x, recipe), recipe)
-    estimate = log_likelihood_of_checked(vae, x, n_samples, recipe.seed, progress)
-    mu, logvar = encode_checked(vae, x)
+    estimate = log_likelihood_checked(vae, x, n_samples, recipe.seed, progress)
+    mu, logvar = vae.encode_checked(x)
     report = {
         **summary_of_terms(estimate, vae.beta),
         **summary_of_log_px(estimate, vae.input_dim),
@@ -133,16 +133,6 @@ def activity(mu: np.ndarray, threshold: float) -> ActiveUnits:
     """:func:`active_units` from the posterior means, (N, K)."""
     variance = mu.var(axis=0, dtype=np.float64)
     return ActiveUnits(variance, variance > threshold)
-
-
-def encode_checked(vae: VAE, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """:meth:`minivae.VAE.encode` of what :meth:`minivae.VAE.check` has returned: (N, D) -> mu, logvar (N, K)."""
-    mu, logvar = np.empty((2, len(x), vae.latent_dim), vae.dtype)
-    with vae.lock:
-        for rows in pieces(len(x)):
-            heads = vae.encoder.forward(vae.kernels.asarray(x[rows], vae.dtype))
-            mu[rows], logvar[rows] = (vae.kernels.to_numpy(array) for array in heads)
-    return mu, logvar
 
 
 # -- the parts of a report ---------------------------------------------------------------------------------

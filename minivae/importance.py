@@ -104,10 +104,10 @@ def log_likelihood(
     """
     n_samples = check_int(n_samples, "n_samples", 1, 2**32)  # the sample number is a word of the noise's counter
     seed = vae.seed if seed is None else check_seed(seed)
-    return log_likelihood_of_checked(vae, vae.check(x), n_samples, seed, progress)
+    return log_likelihood_checked(vae, vae.check(x), n_samples, seed, progress)
 
 
-def log_likelihood_of_checked(vae: VAE, x: np.ndarray, n_samples: int, seed: int, progress: bool) -> LogLikelihood:
+def log_likelihood_checked(vae: VAE, x: np.ndarray, n_samples: int, seed: int, progress: bool) -> LogLikelihood:
     """:func:`log_likelihood` of what :meth:`minivae.VAE.check` has returned, (N, D)."""
     estimate = LogLikelihood(*np.empty((len(LogLikelihood._fields), len(x))))
     # Weights that are not finite, of a model that has diverged, show in the numbers.

@@ -98,7 +98,6 @@ class Inference:
             return check_matrix(x, self.dtype, self.input_dim)
         return check_matrix(self.scaling.apply(check_matrix(x, "float64", self.input_dim)), self.dtype)
 
-    @one_at_a_time
     def encode(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
         """The posterior q(z|x) of each example.
 
@@ -111,7 +110,11 @@ class Inference:
         mu, logvar : ndarray, each of shape (N, K)
             Mean and log variance (log sigma^2).
         """
-        x = self._scaled(x)
+        return self.encode_checked(self._scaled(x))
+
+    @one_at_a_time
+    def encode_checked(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`encode` of what :meth:`check` has returned: (N, D) -> mu, logvar (N, K)."""
         mu, logvar = np.empty((2, len(x), self.latent_dim), self.dtype)
         for rows in pieces(len(x)):
             piece = self.encoder.forward(self.kernels.asarray(x[rows], self.dtype))

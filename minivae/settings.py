@@ -86,8 +86,3 @@ def shown(value: Any) -> str:
 def same_file(one: str, other: str) -> bool:
     """True for two names of one existing file."""
     return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
-
-
-def value_range(data: Any) -> tuple[float, float]:
-    """The smallest and the largest value in both parts of a data set."""
-    return float(min(data.train.min(), data.test.min())), float(max(data.train.max(), data.test.max()))

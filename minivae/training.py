@@ -196,7 +196,7 @@ def run_epoch(vae: VAE, x: Array, validation: np.ndarray | None, recipe: Recipe)
     with np.errstate(all="ignore"):  # an overflow shows in the loss, where the message can say what to do
         metrics = {"learning_rate": rate, **train_epoch(vae, x, recipe)}
         if validation is not None:
-            terms = vae.loss_of_checked(validation)
+            terms = vae.loss_checked(validation)
             check_finite(vae, terms, "the validation loss", terms.loss)
             metrics |= {f"val_{name}": value for name, value in terms._asdict().items()}
     vae.epoch += 1

@@ -193,9 +193,9 @@ class VAE(Inference):
             If ``x`` does not fit the model or its likelihood.
         """
         x = self.check(x)
-        return self.loss_of_checked(x, self._check_eps(eps, len(x)))
+        return self.loss_checked(x, self._check_eps(eps, len(x)))
 
-    def loss_of_checked(self, x: np.ndarray, eps: np.ndarray | None = None) -> LossTerms:
+    def loss_checked(self, x: np.ndarray, eps: np.ndarray | None = None) -> LossTerms:
         """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, K) of the model's dtype."""
         sums = np.zeros(2)
         for rows in pieces(len(x)):

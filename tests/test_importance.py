@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from minivae import VAE, Scaling
-from minivae.importance import LogLikelihood, Sums, estimate_rows, log_likelihood, log_likelihood_of_checked
+from minivae.importance import LogLikelihood, Sums, estimate_rows, log_likelihood, log_likelihood_checked
 
 RNG = np.random.default_rng(0)
 BINARY = (RNG.random((700, 7)) < 0.4).astype(float)  # more rows than one piece holds
@@ -146,7 +146,7 @@ def peak_memory(rows, n_samples):
     vae, x = small(), np.tile(BINARY[:10], (1000, 1))[:rows]
     tracemalloc.start()
     try:
-        log_likelihood_of_checked(vae, x, n_samples, 0, False)
+        log_likelihood_checked(vae, x, n_samples, 0, False)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def cut_at(monkeypatch):
         def raising(self, vae, now, metrics):
             call(self, vae, now, metrics)
             if now == epoch:
-                monkeypatch.undo()
+                monkeypatch.setattr(runs.Recorder, "__call__", call)
                 raise error
 
         monkeypatch.setattr(runs.Recorder, "__call__", raising)
@@ -72,29 +73,41 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_a_run_that_is_cut_short_and_resumed_is_the_one_that_never_stopped(tmp_path, minivae, cut_at, options):
+def test_a_run_that_is_cut_short_and_resumed_is_the_one_that_never_stopped(minivae, cut_at, options):
     train = ["train", *SMALL, "--epochs", 9, *options]
-    assert minivae(*train, "--out", tmp_path / "whole")[0] == 0
-    os.chdir(tmp_path)
+    assert minivae(*train, "--out", "whole")[0] == 0
     cut_at(4)
-    status, out, err = minivae(*train, "--out", tmp_path / "cut")
+    status, out, err = minivae(*train, "--out", "cut")
     assert (status, "interrupted" in err) == (130, True)
     assert "cut short   after epoch 3" in out
-    assert VAE.load(tmp_path / "cut" / "model.safetensors").epoch == 3
-    assert not same(tmp_path / "whole", tmp_path / "cut")
-    status, out, err = minivae(*train, "--resume", "--out", tmp_path / "cut")
+    assert RunFolder("cut").read_history()["epoch"] == [1, 2, 3]
+    vae, early_stopping = load_training("cut/checkpoint.safetensors")
+    weights = vae.store.vector if early_stopping is None else early_stopping.best
+    np.testing.assert_array_equal(VAE.load("cut/model.safetensors").store.vector, weights)
+    assert not same("whole", "cut")
+    status, out, err = minivae(*train, "--resume", "--out", "cut")
     assert status == 0, err
     assert "resumed     after epoch 3" in out
-    assert same(tmp_path / "whole", tmp_path / "cut")
-    assert sorted(os.listdir(tmp_path / "cut")) == sorted(os.listdir(tmp_path / "whole"))
+    assert same("whole", "cut")
+    assert sorted(os.listdir("cut")) == sorted(os.listdir("whole"))
+
+
+def test_a_run_that_was_killed_after_writing_history_goes_on_from_its_checkpoint(minivae, cut_at):
+    train = ["train", *SMALL, "--epochs", 9]
+    minivae(*train, "--out", "whole")
+    cut_at(4, SystemExit(9))  # nothing is saved on the way out
+    assert minivae(*train, "--out", "cut")[0] == 9
+    with open("cut/history.csv", "a") as file:
+        file.write("5,0.001,30.")  # half a row
+    assert "resumed     after epoch" in minivae(*train, "--resume", "--out", "cut")[1]
+    assert same("whole", "cut")
 
 
 def test_a_resumed_run_needs_no_settings_and_a_finished_one_may_be_prolonged(minivae):
     assert minivae("train", *SMALL, "--lr", "0.01", "--epochs", 6, "--out", "long")[0] == 0
     assert minivae("train", *SMALL, "--lr", "0.01", "--epochs", 4, "--out", "run")[0] == 0
-    status, out, _ = minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 6)
-    assert status == 0
-    assert "sgd" not in out
+    same_settings = ["--lr", "1e-2", "--likelihood", "auto", "--scale", "auto", "--backend", "numpy", "--seed", "0"]
+    assert minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 6, *same_settings)[0] == 0
     assert same("long", "run")
     status, out, _ = minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 6)
     assert (status, "nothing left to train" in out) == (0, True)
@@ -243,6 +256,7 @@ def test_checkpoints_come_so_seldom_that_they_cost_about_one_per_cent(tmp_path, 
     monkeypatch.setattr(runs.time, "perf_counter", lambda: now[0])
 
     def save_training(vae, path, early_stopping):
+        assert (tmp_path / "history.csv").read_text().splitlines()[-1].startswith(f"{epoch},"), "no row yet"
         written.append(now[0])
         now[0] += 0.02
 
@@ -250,7 +264,7 @@ def test_checkpoints_come_so_seldom_that_they_cost_about_one_per_cent(tmp_path, 
     metrics = dict.fromkeys(runs.columns(validation=True), 1.0)
     for epoch in range(1000):
         now[0] += 0.1
-        recorder(None, epoch, metrics)
+        recorder(None, epoch, metrics | {"epoch": epoch})
     assert written[0] == pytest.approx(0.1), "the first epoch is saved at once"
     assert len(written) * 0.02 / now[0] == pytest.approx(0.01, rel=0.1)
 
@@ -301,6 +315,15 @@ def test_ctrl_c_and_sigterm_end_with_a_checkpoint(tmp_path, number, status, word
     assert vae.epoch >= 9
 
 
+@contextmanager
+def saving_while_it_comes_again(number):
+    """What a run does on its way out, with one more signal while it does."""
+    try:
+        yield
+    finally:
+        signal.raise_signal(number)
+
+
 def test_signals_become_exceptions_in_the_main_thread_only_and_are_put_back():
     from concurrent.futures import ThreadPoolExecutor
 
@@ -310,6 +333,14 @@ def test_signals_become_exceptions_in_the_main_thread_only_and_are_put_back():
     with pytest.raises(Terminated), signals.as_exceptions():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with signals.as_exceptions():
+            signal.raise_signal(signal.SIGTERM)  # who started this process did not want to hear of it
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    with pytest.raises(KeyboardInterrupt), signals.as_exceptions(), saving_while_it_comes_again(signal.SIGTERM):
+        signal.raise_signal(signal.SIGINT)
     with signals.as_exceptions(), ThreadPoolExecutor() as pool:
         pool.submit(lambda: signals.as_exceptions().__enter__()).result()
     assert signal.getsignal(signal.SIGTERM) is before
@@ -322,7 +353,7 @@ def test_a_run_killed_at_twenty_random_moments_ends_with_the_same_bits(tmp_path)
     print(f"MINIVAE_TEST_SEED={seed}")
     chance = random.Random(seed)
     train = ["train", *SMALL, "--epochs", 1500, "--patience", 1500]
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole, cut = "whole", "cut"
     began = time.perf_counter()
     assert start(*train, "--out", whole).wait() == 0
     typical = time.perf_counter() - began

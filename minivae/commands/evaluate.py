@@ -90,7 +90,5 @@ def report(result: dict[str, Any]) -> list[str]:
         f"(variance of the posterior mean > {protocol['active_threshold']:g})",
     ]
     if not protocol["is_log_likelihood"]:
-        lines.append(
-            "(*)         of a cross-entropy on grey values: not log p(x), not to be compared with binary data"
-        )
+        lines.append("(*)         of a cross-entropy on grey values: not log p(x), not to be compared with binary data")
     return lines
