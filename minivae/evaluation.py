@@ -58,10 +58,12 @@ def evaluate(
     report : dict
         Plain values, ready for JSON; None where a number does not exist, such as the standard error of one sample.
         Means over the examples in nats: "elbo", "recon_nll", "kl", "loss", "log_likelihood" and its
-        "log_likelihood_bias". "log_likelihood_standard_error" is that of the sampling,
-        "log_likelihood_standard_error_of_examples" that of the choice of the N examples. "effective_sample_size"
-        has "min", "median", "mean". "bits_per_dimension" is -log_likelihood / (D log 2). "kl_per_dimension",
-        "active_units", "active_dimensions", "latent_variance": see :func:`kl_per_dimension`, :func:`active_units`.
+        "log_likelihood_bias". "log_likelihood_standard_error" is that of the sampling, and
+        "log_likelihood_interval" reaches from two of them below to two of them and twice the bias above: where more
+        samples would lead. "log_likelihood_standard_error_of_examples" is that of the choice of the N examples.
+        "effective_sample_size" has "min", "median", "mean". "bits_per_dimension" is -log_likelihood / (D log 2).
+        "kl_per_dimension", "active_units", "active_dimensions", "latent_variance": see :func:`kl_per_dimension`,
+        :func:`active_units`.
         "protocol" says how; where its "is_log_likelihood" is false, "log_likelihood" is minus a cross-entropy.
 
     Raises
@@ -146,13 +148,16 @@ def summary_of_terms(estimate: LogLikelihood, beta: float) -> dict[str, Any]:
 def summary_of_log_px(estimate: LogLikelihood, input_dim: int) -> dict[str, Any]:
     """log p(x) and what is known about its error: of the sampling, and of the choice of the examples."""
     log_px, ess, n = estimate.log_px, estimate.effective_sample_size, len(estimate.log_px)
+    mean, bias = log_px.mean(), estimate.bias.mean()
+    standard_error = np.linalg.norm(estimate.standard_error) / n
     return {
-        "log_likelihood": log_px.mean(),
-        "log_likelihood_standard_error": np.linalg.norm(estimate.standard_error) / n,
-        "log_likelihood_bias": estimate.bias.mean(),
+        "log_likelihood": mean,
+        "log_likelihood_standard_error": standard_error,
+        "log_likelihood_bias": bias,
+        "log_likelihood_interval": [mean - 2 * standard_error, mean + 2 * (standard_error + bias)],
         "log_likelihood_standard_error_of_examples": log_px.std(ddof=1) / math.sqrt(n) if n > 1 else math.nan,
         "effective_sample_size": {"min": ess.min(), "median": np.median(ess), "mean": ess.mean()},
-        "bits_per_dimension": -log_px.mean() / (input_dim * math.log(2)),
+        "bits_per_dimension": -mean / (input_dim * math.log(2)),
     }
 
 

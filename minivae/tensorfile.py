@@ -40,7 +40,7 @@ def write(path: str | os.PathLike, tensors: Tensors, metadata: Metadata) -> None
     check_finite(tensors, f"{path} is not written")
     with replacing(path) as beside:
         signed = metadata | {"sha256": checksum(tensors, metadata)}
-        save_file(tensors, beside, {KEY: json.dumps(signed, sort_keys=True)})
+        save_file(tensors, beside, {KEY: json.dumps(signed)})
 
 
 def read(path: str | os.PathLike) -> tuple[Tensors, Metadata]:

@@ -63,16 +63,17 @@ def test_a_report_holds_the_means_of_what_log_likelihood_returns():
     vae = small(beta=4.0)
     report, found = evaluate(vae, BINARY, 20, seed=3), log_likelihood(vae, BINARY, 20, seed=3)
     recon_nll, kl, log_px = found.recon_nll.mean(), found.kl.mean(), found.log_px.mean()
-    ess = found.effective_sample_size
+    ess, error = found.effective_sample_size, np.sqrt(np.sum(found.standard_error**2)) / 700
     expected = {
         "recon_nll": recon_nll,
         "kl": kl,
         "elbo": -(recon_nll + kl),
         "loss": recon_nll + 4 * kl,
         "log_likelihood": log_px,
-        "log_likelihood_standard_error": np.sqrt(np.sum(found.standard_error**2)) / 700,
+        "log_likelihood_standard_error": error,
         "log_likelihood_bias": found.bias.mean(),
         "log_likelihood_standard_error_of_examples": np.std(found.log_px, ddof=1) / np.sqrt(700),
+        "log_likelihood_interval": [log_px - 2 * error, log_px + 2 * (error + found.bias.mean())],
         "bits_per_dimension": -log_px / 7 / np.log(2),
         "effective_sample_size": {"min": ess.min(), "median": np.median(ess), "mean": ess.mean()},
     }

@@ -15,6 +15,7 @@ from sklearn.decomposition import PCA
 
 from minivae import VAE, Adam, Gaussian, Scaling, fit
 from minivae.backend import Stream, load
+from minivae.evaluation import evaluate
 from minivae.importance import log_likelihood, log_weights
 
 SIGMAS = 5  # standard errors: chance exceeds it once in two million draws
@@ -144,6 +145,18 @@ def test_with_more_samples_the_estimate_converges_and_its_error_bars_cover_the_e
         error, bar = abs(estimate.log_px - exact), estimate.standard_error + estimate.bias
         for bars, share in {1: 0.55, 2: 0.82, 3: 0.93}.items():
             assert np.mean(error <= bars * bar) > share, f"{bars} error bars"
+
+
+def test_the_interval_that_evaluate_reports_covers_the_exact_value(case):
+    vae, x, exact = case
+    truth, covered, widths = exact.log_px.mean(), [], {}
+    for model in (vae, forgetful(vae)):
+        for S, seed in itertools.product((10, 100), range(6)):
+            low, high = evaluate(model, x, n_samples=S, seed=seed)["log_likelihood_interval"]
+            covered.append(low <= truth <= high)
+            widths.setdefault(S, []).append(high - low)
+    assert np.mean(covered) > 0.8
+    assert np.mean(widths[100]) < np.mean(widths[10]) / 2
 
 
 def test_the_standard_error_is_the_spread_over_independent_noise(repeated):

@@ -316,7 +316,7 @@ def test_ctrl_c_and_sigterm_end_with_a_checkpoint(tmp_path, number, status, word
 
 
 @contextmanager
-def saving_while_it_comes_again(number):
+def while_saving(number):
     """What a run does on its way out, with one more signal while it does."""
     try:
         yield
@@ -339,8 +339,9 @@ def test_signals_become_exceptions_in_the_main_thread_only_and_are_put_back():
             signal.raise_signal(signal.SIGTERM)  # who started this process did not want to hear of it
     finally:
         signal.signal(signal.SIGTERM, before)
-    with pytest.raises(KeyboardInterrupt), signals.as_exceptions(), saving_while_it_comes_again(signal.SIGTERM):
+    with pytest.raises(KeyboardInterrupt) as caught, signals.as_exceptions(), while_saving(signal.SIGTERM):
         signal.raise_signal(signal.SIGINT)
+    assert caught.type is KeyboardInterrupt, "the second one has disturbed the saving"
     with signals.as_exceptions(), ThreadPoolExecutor() as pool:
         pool.submit(lambda: signals.as_exceptions().__enter__()).result()
     assert signal.getsignal(signal.SIGTERM) is before

@@ -30,8 +30,8 @@ def test_a_scaled_model_is_its_twin_on_scaled_data_and_speaks_the_units_of_the_d
         (vae.sample(6, draw=True), twin.sample(6, draw=True)),
     ):
         np.testing.assert_allclose(mine, theirs * scaling.scale + scaling.shift)
-    fit(vae, X, epochs=3, validation=X[:5], progress=False)
-    fit(twin, scaled, epochs=3, validation=scaled[:5], progress=False)
+    history = fit(vae, X, epochs=3, validation=X[:5], progress=False)
+    assert fit(twin, scaled, epochs=3, validation=scaled[:5], progress=False)["val_kl"] == history["val_kl"]
     np.testing.assert_array_equal(vae.store.vector, twin.store.vector)
 
 
@@ -58,6 +58,8 @@ def test_a_scaling_of_another_width_or_kind_is_refused():
         VAE(3, (5,), 2, likelihood="gaussian", scaling=Scaling.of("standard", X))
     with pytest.raises(ValueError, match="scaling must be one of 'none', 'standard', 'minmax', got 'log'"):
         Scaling.of("log", X)
+    with pytest.raises(ValueError, match="scaling must be one of"):
+        Scaling("log")
 
 
 def test_standard_gives_mean_0_and_variance_1_and_minmax_0_and_1():

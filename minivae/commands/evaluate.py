@@ -73,17 +73,19 @@ def report(result: dict[str, Any]) -> list[str]:
         f"data        {protocol['data']}: {protocol['examples']} examples ({protocol['part']}), {protocol['values']} "
         f"values, binarize {protocol['binarize']}",
         f"ELBO        {elbo:.3f} nats per example = -(reconstruction {recon_nll:.3f} + KL {kl:.3f})",
-        f"{name:<12}{result['log_likelihood']:.3f} nats per example, {protocol['samples']} importance samples, "
+        f"{name:<12}{result['log_likelihood']:.3f} nats per example, by {protocol['samples']} importance samples, "
         f"seed {protocol['seed']}",
     ]
     if result["log_likelihood_standard_error"] is not None:
-        ess = result["effective_sample_size"]
+        (low, high), ess = result["log_likelihood_interval"], result["effective_sample_size"]
         lines += [
-            f"            +- {result['log_likelihood_standard_error']:.3f} by the samples, and about "
-            f"{result['log_likelihood_bias']:.3f} too low, as every such bound",
-            f"            +- {result['log_likelihood_standard_error_of_examples']:.3f} by the choice of the examples",
+            f"            with more samples between {low:.3f} and {high:.3f}: the standard error of these is "
+            f"{result['log_likelihood_standard_error']:.3f}, and about {result['log_likelihood_bias']:.3f} are missing",
             f"            effective sample size {ess['median']:.1f} (median; smallest {ess['min']:.1f})",
         ]
+    if result["log_likelihood_standard_error_of_examples"] is not None:
+        error = result["log_likelihood_standard_error_of_examples"]
+        lines.append(f"            another test set of this size: +- {error:.3f}")
     lines += [
         f"bits        {result['bits_per_dimension']:.4f} per dimension",
         f"latent      {result['active_units']} of {len(result['kl_per_dimension'])} dimensions active "
