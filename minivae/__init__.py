@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from minivae import backend, datasets, evaluation, gradcheck
+    from minivae import backend, checkpoint, datasets, evaluation, gradcheck
     from minivae.early_stopping import EarlyStopping
     from minivae.errors import BackendError, CheckpointError, DataError, GreyDataWarning, MinivaeError, TrainingDiverged
     from minivae.evaluation import log_likelihood
@@ -78,6 +78,7 @@ __all__ = [  # noqa: RUF022 - in the order of the README's table
     "Gaussian",
     "Categorical",
     "Scaling",
+    "checkpoint",
     "datasets",
     "evaluation",
     "gradcheck",

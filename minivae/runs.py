@@ -201,6 +201,7 @@ class Recorder:
         self.early_stopping = early_stopping
         self.cost = 0.0
         self.last = -float("inf")
+        self.has_ended = False
 
     def __call__(self, vae: VAE, epoch: int, metrics: dict[str, float]) -> None:
         """Write the row first: a checkpoint must never know an epoch that the history does not."""
@@ -219,10 +220,12 @@ class Recorder:
     def at_end(self, vae: VAE) -> None:
         """The last checkpoint, before early stopping puts the best parameters back."""
         self.save(vae)
+        self.has_ended = True
 
     def cut_short(self, vae: VAE, say: Say) -> None:
         """Keep the last finished epoch of a run that diverged or was interrupted."""
-        self.save(vae)
+        if not self.has_ended:  # else the model may hold the best parameters already, not the last ones
+            self.save(vae)
         self.folder.cut_history(vae.epoch)
         if self.early_stopping is not None:
             self.early_stopping.at_end(vae)

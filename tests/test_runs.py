@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minivae import VAE, cli, runs
+from minivae import VAE, EarlyStopping, cli, runs
 from minivae.checkpoint import load_training
 from minivae.run_folder import RunFolder, open_run
 from minivae.signals import Terminated
@@ -90,6 +90,21 @@ def test_a_run_that_is_cut_short_and_resumed_is_the_one_that_never_stopped(miniv
     assert "resumed     after epoch 3" in out
     assert same("whole", "cut")
     assert sorted(os.listdir("cut")) == sorted(os.listdir("whole"))
+
+
+def test_an_interrupt_between_the_last_checkpoint_and_the_end_does_no_harm(minivae, monkeypatch):
+    train = ["train", *SMALL, "--lr", "0.05", "--patience", 2, "--epochs", 300]
+    minivae(*train, "--out", "whole")
+    at_end = EarlyStopping.at_end
+
+    def interrupted(self, vae):
+        at_end(self, vae)
+        monkeypatch.setattr(EarlyStopping, "at_end", at_end)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EarlyStopping, "at_end", interrupted)
+    assert minivae(*train, "--out", "cut")[0] == 130
+    assert same("whole", "cut")
 
 
 def test_a_run_that_was_killed_after_writing_history_goes_on_from_its_checkpoint(minivae, cut_at):

@@ -125,5 +125,5 @@ def train(options: argparse.Namespace) -> int:
         )
     if summary["best_epoch"] != summary["epochs"]:
         print(f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}")
-    print(f"run folder  {summary['run']} ({summary['steps']} updates, {summary['seconds']:.1f} s now)")
+    print(f"run folder  {summary['run']} ({summary['epochs_now']} epochs in {summary['seconds']:.1f} s)")
     return 0
