@@ -369,7 +369,7 @@ def test_a_run_killed_at_twenty_random_moments_ends_with_the_same_bits(tmp_path)
     print(f"MINIVAE_TEST_SEED={seed}")
     chance = random.Random(seed)
     train = ["train", *SMALL, "--epochs", 1500, "--patience", 1500]
-    whole, cut = "whole", "cut"
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
     began = time.perf_counter()
     assert start(*train, "--out", whole).wait() == 0
     typical = time.perf_counter() - began
