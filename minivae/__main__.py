@@ -1,8 +1,6 @@
 """``python -m minivae``."""
 
-import sys
-
-from minivae.cli import main
+from minivae.cli import script
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

@@ -26,8 +26,10 @@ from minivae.validation import check_int
 MODEL, CHECKPOINT = "minivae-model-1", "minivae-checkpoint-1"
 
 
-def save(vae: VAE, path: str | os.PathLike) -> None:
+def save(vae: VAE, path: str | os.PathLike, run: str | None = None) -> None:
     """Write a model to ``path``, beside and renamed; see :func:`load`.
+
+    ``run`` is written with it: which training run it comes from.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def save(vae: VAE, path: str | os.PathLike) -> None:
     OSError
         If the file cannot be written.
     """
-    tensorfile.write(path, *model_content(vae, MODEL))
+    tensorfile.write(path, *model_content(vae, MODEL, run))
 
 
 def load(path: str | os.PathLike, backend: str | None = None) -> VAE:
@@ -64,12 +66,14 @@ def load(path: str | os.PathLike, backend: str | None = None) -> VAE:
     return model_of(tensors, metadata, path, backend)
 
 
-def save_training(vae: VAE, path: str | os.PathLike, early_stopping: EarlyStopping | None = None) -> None:
+def save_training(
+    vae: VAE, path: str | os.PathLike, early_stopping: EarlyStopping | None = None, run: str | None = None
+) -> None:
     """Write a checkpoint: the model, its optimizer, and early stopping, as they are between two epochs.
 
-    Errors as for :func:`save`.
+    ``run`` and errors as for :func:`save`.
     """
-    tensors, metadata = model_content(vae, CHECKPOINT)
+    tensors, metadata = model_content(vae, CHECKPOINT, run)
     state = vae.optimizer.state_of(vae)
     tensors |= {f"optimizer.{name}": vae.kernels.to_numpy(array) for name, array in state.arrays.items()}
     training = {"optimizer": vae.optimizer.config(), "t": state.t, "early_stopping": None}
@@ -108,7 +112,7 @@ def load_training(path: str | os.PathLike, backend: str | None = None) -> tuple[
         if early_stopping.best_epoch:
             best = flat(tensors, "early_stopping.best", vae)
             early_stopping.best = vae.kernels.asarray(best, vae.dtype)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CheckpointError(f"{path} holds no state that training can go on from: {error}") from None
     return vae, early_stopping
 
@@ -116,7 +120,7 @@ def load_training(path: str | os.PathLike, backend: str | None = None) -> tuple[
 # -- what a file holds -------------------------------------------------------------------------------------
 
 
-def model_content(vae: VAE, format: str) -> tuple[Tensors, Metadata]:
+def model_content(vae: VAE, format: str, run: str | None) -> tuple[Tensors, Metadata]:
     """The tensors and the metadata of a model's file."""
     import minivae
 
@@ -128,6 +132,7 @@ def model_content(vae: VAE, format: str) -> tuple[Tensors, Metadata]:
     config = {key: value for key, value in vae.config.items() if key != "backend"}
     return tensors, {
         "format": format,
+        "run": run,
         "minivae_version": minivae.__version__,
         "config": config,
         "scaling": vae.scaling.kind,
@@ -147,6 +152,11 @@ def read(path: str | os.PathLike, *formats: str) -> tuple[Tensors, Metadata]:
     return tensors, metadata
 
 
+def run_of(path: str | os.PathLike) -> str | None:
+    """The run that a file of :func:`save` or :func:`save_training` comes from, where it says so; errors as there."""
+    return read(path, MODEL, CHECKPOINT)[1].get("run")
+
+
 def model_of(tensors: Tensors, metadata: Metadata, path: str | os.PathLike, backend: str | None) -> VAE:
     """The model in a file, or CheckpointError if its parts do not fit together."""
     try:
@@ -158,7 +168,7 @@ def model_of(tensors: Tensors, metadata: Metadata, path: str | os.PathLike, back
         vae = VAE(**config, likelihood=likelihood, scaling=scaling, backend=backend)
         vae.step = check_int(metadata["step"], "step", 0, 2**32 - 1)
         vae.epoch = check_int(metadata["epoch"], "epoch", 0, 2**32 - 1)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, CheckpointError | BackendError):
             raise
         raise CheckpointError(f"{path} holds a configuration that makes no model: {error}") from None

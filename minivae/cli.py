@@ -37,8 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        with signals.as_exceptions():
-            return options.command(options)
+        return options.command(options)
     except TrainingDiverged as error:
         return complain(options, error, 1)
     except BrokenPipeError:  # the reader, such as head, has seen enough
@@ -54,6 +53,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(options, "terminated", 143)
     except KeyboardInterrupt:
         return complain(options, "interrupted", 130)
+
+
+def script() -> NoReturn:
+    """The process of a command: :func:`main`, with signals that save what there is before they end it."""
+    signals.install()
+    try:
+        status = main()
+    except Exception:
+        if signals.status_if_arrived() is None:
+            raise
+        status = 1
+    sys.exit(signals.status_if_arrived() or status)
 
 
 def complain(options: argparse.Namespace, error: object, status: int) -> int:

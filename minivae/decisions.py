@@ -8,10 +8,12 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
-from minivae.backend import load
+import numpy as np
+
+from minivae.backend import load, permutation
 from minivae.datasets import LOADERS, Dataset
 from minivae.early_stopping import EarlyStopping
-from minivae.errors import GreyDataWarning
+from minivae.errors import DataError, GreyDataWarning
 from minivae.optimizers import OPTIMIZERS, Optimizer
 from minivae.scaling import SCALINGS, Scaling
 from minivae.schedules import Cosine, Schedule, StepList
@@ -70,6 +72,24 @@ def default_epochs(n: int, batch_size: int) -> int:
     return min(200, max(10, math.ceil(UPDATES * batch_size / n)))
 
 
+def set_validation_aside(settings: Settings, data: Dataset, say: Say) -> tuple[Dataset, np.ndarray]:
+    """The data to train with, and the rows, (M, D), whose loss is looked at after each epoch.
+
+    Those are the test set; but where early stopping chooses by that loss, a tenth of the training examples instead,
+    so that the test set has no say in what it will measure.
+    """
+    if settings.patience is None:
+        return data, data.test
+    n = len(data.train)
+    if n < 2:
+        raise DataError("early stopping needs 2 training examples: one to train on, one to look at")
+    order, n_aside = permutation(seed=0, epoch=1, n=n), max(1, n // 10)
+    aside, kept = np.sort(order[:n_aside]), np.sort(order[n_aside:])
+    say(f"validation  {n_aside} of the training examples, for early stopping: the test set has no say in it")
+    labels = None if data.train_labels is None else data.train_labels[kept]
+    return replace(data, train=data.train[kept], train_labels=labels), data.train[aside]
+
+
 def build_model(settings: Settings, data: Dataset) -> VAE:
     """The untrained model that the settings describe, with its optimizer."""
     vae = VAE(
@@ -92,11 +112,16 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
     return vae
 
 
+def build_recipe(settings: Settings) -> Recipe:
+    """The settings of the training loop."""
+    return Recipe(settings.batch_size, settings.seed, settings.l1, settings.l2, settings.binarize)
+
+
 def build_schedule(settings: Settings) -> Schedule:
     """The learning-rate schedule that the settings describe."""
     kind = check_choice(settings.schedule, "schedule", SCHEDULES)
-    if kind != "steps" and settings.milestones:
-        raise ValueError(f"milestones belong to --schedule steps, not to {kind}")
+    if kind != "steps" and (settings.milestones or settings.factor != Settings.factor):
+        raise ValueError(f"--milestones and --factor belong to --schedule steps, not to {kind}")
     if kind == "steps":
         return StepList(settings.milestones, settings.factor)
     return Schedule() if settings.epochs is None or kind == "constant" else Cosine(settings.epochs)
@@ -109,7 +134,7 @@ def build_early_stopping(settings: Settings) -> EarlyStopping | None:
 
 def check_data(vae: VAE, data: Dataset, settings: Settings, say: Say) -> None:
     """Check data and numbers before anything is written; say, instead of warning, if pixels are grey."""
-    recipe = Recipe(settings.batch_size, settings.seed, settings.l1, settings.l2, settings.binarize)
+    recipe = build_recipe(settings)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", GreyDataWarning)
         for part in (data.train, data.test):

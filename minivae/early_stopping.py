@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType, ref
 
 from minivae.backend import Array
+from minivae.parameters import Parameters
 from minivae.validation import check_float, check_int
 
 if TYPE_CHECKING:
@@ -35,16 +37,33 @@ class EarlyStopping:
     def __init__(self, patience: int = 10, min_delta: float = 0.0):
         self.patience = check_int(patience, "patience", 1)
         self.min_delta = check_float(min_delta, "min_delta")
+        self._watched: ReferenceType[Parameters] | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all epochs."""
         self.best_loss = math.inf
         self.best_epoch = self.last_epoch = 0
         self.best: Array | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_watched"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _watched=None)
+
+    def watch(self, vae: VAE) -> None:
+        """Look at this model from now on; what was seen of another one is forgotten."""
+        if self._watched is not None and self._watched() is not vae.store:
+            self.reset()
+        self._watched = ref(vae.store)
 
     def __repr__(self) -> str:
         return f"EarlyStopping(patience={self.patience}, min_delta={self.min_delta})"
 
     @property
     def is_over(self) -> bool:
-        """True once patience has run out. Counted from epoch numbers, so that seeing one twice changes nothing."""
+        """True once patience has run out."""
         return self.last_epoch - self.best_epoch >= self.patience
 
     def __call__(self, vae: VAE, epoch: int, metrics: dict[str, float]) -> bool:
@@ -70,6 +89,8 @@ class EarlyStopping:
         """The object that :meth:`config` described, without its ``best``."""
         early_stopping = cls(config["patience"], config["min_delta"])
         early_stopping.best_loss = float(config["best_loss"])
+        if math.isnan(early_stopping.best_loss):
+            raise ValueError("the best loss of early stopping is NaN")
         early_stopping.best_epoch = check_int(config["best_epoch"], "best_epoch", 0)
         early_stopping.last_epoch = check_int(config["last_epoch"], "last_epoch", 0)
         return early_stopping

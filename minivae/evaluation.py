@@ -75,12 +75,13 @@ def evaluate(
     x = binarized(vae, check_training_data(vae, x, recipe), recipe)
     estimate = log_likelihood_checked(vae, x, n_samples, recipe.seed, progress)
     mu, logvar = vae.encode_checked(x)
-    report = {
-        **summary_of_terms(estimate, vae.beta),
-        **summary_of_log_px(estimate, vae.input_dim),
-        **summary_of_latents(vae.kernels, mu, logvar),
-        "protocol": protocol(vae, x, n_samples, recipe),
-    }
+    with np.errstate(all="ignore"):  # what is not finite shows in the report
+        report = {
+            **summary_of_terms(estimate, vae.beta),
+            **summary_of_log_px(estimate, vae.input_dim),
+            **summary_of_latents(vae.kernels, mu, logvar),
+            "protocol": protocol(vae, x, n_samples, recipe),
+        }
     return plain(report)
 
 

@@ -10,6 +10,17 @@ from pathlib import Path
 
 
 @contextmanager
+def named(path: str | os.PathLike) -> Iterator[None]:
+    """Let an OSError, such as a full disk, say which file it is about."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+@contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` at the end, or remove it after an error.
 
@@ -24,10 +35,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     os.close(handle)
     beside = Path(name)
     try:
-        yield beside
-        _give_default_permissions(beside)
-        _flush_to_disk(beside)
-        os.replace(beside, path)
+        with named(path):
+            yield beside
+            _give_default_permissions(beside)
+            _flush_to_disk(beside)
+            os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minivae.backend import Array, Stream
+from minivae.progress import Advance, samples_shown
 from minivae.validation import check_int, check_seed
 from minivae.workspace import ROWS_AT_ONCE, pieces
 
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from minivae.vae import VAE
 
 PARTS = 4  # the samples are dealt out to so many sums, whose differences show the bias
-
-Advance = Callable[[int], object]
 
 
 class LogLikelihood(NamedTuple):
@@ -56,10 +52,10 @@ def log_likelihood(
     In expectation it is a lower bound that grows with S; S = 1 is the ELBO. With ESS = (sum w)^2 / sum w^2:
 
     - standard_error^2 = (1/ESS - 1/S) S / (S - 1), the sample variance of w over S mean(w)^2 (delta method);
-    - bias = log_px - sum_q (S_q/S) log mean_q(w) over four quarters q, every fourth sample each: the growth of the
-      estimate from S/4 to S samples, which is what is still missing where the bias falls like 1/sqrt(S). In the
-      end it falls like 1/S, and this is three times too much; but as long as the effective sample size is not in the
-      hundreds it falls more slowly.
+    - bias = log_px - sum_q (S_q/S) log mean_q(w) over four quarters q (or S, if S < 4), every fourth sample
+      each: the growth of the estimate from S/4 to S samples, which is what is still missing where the bias falls
+      like 1/sqrt(S). In the end it falls like 1/S, and this is three times too much; but as long as the effective
+      sample size is not in the hundreds it falls more slowly.
 
     Both are made of the weights that were seen. Where q misses a part of the posterior, the few samples that would
     carry the sum have not come up yet: then the effective sample size is a handful and both are too small (binary
@@ -111,7 +107,7 @@ def log_likelihood_checked(vae: VAE, x: np.ndarray, n_samples: int, seed: int, p
     """:func:`log_likelihood` of what :meth:`minivae.VAE.check` has returned, (N, D)."""
     estimate = LogLikelihood(*np.empty((len(LogLikelihood._fields), len(x))))
     # Weights that are not finite, of a model that has diverged, show in the numbers.
-    with vae.lock, np.errstate(all="ignore"), progress_bar(len(x) * n_samples, progress) as advance:
+    with vae.lock, np.errstate(all="ignore"), samples_shown(len(x) * n_samples, progress) as advance:
         for rows in pieces(len(x)):
             examples = np.arange(rows.start, rows.stop)
             of_rows = estimate_rows(vae, x[rows], examples, n_samples, seed, advance)
@@ -193,30 +189,3 @@ class Sums:
             standard_error = np.sqrt(np.maximum(1 / ess - 1 / S, 0) * S / (S - 1))
             bias = np.maximum(log_px - (sizes / S * of_parts).sum(axis=0), 0)
         return LogLikelihood(log_px, standard_error, ess, bias, self.recon_nll / S, kl)
-
-
-@contextmanager
-def progress_bar(total: int, progress: bool) -> Iterator[Advance]:
-    """A function to call with the number of samples that are done, which shows them on standard error."""
-    if not progress or sys.stderr is None:
-        yield lambda n: None
-    elif sys.stderr.isatty():
-        from tqdm import tqdm
-
-        with tqdm(total=total, desc="log p(x)", unit="sample", unit_scale=True, ascii=True, dynamic_ncols=True) as bar:
-            yield bar.update
-    else:
-        yield progress_lines(total)
-
-
-def progress_lines(total: int) -> Advance:
-    """About ten lines, one whenever another tenth is done."""
-    done = 0
-
-    def advance(n: int) -> None:
-        nonlocal done
-        before, done = done, done + n
-        if done * 10 // total > before * 10 // total:
-            print(f"log p(x): {done:,} of {total:,} samples", file=sys.stderr, flush=True)
-
-    return advance

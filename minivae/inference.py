@@ -14,7 +14,7 @@ import numpy as np
 from minivae.backend import Array, Backend, Stream, load
 from minivae.decoder import Decoder
 from minivae.encoder import Encoder
-from minivae.errors import GreyDataWarning
+from minivae.errors import DataError, GreyDataWarning
 from minivae.likelihoods import Bernoulli, Likelihood
 from minivae.parameters import Parameters
 from minivae.scaling import Scaling
@@ -87,7 +87,12 @@ class Inference:
         Warns once, with GreyDataWarning, where a Bernoulli model meets grey values, unless they will be binarised.
         """
         x = self._scaled(x)
-        self.likelihood.check(x)
+        try:
+            self.likelihood.check(x)
+        except DataError as error:
+            if self.scaling.kind == "none":
+                raise
+            raise DataError(f"after {self.scaling.kind} scaling, fitted to other rows: {error}") from None
         if isinstance(self.likelihood, Bernoulli) and not (grey_is_fine or self._said_grey) and Bernoulli.is_grey(x):
             self._said_grey = True
             warnings.warn(GREY, GreyDataWarning, stacklevel=3)

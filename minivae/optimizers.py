@@ -160,6 +160,8 @@ class Adam(Optimizer):
 
     def __init__(self, learning_rate: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8):
         super().__init__(learning_rate)
+        if not hasattr(betas, "__len__") or len(betas) != 2:
+            raise ValueError(f"betas must be two numbers such as (0.9, 0.999), got {betas!r}")
         self.betas = tuple(check_float(beta, "each of betas", below=1) for beta in betas)
         self.epsilon = check_float(epsilon, "epsilon", positive=True)
 

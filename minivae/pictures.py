@@ -32,20 +32,29 @@ QUANTILES = np.linspace(0.05, 0.95, 13)  # of the prior, on the axes of the mani
 
 @dataclass(frozen=True)
 class Scene:
-    """A model and what the pictures show it: test examples (N, D), the KL of each latent dimension (K,) in nats."""
+    """A model and what the pictures show of it.
+
+    ``x`` (N, D), ``labels`` (N,) and ``mu`` (N, K) are test examples, their classes and their posterior means; ``kl``
+    (K,) in nats and ``active`` (K,) are those of the latent dimensions.
+    """
 
     vae: VAE
     data: Dataset
     x: np.ndarray
     labels: np.ndarray | None
+    mu: np.ndarray
     kl: np.ndarray
+    active: np.ndarray
 
     @classmethod
     def of(cls, vae: VAE, data: Dataset) -> Scene:
-        """At most 5000 test examples."""
+        """At most 5000 test examples; what is said of latent dimensions comes from all of them."""
         rows = plotting.thinned(len(data.test), EXAMPLES)
         labels = None if data.test_labels is None else data.test_labels[rows]
-        return cls(vae, data, data.test[rows], labels, evaluation.kl_per_dimension(vae, data.test[rows]))
+        mu, logvar = vae.encode(data.test)
+        kl = evaluation.kl_of_columns(vae.kernels, mu, logvar)
+        active = evaluation.activity(mu, evaluation.ACTIVE).active
+        return cls(vae, data, data.test[rows], labels, mu[rows], kl, active)
 
     @property
     def columns(self) -> Sequence[str]:
@@ -63,10 +72,11 @@ def draw(
     folder : Path
     vae : VAE
     data : Dataset
+        As the model was shown them: binarised, if it was trained on that.
     history : mapping of str to sequence of float
         As :func:`minivae.fit` returns it. Without epochs there are no curves, and ``loss.png`` is left out.
     best_epoch : int, optional
-        The epoch whose parameters early stopping has put back.
+        The epoch whose parameters early stopping has put back; its second curve is that of a validation set then.
 
     Returns
     -------
@@ -75,7 +85,8 @@ def draw(
     """
     names = []
     if history.get("epoch"):
-        plotting.save(plotting.loss_curve(history, best_epoch), folder / LOSS)
+        held_out = "test" if best_epoch is None else "validation"
+        plotting.save(plotting.loss_curve(history, best_epoch, held_out), folder / LOSS)
         names.append(LOSS)
     scene = Scene.of(vae, data)
     for name, picture in OF_A_MODEL.items():
@@ -144,8 +155,7 @@ def name_of(scene: Scene, row: int) -> str:
 
 def latent(scene: Scene) -> Figure:
     """The posterior means of the test examples, by class."""
-    mu, _ = scene.vae.encode(scene.x)
-    return latent_plots.latent_scatter(mu, scene.labels, scene.data.label_names, scene.kl)
+    return latent_plots.latent_scatter(scene.mu, scene.labels, scene.data.label_names, scene.kl)
 
 
 def manifold(scene: Scene) -> Figure:
@@ -167,8 +177,7 @@ def manifold(scene: Scene) -> Figure:
 
 def kl(scene: Scene) -> Figure:
     """What each latent dimension carries, and which are in use."""
-    active = evaluation.active_units(scene.vae, scene.x).active
-    return latent_plots.kl_bars(scene.kl, active)
+    return latent_plots.kl_bars(scene.kl, scene.active)
 
 
 OF_A_MODEL: dict[str, Callable[[Scene], Figure]] = {

@@ -47,20 +47,22 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
         figure.savefig(beside)
 
 
-def loss_curve(history: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> Figure:
+def loss_curve(history: Mapping[str, Sequence[float]], best_epoch: int | None = None, held_out: str = "test") -> Figure:
     """The loss, the ELBO and its two terms over the epochs, each in a panel of its own, in nats per example.
 
     Parameters
     ----------
     history : mapping of str to sequence of float
-        As :func:`minivae.fit` returns it; curves of the test set are drawn where it has them ("val_loss", ...).
+        As :func:`minivae.fit` returns it; second curves are drawn where it has them ("val_loss", ...).
     best_epoch : int, optional
         Marked by a vertical line: the epoch whose parameters early stopping has put back.
+    held_out : str, default "test"
+        What the data of the second curves are called.
     """
     figure = new_figure(8.0, 5.0)
     panels = figure.subplots(2, 2, sharex=True)
     for axes, (name, title) in zip(panels.flat, CURVES.items(), strict=True):
-        _draw_curves(axes, history, name)
+        _draw_curves(axes, history, name, held_out)
         axes.set_title(title, fontsize=10)
         if best_epoch in history["epoch"]:
             axes.axvline(best_epoch, color=BLACK, linewidth=0.8, linestyle=":", label="best epoch")
@@ -72,8 +74,8 @@ def loss_curve(history: Mapping[str, Sequence[float]], best_epoch: int | None = 
     return figure
 
 
-def _draw_curves(axes: Axes, history: Mapping[str, Sequence[float]], name: str) -> None:
-    """One entry of a history, for the training data and, where it is there, for the test data."""
+def _draw_curves(axes: Axes, history: Mapping[str, Sequence[float]], name: str, held_out: str) -> None:
+    """One entry of a history, for the training data and, where it is there, for those held out."""
     from matplotlib.ticker import MaxNLocator
 
     epochs = history["epoch"]
@@ -81,7 +83,7 @@ def _draw_curves(axes: Axes, history: Mapping[str, Sequence[float]], name: str) 
     axes.plot(epochs, history[name], color=BLUE, marker=marker, markersize=4, label="training")
     if f"val_{name}" in history:
         values = history[f"val_{name}"]
-        axes.plot(epochs, values, "--", color=ORANGE, marker=marker, markersize=4, label="test")
+        axes.plot(epochs, values, "--", color=ORANGE, marker=marker, markersize=4, label=held_out)
     axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     axes.grid(alpha=0.3)
     limit_to_the_interesting(axes, rising=name == "elbo")

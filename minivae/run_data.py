@@ -52,4 +52,5 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
             run.check_same(found)
         return Examples(found.name, "test", found.test, found.test_labels)
     table = tables.read(data, labels)
+    run.check_columns(table.columns, data)
     return Examples(Path(data).stem, "all", table.x, table.labels)

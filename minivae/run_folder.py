@@ -11,6 +11,7 @@ import csv
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from minivae.settings import Settings
 from minivae.training import columns
 from minivae.vae import VAE
 
+DATA = ("name", "image_shape", "columns", "value_range", "fingerprint")  # what config.json says about the data
 MODEL, CHECKPOINT, CONFIG, HISTORY = "model.safetensors", "checkpoint.safetensors", "config.json", "history.csv"
 
 
@@ -69,6 +71,7 @@ class RunFolder:
         """Every setting as decided, what the data are, and the machine, in config.json."""
         config = {
             "minivae_version": minivae.__version__,
+            "run": identity(settings, data),
             "settings": settings.of_the_run(),
             "model": vae.config,
             "data": describe(data),
@@ -81,12 +84,13 @@ class RunFolder:
         try:
             config = json.loads(self.config.read_text(encoding="utf-8"))
             return config | {
+                "run": str(config["run"]),
                 "settings": Settings.from_json(config["settings"]),
                 "model": dict(config["model"]),
-                "data": dict(config["data"]),
+                "data": {name: config["data"][name] for name in DATA},
                 "machine": dict(config["machine"]),
             }
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"cannot read {self.config}: {error}") from None
 
     def read_history(self) -> dict[str, list[float]]:
@@ -99,21 +103,29 @@ class RunFolder:
             raise DataError(f"cannot read {self.history}: {error}") from None
 
     def cut_history(self, epoch: int) -> None:
-        """Take out the rows after ``epoch``, which a run that was killed has written but not saved."""
+        """Take out the rows after ``epoch``, which a run that was killed has written but not saved.
+
+        DataError if the rows up to there are not all in their places.
+        """
         history = self.read_history()
         kept = [row for row in zip(*history.values(), strict=True) if row[0] <= epoch]
+        if [row[0] for row in kept] != list(range(1, epoch + 1)):
+            raise DataError(f"{self.history} must hold a row for each of the epochs 1 to {epoch}: somebody changed it")
         lines = [",".join(history), *(",".join(cells(row)) for row in kept)]
         write_text(self.history, "\n".join(lines) + "\n")
 
     def check_model(self, vae: VAE, path: Path) -> None:
         """CheckpointError unless the model that was read from ``path`` is the one that config.json describes."""
-        expected, found = (dict(config) for config in (self.read_config()["model"], json.loads(json.dumps(vae.config))))
+        config = self.read_config()
+        expected, found = config["model"], json.loads(json.dumps(vae.config))
         for name in sorted(found.keys() - {"backend"}):
             if found[name] != expected.get(name):
                 raise CheckpointError(
                     f"{path} holds another run's model: its {name} is {found[name]!r}, but {CONFIG} beside it "
                     f"says {expected.get(name)!r}"
                 )
+        if checkpoint.run_of(path) not in (None, config["run"]):
+            raise CheckpointError(f"{path} holds another run's model: its data or settings were not those of {CONFIG}")
 
 
 def cells(row: Any) -> list[str]:
@@ -144,6 +156,12 @@ def describe(data: Dataset) -> dict[str, Any]:
     }
 
 
+def identity(settings: Settings, data: Dataset) -> str:
+    """One string for all that decides the numbers of a run, but for how long it is trained."""
+    values = {name: value for name, value in settings.of_the_run().items() if name not in ("data", "epochs")}
+    return hashlib.sha256(json.dumps([values, fingerprint(data)], sort_keys=True).encode()).hexdigest()
+
+
 def fingerprint(data: Dataset) -> str:
     """SHA-256 of both parts: their shapes, dtypes and values."""
     digest = hashlib.sha256()
@@ -167,10 +185,30 @@ class Run:
         """Where new files about this run go."""
         return self.path if self.path.is_dir() else self.path.parent
 
+    @property
+    def binarize(self) -> str:
+        """What became of grey pixels in training."""
+        return "none" if self.settings is None else self.settings.binarize
+
     def check_same(self, data: Dataset) -> None:
         """DataError unless these are the data of the run: another split would mix training and test examples."""
         if self.data is not None and self.data["fingerprint"] != fingerprint(data):
             raise DataError(f"{data.name!r} is not as it was when {self.path} was trained: the values have changed")
+
+    def check_columns(self, names: Sequence[str], file: str) -> None:
+        """DataError if columns have names, but not those of the data of the run in their order."""
+        trained_on = () if self.data is None else self.data["columns"]
+        for i, (found, expected) in enumerate(zip(names, trained_on, strict=False)):
+            if found != expected:
+                raise DataError(f"column {i + 1} of {file} is {found!r}, but the model was trained on {expected!r}")
+
+
+def weights_of(path: Path, backend: str | None) -> VAE:
+    """The weights to use of a run that has not ended: the best so far where it stops early, else the last."""
+    vae, early_stopping = checkpoint.load_training(path, backend)
+    if early_stopping is not None:
+        early_stopping.at_end(vae)
+    return vae
 
 
 def open_run(path: str | os.PathLike, backend: str | None = None) -> Run:
@@ -189,7 +227,7 @@ def open_run(path: str | os.PathLike, backend: str | None = None) -> Run:
     folder = RunFolder(path if path.is_dir() else path.parent)
     if path.is_dir():
         path = folder.checkpoint if folder.checkpoint.is_file() and not folder.model.exists() else folder.model
-    vae = checkpoint.load(path, backend)
+    vae = weights_of(path, backend) if path == folder.checkpoint else checkpoint.load(path, backend)
     if path not in (folder.model, folder.checkpoint) or not folder.config.is_file():
         if path == folder.model and folder.checkpoint.exists():
             raise DataError(f"cannot read {folder.config}: there is no such file")

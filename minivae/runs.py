@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 from typing import Any
 
-from minivae import checkpoint, datasets, pictures
+from minivae import checkpoint, datasets, pictures, signals
 from minivae.datasets import LOADERS, Dataset
 from minivae.decisions import (
     Say,
     build_early_stopping,
     build_model,
+    build_recipe,
     build_schedule,
     check_data,
     decide,
+    set_validation_aside,
 )
 from minivae.early_stopping import EarlyStopping
 from minivae.errors import MinivaeError, TrainingDiverged
+from minivae.files import named
 from minivae.machine import what_changes_results
-from minivae.run_folder import RunFolder, cells, fingerprint, free_folder
+from minivae.run_folder import RunFolder, cells, fingerprint, free_folder, identity
 from minivae.settings import Settings, differences
-from minivae.training import columns, fit
+from minivae.training import as_trained, columns, fit, loss_of
 from minivae.vae import VAE
 
 SHARE = 0.01  # of the training time that checkpoints may take
@@ -52,16 +56,17 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
     TrainingDiverged, KeyboardInterrupt
         After the last good state has been saved.
     """
-    data = datasets.load(settings.data, settings.labels)
-    say(describe_data(data))
-    settings = decide(settings, data, say)
+    whole = datasets.load(settings.data, settings.labels)
+    say(describe_data(whole))
+    settings = decide(settings, whole, say)
+    data, validation = set_validation_aside(settings, whole, say)
     folder = RunFolder(settings.out or Path("runs") / data.name)
     if settings.resume and folder.checkpoint.exists():
-        vae, early_stopping = go_on(folder, settings, data, say)
+        vae, early_stopping = go_on(folder, settings, whole, say)
     else:
-        folder, vae, early_stopping = begin(folder, settings, data, say)
+        folder, vae, early_stopping = begin(folder, settings, whole, data, say)
 
-    recorder = Recorder(folder, early_stopping)
+    recorder = Recorder(folder, early_stopping, identity(settings, whole))
     began, first = time.perf_counter(), vae.epoch + 1
     try:
         fit(
@@ -69,7 +74,7 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
             data.train,
             epochs=epochs_left(vae, early_stopping, settings, say),
             batch_size=settings.batch_size,
-            validation=data.test,
+            validation=validation,
             seed=settings.seed,
             l1=settings.l1,
             l2=settings.l2,
@@ -79,26 +84,33 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
             callbacks=[recorder],
             progress=progress,
         )
-    except (TrainingDiverged, KeyboardInterrupt):
-        recorder.cut_short(vae, say)
+    except (TrainingDiverged, KeyboardInterrupt) as error:
+        recorder.cut_short(vae, say, can_go_on=isinstance(error, KeyboardInterrupt))
         raise
     seconds = time.perf_counter() - began
-    vae.save(folder.model)
+    checkpoint.save(vae, folder.model, recorder.run)
     history = folder.read_history()
-    best_epoch = early_stopping.best_epoch if early_stopping else vae.epoch
+    best_epoch = early_stopping.best_epoch if early_stopping else None
     if not settings.no_pictures:
-        pictures.draw(folder.path, vae, data, history, best_epoch if early_stopping else None)
-    return summarise(folder, vae, data, settings, history, best_epoch) | {
+        pictures.draw(folder.path, vae, as_trained_on(vae, data, settings), history, best_epoch)
+    return summarise(folder, vae, data, settings, history, best_epoch or vae.epoch) | {
         "epochs_now": vae.epoch + 1 - first,
         "seconds": round(seconds, 3),
     }
+
+
+def as_trained_on(vae: VAE, data: Dataset, settings: Settings) -> Dataset:
+    """The data as the model was shown them, binarised where it was trained so: what pictures of it must show."""
+    recipe = build_recipe(settings)
+    train, test = (as_trained(vae, part, recipe) for part in (data.train, data.test))
+    return replace(data, train=train, test=test)
 
 
 # -- beginning, and going on -------------------------------------------------------------------------------
 
 
 def begin(
-    folder: RunFolder, settings: Settings, data: Dataset, say: Say
+    folder: RunFolder, settings: Settings, whole: Dataset, data: Dataset, say: Say
 ) -> tuple[RunFolder, VAE, EarlyStopping | None]:
     """An untrained model and a folder for it; nothing is written before everything has been checked."""
     vae, early_stopping = build_model(settings, data), build_early_stopping(settings)
@@ -114,7 +126,7 @@ def begin(
         folder = free_folder(folder.path)
     else:
         folder.make(settings.overwrite)
-    folder.write_config(settings, data, vae)
+    folder.write_config(settings, whole, vae)
     write_first_line(folder)
     return folder, vae, early_stopping
 
@@ -141,6 +153,7 @@ def go_on(folder: RunFolder, settings: Settings, data: Dataset, say: Say) -> tup
             say(f"note        {name} was {before}, now {here.get(name)}: the numbers may differ in their last digits")
     folder.cut_history(vae.epoch)
     folder.write_config(settings, data, vae)
+    folder.model.unlink(missing_ok=True)  # the checkpoint is ahead of it from now on
     say(f"resumed     after epoch {vae.epoch}, from {folder.checkpoint}")
     return vae, early_stopping
 
@@ -153,9 +166,11 @@ def settings_of_a_resumed_run(given: dict[str, Any]) -> Settings:
     MinivaeError
         If it is not, and then it says what differs; or if it is not clear which run is meant.
     """
+    if given.get("overwrite"):
+        raise ValueError("--resume goes on with a run and --overwrite replaces it: give only one of them")
     name = given.get("data", Settings.data)
     folder = RunFolder(given.get("out", Path("runs") / (name if name in LOADERS else Path(name).stem)))
-    others = list(folder.path.parent.glob(f"{folder.path.name}-[0-9]*")) if "out" not in given else []
+    others = list(folder.path.parent.glob(f"{escape(folder.path.name)}-[0-9]*")) if "out" not in given else []
     if others:
         raise MinivaeError(f"there are {len(others) + 1} runs such as {folder} and {others[0]}: name one with --out")
     if not folder.config.exists():
@@ -194,10 +209,13 @@ class Recorder:
     ----------
     folder : RunFolder
     early_stopping : EarlyStopping or None
+    run : str
+        Which run it is, for the files.
     """
 
-    def __init__(self, folder: RunFolder, early_stopping: EarlyStopping | None):
+    def __init__(self, folder: RunFolder, early_stopping: EarlyStopping | None, run: str):
         self.folder = folder
+        self.run = run
         self.early_stopping = early_stopping
         self.cost = 0.0
         self.last = -float("inf")
@@ -205,7 +223,8 @@ class Recorder:
 
     def __call__(self, vae: VAE, epoch: int, metrics: dict[str, float]) -> None:
         """Write the row first: a checkpoint must never know an epoch that the history does not."""
-        with open(self.folder.history, "a", encoding="utf-8", newline="") as file:
+        signals.raise_if_arrived()
+        with named(self.folder.history), open(self.folder.history, "a", encoding="utf-8", newline="") as file:
             file.write(",".join(cells([metrics[name] for name in columns(validation=True)])) + "\n")
         if time.perf_counter() - self.last >= self.cost / SHARE:
             self.save(vae)
@@ -213,7 +232,7 @@ class Recorder:
     def save(self, vae: VAE) -> None:
         """Write a checkpoint, and note how long that took."""
         began = time.perf_counter()
-        checkpoint.save_training(vae, self.folder.checkpoint, self.early_stopping)
+        checkpoint.save_training(vae, self.folder.checkpoint, self.early_stopping, self.run)
         self.last = time.perf_counter()
         self.cost = self.last - began
 
@@ -222,15 +241,16 @@ class Recorder:
         self.save(vae)
         self.has_ended = True
 
-    def cut_short(self, vae: VAE, say: Say) -> None:
+    def cut_short(self, vae: VAE, say: Say, can_go_on: bool) -> None:
         """Keep the last finished epoch of a run that diverged or was interrupted."""
         if not self.has_ended:  # else the model may hold the best parameters already, not the last ones
             self.save(vae)
         self.folder.cut_history(vae.epoch)
         if self.early_stopping is not None:
             self.early_stopping.at_end(vae)
-        vae.save(self.folder.model)
-        say(f"cut short   after epoch {vae.epoch}; saved in {self.folder}: go on with --resume --out {self.folder}")
+        checkpoint.save(vae, self.folder.model, self.run)
+        advice = f": go on with --resume --out {self.folder}" if can_go_on else ""
+        say(f"cut short   after epoch {vae.epoch}; saved in {self.folder}{advice}")
 
 
 # -- what is said ------------------------------------------------------------------------------------------
@@ -260,7 +280,7 @@ def summarise(
     history: dict[str, list[float]],
     epoch: int,
 ) -> dict[str, Any]:
-    """What ``minivae train --json`` prints, with the losses of the epoch whose parameters were kept."""
+    """What ``minivae train --json`` prints, about the parameters of the epoch that was kept."""
     row = {name: values[history["epoch"].index(epoch)] for name, values in history.items()}
     terms = ("loss", "recon_nll", "kl", "elbo")
     return {
@@ -275,6 +295,6 @@ def summarise(
         "steps": vae.step,
         "units": "nats per example",
         "train": {name: row[name] for name in terms},
-        "test": {name: row[f"val_{name}"] for name in terms},
+        "test": loss_of(vae, data.test, build_recipe(settings))._asdict(),
         "penalty": row["penalty"],
     }

@@ -29,6 +29,10 @@ class Scaling:
 
     def __post_init__(self) -> None:
         check_choice(self.kind, "scaling", SCALINGS)
+        if self.shift.shape != self.scale.shape or self.shift.ndim != 1:
+            raise ValueError(f"shift and scale must have one length, got shapes {self.shift.shape}, {self.scale.shape}")
+        if not (np.all(np.isfinite(self.shift)) and np.all(np.isfinite(self.scale)) and np.all(self.scale > 0)):
+            raise ValueError("shift and scale must be finite, and scale greater than 0")
 
     @classmethod
     def of(cls, kind: str, x: np.ndarray) -> Scaling:
@@ -49,7 +53,8 @@ class Scaling:
         if len(beyond):
             largest = np.abs(x[:, beyond[0]]).max()
             raise DataError(f"column {beyond[0]} reaches {largest:g}, beyond the range in which it can be scaled")
-        return cls(kind, shift, np.where(np.ptp(x, axis=0) > 0, scale, 1.0))  # rounding makes the std of 0.1s positive
+        varies = (np.ptp(x, axis=0) > 0) & (scale > 0)  # rounding makes the std of 0.1s positive, that of 1e-200s 0
+        return cls(kind, shift, np.where(varies, scale, 1.0))
 
     def check_dim(self, input_dim: int) -> None:
         """Raise ValueError if the scaling belongs to data of another width."""

@@ -35,6 +35,8 @@ class StepList(Schedule):
     """
 
     def __init__(self, milestones: Sequence[int], factor: float = 0.1):
+        if not hasattr(milestones, "__iter__"):
+            raise TypeError(f"milestones must be growing numbers of epochs such as (60, 80), got {milestones!r}")
         self.milestones = tuple(check_int(epoch, "each of milestones", 1) for epoch in milestones)
         self.factor = check_float(factor, "factor", positive=True)
         if not self.milestones or list(self.milestones) != sorted(set(self.milestones)):

@@ -48,9 +48,23 @@ class Settings:
     def from_json(cls, values: dict[str, Any]) -> Settings:
         """The settings that :meth:`of_the_run` described; TypeError or KeyError if they are others."""
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return cls(**values)
+        settings = cls(**values)
+        for field in fields(cls):
+            value = getattr(settings, field.name)
+            if not isinstance(value, TYPES[str(field.type)]) or isinstance(value, bool) != (field.type == "bool"):
+                raise TypeError(f"{field.name} must be of type {field.type}, got {value!r}")
+        return settings
 
 
+TYPES: dict[str, Any] = {
+    "str": str,
+    "str | None": str | None,
+    "int": int,
+    "int | None": int | None,
+    "float": float | int,
+    "bool": bool,
+    "tuple[int, ...]": tuple,
+}
 WHERE = ("out", "overwrite", "resume", "no_pictures")
 DEFAULTS = {field.name: field.default for field in fields(Settings)}
 

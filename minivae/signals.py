@@ -1,39 +1,58 @@
-"""Ctrl-C and SIGTERM as exceptions, one of them at most: what is being saved then is saved to the end."""
+"""Ctrl-C and SIGTERM as exceptions that unwind to a saved state.
+
+Only the command line installs this, and for as long as the process lives. Python loses an exception that a signal
+raises inside a destructor, and wraps one that it raises during an import: so the signal is also remembered, looked
+at between epochs, and decides the exit status.
+"""
 
 from __future__ import annotations
 
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from typing import Any
+
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+PAUSE = 1.0  # seconds in which a second signal is taken for the echo of the first: saving takes less
+
+_arrived: int | None = None
+_when = 0.0
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM came; handled like Ctrl-C."""
 
 
-@contextmanager
-def as_exceptions() -> Iterator[None]:
-    """Raise KeyboardInterrupt at the first SIGINT and Terminated at the first SIGTERM, and ignore all that follow.
+def install() -> None:
+    """Raise KeyboardInterrupt at SIGINT and Terminated at SIGTERM.
 
     A signal that is ignored already, as SIGINT is in the background jobs of a shell, stays ignored.
     """
-    if threading.current_thread() is not threading.main_thread():  # only there can handlers be set
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    ours = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    for number in STATUS:
+        if signal.getsignal(number) not in (signal.SIG_IGN, None):
+            signal.signal(number, _handle)
 
-    def handle(number: int, frame: Any) -> None:
-        for signal_number in ours:
-            signal.signal(signal_number, signal.SIG_IGN)
-        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
-    for number in ours:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, before[number])
+def _handle(number: int, frame: Any) -> None:
+    global _arrived, _when
+    is_echo = _arrived is not None and time.monotonic() - _when < PAUSE
+    if not is_echo:
+        _when = time.monotonic()
+        _arrived = _arrived or number
+        raise_if_arrived()
+
+
+def raise_if_arrived() -> None:
+    """Raise again what has come: some code in between may have lost it."""
+    if _arrived is not None:
+        raise Terminated if _arrived == signal.SIGTERM else KeyboardInterrupt
+
+
+def status_if_arrived() -> int | None:
+    """The exit status of a process that a signal has asked to end, or None."""
+    return None if _arrived is None else STATUS[signal.Signals(_arrived)]
+
+
+def forget() -> None:
+    """As if none had come; for tests."""
+    global _arrived
+    _arrived = None

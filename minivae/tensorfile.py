@@ -33,6 +33,7 @@ def write(path: str | os.PathLike, tensors: Tensors, metadata: Metadata) -> None
     OSError
         If the file cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     # safetensors writes strided views, such as the two heads, wrongly and without a word.
@@ -40,7 +41,10 @@ def write(path: str | os.PathLike, tensors: Tensors, metadata: Metadata) -> None
     check_finite(tensors, f"{path} is not written")
     with replacing(path) as beside:
         signed = metadata | {"sha256": checksum(tensors, metadata)}
-        save_file(tensors, beside, {KEY: json.dumps(signed)})
+        try:
+            save_file(tensors, beside, {KEY: json.dumps(signed)})
+        except SafetensorError as error:  # such as a full disk
+            raise OSError(f"cannot write {path}: {error}") from None
 
 
 def read(path: str | os.PathLike) -> tuple[Tensors, Metadata]:
@@ -62,7 +66,7 @@ def read(path: str | os.PathLike) -> tuple[Tensors, Metadata]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             text = (file.metadata() or {}).get(KEY)
             metadata = None if text is None else dict(json.loads(text))
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged, or not a safetensors file: {error}") from None
     if metadata is None:
         raise CheckpointError(f"{path} is not a minivae model: another program wrote it")

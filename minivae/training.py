@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from minivae.backend import Array, load, permutation
 from minivae.early_stopping import EarlyStopping
 from minivae.errors import TrainingDiverged
 from minivae.optimizers import Adam, Optimizer
+from minivae.progress import History, epochs_shown
 from minivae.schedules import Schedule
 from minivae.terms import LossTerms, mean
 from minivae.vae import VAE
@@ -23,7 +23,6 @@ from minivae.validation import check_choice, check_float, check_int, check_seed
 BINARIZE = ("none", "stochastic", "threshold")
 
 Callback = Callable[[VAE, int, dict[str, float]], Any]
-History = dict[str, list[float]]
 
 
 def fit(
@@ -99,11 +98,13 @@ def fit(
     if validation is not None:
         validation = binarized(vae, check_training_data(vae, validation, recipe), recipe)
     vae.optimizer = optimizer or vae.optimizer or Adam()
+    if early_stopping is not None:
+        early_stopping.watch(vae)
 
     history: History = {name: [] for name in columns(validation is not None)}
     device_x = vae.kernels.asarray(x, vae.dtype)
-    for epoch in with_progress(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
-        with undone_if_cut_short(vae):
+    for epoch in epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
+        with undone_if_cut_short(vae, early_stopping):
             metrics = {"epoch": epoch, **run_epoch(vae, device_x, validation, recipe)}
             for name, value in metrics.items():
                 history[name].append(value)
@@ -132,6 +133,10 @@ class Recipe:
         check_float(self.l1, "l1")
         check_float(self.l2, "l2")
         check_choice(self.binarize, "binarize", BINARIZE)
+
+    def factor(self, epoch: int) -> float:
+        """What the schedule multiplies the learning rate by, after so many epochs; ValueError unless it is >= 0."""
+        return check_float(self.schedule(epoch), "the factor of a schedule")
 
 
 def check_optimizer(optimizer: Any) -> Optimizer | None:
@@ -179,20 +184,23 @@ def columns(validation: bool) -> list[str]:
 
 
 @contextmanager
-def undone_if_cut_short(vae: VAE) -> Iterator[None]:
-    """Put a model back to where it was, if the epoch inside diverges or is interrupted, wherever that happens."""
+def undone_if_cut_short(vae: VAE, early_stopping: EarlyStopping | None) -> Iterator[None]:
+    """Put everything back to where it was, if the epoch inside diverges or is interrupted, wherever that happens."""
+    seen = vars(early_stopping).copy() if early_stopping is not None else {}
     state, before = vae.optimizer.state_of(vae).copy(), (vae.step, vae.epoch, vae.store.vector.copy())
     try:
         yield
     except (TrainingDiverged, KeyboardInterrupt):
         vae.optimizer.set_state(vae, state)
         vae.step, vae.epoch, vae.store.vector[:] = before
+        if early_stopping is not None:
+            vars(early_stopping).update(seen)
         raise
 
 
 def run_epoch(vae: VAE, x: Array, validation: np.ndarray | None, recipe: Recipe) -> dict[str, float]:
     """Train on every example once, then validate."""
-    rate = recipe.schedule(vae.epoch) * getattr(vae.optimizer, "learning_rate", math.nan)
+    rate = recipe.factor(vae.epoch) * getattr(vae.optimizer, "learning_rate", math.nan)
     with np.errstate(all="ignore"):  # an overflow shows in the loss, where the message can say what to do
         metrics = {"learning_rate": rate, **train_epoch(vae, x, recipe)}
         if validation is not None:
@@ -237,7 +245,7 @@ def training_step(vae: VAE, x: Array, rows: np.ndarray, recipe: Recipe) -> tuple
         weights = slice(0, store.n_weights)
         penalty = k.add_penalty(store.vector[weights], store.gradient[weights], l1=recipe.l1, l2=recipe.l2)
     check_finite(vae, terms, "the loss", terms.loss + penalty)
-    vae.optimizer.step(vae, recipe.schedule(vae.epoch))
+    vae.optimizer.step(vae, recipe.factor(vae.epoch))
     return terms, penalty
 
 
@@ -264,6 +272,18 @@ def check_training_data(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
     return (x >= 0.5).astype(vae.dtype) if recipe.binarize == "threshold" else x
 
 
+def loss_of(vae: VAE, x: Any, recipe: Recipe) -> LossTerms:
+    """The loss of ``x`` (N, D) as :func:`fit` computes that of a validation set."""
+    return vae.loss_checked(binarized(vae, check_training_data(vae, x, recipe), recipe))
+
+
+def as_trained(vae: VAE, x: Any, recipe: Recipe) -> Any:
+    """``x`` (N, D), in its own units, with its pixels binarised as a validation set's were."""
+    if recipe.binarize == "none":
+        return x
+    return vae.scaling.invert(binarized(vae, check_training_data(vae, x, recipe), recipe))
+
+
 def binarized(vae: VAE, x: np.ndarray, recipe: Recipe) -> np.ndarray:
     """A validation set (M, D) with its pixels drawn once, so that epochs can be compared."""
     if recipe.binarize != "stochastic":
@@ -271,30 +291,3 @@ def binarized(vae: VAE, x: np.ndarray, recipe: Recipe) -> np.ndarray:
     a_step_of_its_own = 2**32 - 1  # which no training step reaches
     draw = load("numpy").binarize
     return draw(x, recipe.seed, a_step_of_its_own, np.arange(len(x)), out=np.empty_like(x))
-
-
-def with_progress(epochs: range, history: History, progress: bool) -> Iterator[int]:
-    """The epochs, with a bar on a terminal or some lines elsewhere, on standard error."""
-    if not progress or sys.stderr is None:
-        yield from epochs
-        return
-    if not sys.stderr.isatty():
-        every = max(1, len(epochs) // 20)
-        for epoch in epochs:
-            yield epoch
-            if epoch % every == 0 or epoch == epochs[-1]:
-                print(f"epoch {epoch}/{epochs[-1]}  {summary(history)}", file=sys.stderr, flush=True)
-        return
-    from tqdm import tqdm
-
-    with tqdm(epochs, unit="epoch", ascii=True, dynamic_ncols=True) as bar:
-        for epoch in bar:
-            yield epoch
-            bar.set_postfix_str(summary(history))
-
-
-def summary(history: History) -> str:
-    """The last epoch in one line."""
-    last = {name: values[-1] for name, values in history.items()}
-    text = f"loss {last['loss']:.3f} = reconstruction {last['recon_nll']:.3f} + KL {last['kl']:.3f}"
-    return text + (f", validation {last['val_loss']:.3f}" if "val_loss" in last else "")

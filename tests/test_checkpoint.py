@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from minivae import (
@@ -24,7 +25,7 @@ from minivae import (
     fit,
 )
 from minivae.checkpoint import load_training, save_training
-from minivae.files import replacing, write_text
+from minivae.files import named, replacing, write_text
 from minivae.tensorfile import KEY, checksum, read
 
 RNG = np.random.default_rng(0)
@@ -59,6 +60,24 @@ def test_the_strided_heads_are_written_as_they_are(path):
     assert not vae.parameters["encoder.mu.W"].flags["C_CONTIGUOUS"]
     vae.save(path)
     np.testing.assert_array_equal(load_file(path)["encoder.mu.W"], vae.parameters["encoder.mu.W"])
+
+
+@pytest.mark.parametrize("metadata", ["[" * 100_000, "[]", "3", "{", '{"sha256": 5}'])
+def test_metadata_that_make_no_sense_are_refused(path, metadata):
+    save_file({"x": np.zeros(2)}, path, {KEY: metadata})
+    with pytest.raises(CheckpointError):
+        VAE.load(path)
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(path, monkeypatch):
+    def full(*arguments):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    with pytest.raises(OSError, match=r"cannot write .*model\.safetensors: I/O error: No space left"):
+        VAE(7, (5,), 3).save(path)
+    with pytest.raises(OSError, match=r"cannot write .*notes\.txt: No space left"), named(path.with_name("notes.txt")):
+        raise OSError(28, "No space left on device")
 
 
 def test_equal_models_make_equal_files(tmp_path):
@@ -138,6 +157,8 @@ def test_a_checkpoint_is_a_model_too_but_a_model_is_no_checkpoint(path):
         (lambda t, m: m.pop("training"), "no state that training can go on from"),
         (lambda t, m: m["training"].update(optimizer={"name": "lion"}), "no state that training can go on from"),
         (lambda t, m: m["training"].update(t=-1), "t must be at least 0"),
+        (lambda t, m: m["training"]["optimizer"].update(betas=[0.9]), "betas must be two numbers"),
+        (lambda t, m: m["training"]["early_stopping"].update(best_loss="nan"), "early stopping is NaN"),
         (lambda t, m: t["optimizer.m"].__setitem__(3, np.nan), "optimizer.m holds values that are not finite"),
     ],
 )  # fmt: skip
@@ -250,6 +271,11 @@ def test_a_likelihood_that_could_not_be_read_back_is_refused(path):
     assert not path.exists()
 
 
+def scaled(tensors, metadata, shift, scale):
+    metadata.update(scaling="standard")
+    tensors.update({"scaling.shift": shift, "scaling.scale": scale})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -266,6 +292,9 @@ def test_a_likelihood_that_could_not_be_read_back_is_refused(path):
         (lambda t, m: m.update(step=-5), "step must be at least 0, got -5"),
         (lambda t, m: m.update(scaling="standard"), "makes no model"),
         (lambda t, m: m.update(scaling="log"), "makes no model"),
+        (lambda t, m: scaled(t, m, np.ones(1), np.ones(1)), "the scaling is for 1 columns, but input_dim is 7"),
+        (lambda t, m: scaled(t, m, np.ones(7), np.ones(1)), "shift and scale must have one length"),
+        (lambda t, m: scaled(t, m, np.ones(7), np.zeros(7)), "scale greater than 0"),
         (lambda t, m: m.update(format="minivae-model-99"), "its format is 'minivae-model-99'"),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """The command line from outside: run folders, JSON, exit statuses, and one sentence for bad input."""
 
 import csv
+import io
 import json
 import os
 import pickle
@@ -251,7 +252,7 @@ def test_bad_data_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, m
         (["--schedule", "steps"], "milestones must be growing numbers of epochs such as (60, 80)"),
         (["--schedule", "steps", "--milestones", "5,3"], "milestones must be growing"),
         (["--schedule", "steps", "--milestones", "5", "--factor", "0"], "factor must be finite"),
-        (["--milestones", "5"], "milestones belong to --schedule steps"),
+        (["--milestones", "5"], "--milestones and --factor belong to --schedule steps"),
         (["--labels", "3"], "'digits' comes with its labels"),
         (["--data", "cifar"], "digits, iris, wine, mnist"),
         (["--out", "a-file/run"], "a-file"),
@@ -386,10 +387,61 @@ def test_evaluate_looks_at_all_rows_of_another_file_and_at_the_test_rows_of_the_
     )
 
 
-def test_one_sample_has_no_error_bars_but_is_evaluated(minivae):
-    minivae("train", *QUICK, "--out", "run")
+def test_what_has_no_number_is_reported_as_unknown(minivae, flowers):
+    rows, _ = flowers
+    minivae("train", "--data", "flowers.csv", "--labels", "species", *QUICK, "--out", "run")
+    np.save("one.npy", rows[:1])
+    np.save("far.npy", np.where(np.eye(150, 4), 1e25, rows))
     assert evaluation(minivae, "run", "--samples", 1)["log_likelihood_standard_error"] is None
-    assert minivae("evaluate", "run", "--samples", 1)[0] == 0
+    for arguments, words in (
+        (["--samples", 1], "standard error unknown, bias about unknown"),
+        (["--samples", 4, "--data", "one.npy"], "with other examples: standard error unknown"),
+        (["--samples", 4, "--data", "far.npy"], "ELBO        unknown nats per example"),
+    ):
+        status, out, err = minivae("evaluate", "run", *arguments)
+        assert (status, words in out) == (0, True), (out, err)
+
+
+def test_columns_in_another_order_are_refused(minivae, tmp_path, flowers):
+    text = (tmp_path / "flowers.csv").read_text().splitlines()
+    minivae("train", "--data", "flowers.csv", "--labels", "species", *QUICK, "--out", "run")
+    turned = [",".join(reversed(line.split(","))) for line in text]
+    (tmp_path / "turned.csv").write_text("\n".join(turned) + "\n")
+    for command in ("evaluate", "encode"):
+        status, _, err = minivae(command, "run", "--data", "turned.csv", "--labels", "species")
+        assert status == 2
+        assert "column 1 of turned.csv is 'petal width (cm)', but the model was trained on 'sepal length (cm)'" in err
+
+
+def test_encode_and_pictures_see_pixels_as_training_did(minivae, monkeypatch):
+    shown = []
+    monkeypatch.setattr("minivae.pictures.draw", lambda folder, vae, data, *rest: shown.append(data))
+    minivae("train", *MODEL, "--binarize", "threshold", "--out", "run")
+    grey = load("digits")
+    for mine, theirs in ((shown[0].test, grey.test), (shown[0].train, grey.train)):
+        np.testing.assert_array_equal(mine, theirs >= 0.5)
+    vae = VAE.load("run/model.safetensors")
+    assert json.loads(minivae("encode", "run", "--json", "--out", "z.npy")[1])["binarize"] == "threshold"
+    np.testing.assert_array_equal(np.load("z.npy"), vae.encode(grey.test >= 0.5)[0])
+    minivae("encode", "run", "--binarize", "none", "--out", "z.npy")
+    np.testing.assert_array_equal(np.load("z.npy"), vae.encode(grey.test)[0])
+
+
+def test_new_files_of_a_weights_file_alone_go_beside_it(minivae, tmp_path):
+    (tmp_path / "folder").mkdir()
+    VAE(64, (5,), 2).save("folder/lone.safetensors")
+    assert minivae("sample", "folder/lone.safetensors", "-n", 2)[0] == 0
+    assert (tmp_path / "folder" / "new-samples.npy").exists()
+
+
+def test_training_goes_on_when_nobody_reads_its_progress(minivae, monkeypatch):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+    assert minivae("train", *QUICK, "--out", "run")[0] == 0
+    assert VAE.load("run/model.safetensors").epoch == 2
 
 
 @pytest.mark.parametrize(
@@ -401,6 +453,7 @@ def test_one_sample_has_no_error_bars_but_is_evaluated(minivae):
         (["evaluate", "run", "--data", "none.csv"], "none.csv"),
         (["evaluate", "run", "--binarize", "no"], "invalid choice: 'no'"),
         (["evaluate", "lone.safetensors"], "name the examples with --data"),
+        (["train", "--resume", "--overwrite", "--out", "run"], "give only one of them"),
         (["encode", "run", "--out", "z.csv"], "must end in .npy or .npz"),
         (["encode", "run", "--data", "digits", "--labels", "3"], "digits"),
         (["encode", "run", "--out", "no/folder/z.npy"], "no/folder"),

@@ -1,5 +1,7 @@
 """Early stopping: when it ends training, and which parameters are kept."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -37,11 +39,37 @@ def test_a_gain_of_no_more_than_min_delta_is_none():
     assert (answers, kept) == ([False, False, True], 1)
 
 
-def test_seeing_an_epoch_twice_changes_nothing():
-    early_stopping, vae = EarlyStopping(2), VAE(3, (), 1)
-    for epoch, loss in ((1, 5.0), (2, 6.0), (2, 6.0)):
-        assert not early_stopping(vae, epoch, {"val_loss": loss})
-    assert early_stopping(vae, 3, {"val_loss": 5.0})
+def test_an_interrupted_epoch_was_not_seen():
+    early_stopping, vae = EarlyStopping(50, min_delta=1e-9), VAE(7, (5,), 3, dtype="float64")
+
+    def interrupt(vae, epoch, metrics):
+        if epoch == 3:
+            assert early_stopping.last_epoch == 3
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            vae,
+            X[:12],
+            epochs=9,
+            validation=X[12:],
+            early_stopping=early_stopping,
+            callbacks=[interrupt],
+            progress=False,
+        )
+    assert early_stopping.last_epoch == vae.epoch == 2
+    assert early_stopping.best_epoch <= 2
+
+
+def test_it_forgets_one_model_when_it_is_handed_to_another():
+    early_stopping = EarlyStopping(50)
+    one, other = VAE(7, (5,), 3, seed=1), VAE(7, (5,), 3, seed=2)
+    for vae in (one, other):
+        fit(vae, X[:12], epochs=3, validation=X[12:], early_stopping=early_stopping, progress=False)
+    assert not np.array_equal(one.store.vector, other.store.vector)
+    fit(other, X[:12], epochs=3, validation=X[12:], early_stopping=early_stopping, progress=False)
+    assert early_stopping.last_epoch == 6, "but a second fit of the same model goes on"
+    assert pickle.loads(pickle.dumps(early_stopping)).best_epoch == early_stopping.best_epoch
 
 
 def test_a_loss_of_nan_is_never_the_best():

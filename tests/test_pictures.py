@@ -68,11 +68,12 @@ def test_without_epochs_there_is_no_loss_curve(history, tmp_path, monkeypatch):
 
 def test_the_best_epoch_reaches_the_curves(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(pictures.plotting, "loss_curve", lambda history, best_epoch: seen.append(best_epoch))
+    monkeypatch.setattr(pictures.plotting, "loss_curve", lambda *arguments: seen.append(arguments[1:]))
     monkeypatch.setattr(pictures.plotting, "save", lambda figure, path: None)
     monkeypatch.setattr(pictures, "OF_A_MODEL", {})
-    pictures.draw(tmp_path, model(CONSTANT, 2), CONSTANT, HISTORY, best_epoch=2)
-    assert seen == [2]
+    for best_epoch in (2, None):
+        pictures.draw(tmp_path, model(CONSTANT, 2), CONSTANT, HISTORY, best_epoch)
+    assert seen == [(2, "validation"), (None, "test")]
 
 
 def test_reconstructions_are_in_the_units_of_the_data():

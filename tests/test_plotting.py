@@ -55,7 +55,9 @@ def test_without_a_test_set_there_is_one_curve_in_each_panel():
 
 
 def test_training_and_test_differ_in_more_than_colour():
+    assert plotting.loss_curve(HISTORY, None, "validation").axes[0].lines[1].get_label() == "validation"
     training, test = plotting.loss_curve(HISTORY).axes[0].lines
+    assert test.get_label() == "test"
     assert training.get_linestyle() != test.get_linestyle()
 
 

@@ -7,16 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minivae import VAE, EarlyStopping, cli, runs
+from minivae import VAE, EarlyStopping, cli, runs, signals
 from minivae.checkpoint import load_training
+from minivae.datasets import load
 from minivae.run_folder import RunFolder, open_run
-from minivae.signals import Terminated
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--hidden", "8", "--latent", "2", "--no-pictures"]
@@ -145,10 +144,27 @@ def test_early_stopping_keeps_the_best_weights_and_reports_their_losses(minivae)
     summary, history = json.loads(out), RunFolder("run").read_history()
     best = int(np.argmin(history["val_loss"]))
     assert (summary["best_epoch"], summary["epochs"]) == (best + 1, best + 3)
-    assert summary["test"]["loss"] == min(history["val_loss"])
-    assert not np.array_equal(
-        VAE.load("run/model.safetensors").store.vector, VAE.load("run/checkpoint.safetensors").store.vector
-    )
+    assert summary["train"]["loss"] == history["loss"][best]
+    vae = VAE.load("run/model.safetensors")
+    assert summary["test"]["loss"] == pytest.approx(vae.loss(load("digits").test).loss, rel=1e-6)
+    assert not np.array_equal(vae.store.vector, VAE.load("run/checkpoint.safetensors").store.vector)
+
+
+def test_early_stopping_looks_at_training_examples_and_the_test_set_has_no_say(minivae, monkeypatch):
+    data, seen = load("digits"), {}
+    fit = runs.fit
+
+    def spy(vae, x, **arguments):
+        seen.update(x=x, validation=arguments["validation"])
+        return fit(vae, x, **arguments)
+
+    monkeypatch.setattr(runs, "fit", spy)
+    assert "143 of the training examples" in minivae("train", *SMALL, "--patience", 5, "--epochs", 1, "--out", "run")[1]
+    both = np.vstack([seen["x"], seen["validation"]])
+    assert len(seen["validation"]) == 143
+    np.testing.assert_array_equal(np.sort(both, axis=0), np.sort(data.train, axis=0))
+    minivae("train", *SMALL, "--epochs", 1, "--out", "other")
+    np.testing.assert_array_equal(seen["validation"], data.test)
 
 
 @pytest.mark.parametrize("state", ["nothing", "an empty folder", "a folder without a checkpoint"])
@@ -249,6 +265,23 @@ def test_another_runs_file_is_refused(minivae, name, other):
     assert (status, "holds another run's model: its" in err, len(err.splitlines())) == (2, True, 1), err
 
 
+def test_a_full_disk_is_one_sentence_and_the_older_checkpoint_survives(minivae):
+    resource = pytest.importorskip("resource")
+    minivae("train", *SMALL, "--epochs", 1, "--out", "run")
+    before = Path("run/checkpoint.safetensors").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8000, limits[1]))
+        status, _, err = minivae("train", "--resume", "--no-pictures", "--epochs", 4, "--out", "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert (status, "cannot write run/checkpoint.safetensors" in err) == (2, True), err
+    assert Path("run/checkpoint.safetensors").read_bytes() == before
+    assert not list(Path("run").glob(".*"))
+
+
 def test_a_diverging_run_keeps_the_last_good_checkpoint(minivae):
     status, out, err = minivae("train", *SMALL, "--data", "wine", "--optimizer", "sgd", "--lr", "0.1", "--out", "run")
     assert (status, "try a smaller learning rate" in err) == (1, True)
@@ -259,18 +292,87 @@ def test_a_diverging_run_keeps_the_last_good_checkpoint(minivae):
 
 
 def test_a_run_that_goes_on_can_be_looked_at_by_its_checkpoint(minivae):
-    minivae("train", *SMALL, "--epochs", 2, "--out", "run")
+    minivae("train", *SMALL, "--lr", "0.1", "--patience", 2, "--epochs", 300, "--out", "run")
+    best = VAE.load("run/model.safetensors").store.vector
     Path("run/model.safetensors").unlink()
-    assert open_run("run").vae.epoch == 2
+    np.testing.assert_array_equal(open_run("run").vae.store.vector, best)
     assert minivae("sample", "run")[0] == 0
+
+
+def test_a_run_that_goes_on_has_no_older_model_beside_its_checkpoint(minivae, cut_at):
+    minivae("train", *SMALL, "--epochs", 2, "--out", "run")
+    cut_at(4, SystemExit(9))
+    minivae("train", "--resume", "--no-pictures", "--epochs", 5, "--out", "run")
+    assert not Path("run/model.safetensors").exists()
+    assert open_run("run").vae.epoch >= 2
+
+
+def test_the_data_of_another_run_do_not_go_on_here_also_where_its_model_looks_alike(minivae):
+    rng = np.random.default_rng(0)
+    for name, scale in (("a", 1), ("b", 100)):
+        np.save(f"{name}.npy", scale * rng.standard_normal((40, 5)))
+        minivae("train", *SMALL, "--data", f"{name}.npy", "--epochs", 1, "--out", name)
+    minivae("train", *SMALL, "--data", "a.npy", "--lr", "0.1", "--epochs", 1, "--out", "c")
+    for other in ("b", "c"):
+        for name in ("model.safetensors", "checkpoint.safetensors"):
+            good = Path("a", name).read_bytes()
+            Path("a", name).write_bytes(Path(other, name).read_bytes())
+            command = ["sample", "a"] if name[0] == "m" else ["train", "--resume", "--out", "a", "--epochs", 2]
+            status, _, err = minivae(*command)
+            assert (status, "holds another run's model: its data or settings" in err) == (2, True), err
+            Path("a", name).write_bytes(good)
+    assert minivae("sample", "a")[0] == 0
+
+
+def edited(path, **changes):
+    config = json.loads(Path(path).read_text())
+    for name, value in changes.items():
+        part, _, key = name.partition("__")
+        if value is None:
+            del config[part][key]
+        else:
+            config[part][key] = value
+    Path(path).write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"settings__lr": "fast"}, {"settings__seed": [1]}, {"settings__data": 3}, {"settings__batch_size": True},
+     {"settings__nonsense": 1}, {"data__fingerprint": None}, {"model__seed": 5}],
+)  # fmt: skip
+def test_an_edited_configuration_is_refused_in_one_sentence(minivae, changes):
+    minivae("train", *SMALL, "--epochs", 1, "--out", "run")
+    edited("run/config.json", **changes)
+    for command in (["train", "--resume", "--out", "run", "--epochs", 2], ["evaluate", "run", "--samples", 2]):
+        status, _, err = minivae(*command)
+        assert (status, len(err.splitlines())) == (2, 1), err
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "[]", "", '{"settings": []}'])
+def test_a_configuration_that_is_none_is_refused_in_one_sentence(minivae, content):
+    minivae("train", *SMALL, "--epochs", 1, "--out", "run")
+    Path("run/config.json").write_text(content)
+    status, _, err = minivae("train", "--resume", "--out", "run", "--epochs", 2)
+    assert (status, "cannot read" in err, len(err.splitlines())) == (2, True, 1), err
+
+
+@pytest.mark.parametrize("rows", [[], [1, 3], [1, 2, 2, 3], ["-inf", 1, 2, 3], [1, "nan", 3], [2, 1, 3]])
+def test_a_history_that_somebody_changed_is_refused(minivae, rows):
+    minivae("train", *SMALL, "--epochs", 3, "--out", "run")
+    path = Path("run/history.csv")
+    lines = path.read_text().splitlines()
+    changed = [lines[0], *(f"{row},{lines[1].partition(',')[2]}" for row in rows)]
+    path.write_text("\n".join(changed) + "\n")
+    status, _, err = minivae("train", "--resume", "--out", "run", "--epochs", 5)
+    assert (status, "a row for each of the epochs 1 to 3" in err) == (2, True), err
 
 
 def test_checkpoints_come_so_seldom_that_they_cost_about_one_per_cent(tmp_path, monkeypatch):
     now, written = [0.0], []
-    recorder = runs.Recorder(RunFolder(tmp_path), None)
+    recorder = runs.Recorder(RunFolder(tmp_path), None, "run")
     monkeypatch.setattr(runs.time, "perf_counter", lambda: now[0])
 
-    def save_training(vae, path, early_stopping):
+    def save_training(vae, path, early_stopping, run):
         assert (tmp_path / "history.csv").read_text().splitlines()[-1].startswith(f"{epoch},"), "no row yet"
         written.append(now[0])
         now[0] += 0.02
@@ -330,36 +432,68 @@ def test_ctrl_c_and_sigterm_end_with_a_checkpoint(tmp_path, number, status, word
     assert vae.epoch >= 9
 
 
-@contextmanager
-def while_saving(number):
-    """What a run does on its way out, with one more signal while it does."""
-    try:
-        yield
-    finally:
-        signal.raise_signal(number)
+@pytest.fixture
+def handlers():
+    """The signal handlers of the command line, taken away again afterwards."""
+    before = {number: signal.getsignal(number) for number in signals.STATUS}
+    yield before
+    signals.forget()
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def test_signals_become_exceptions_in_the_main_thread_only_and_are_put_back():
-    from concurrent.futures import ThreadPoolExecutor
-
-    from minivae import signals
-
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Terminated), signals.as_exceptions():
-        signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is before
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        with signals.as_exceptions():
-            signal.raise_signal(signal.SIGTERM)  # who started this process did not want to hear of it
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    with pytest.raises(KeyboardInterrupt) as caught, signals.as_exceptions(), while_saving(signal.SIGTERM):
+def test_a_signal_raises_and_what_follows_at_once_is_its_echo(handlers):
+    signals.install()
+    with pytest.raises(KeyboardInterrupt) as caught:
         signal.raise_signal(signal.SIGINT)
-    assert caught.type is KeyboardInterrupt, "the second one has disturbed the saving"
-    with signals.as_exceptions(), ThreadPoolExecutor() as pool:
-        pool.submit(lambda: signals.as_exceptions().__enter__()).result()
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert caught.type is KeyboardInterrupt
+    signal.raise_signal(signal.SIGTERM)  # the saving is not disturbed
+    assert signals.status_if_arrived() == 130
+
+
+def test_a_signal_that_got_lost_raises_at_the_next_look_and_when_it_is_sent_again(handlers, monkeypatch):
+    signals.install()
+
+    class Swallower:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)  # Python prints what is raised here, and goes on
+
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: None)
+    thing = Swallower()
+    del thing
+    assert signals.status_if_arrived() == 143
+    with pytest.raises(signals.Terminated):
+        signals.raise_if_arrived()
+    monkeypatch.setattr(signals, "PAUSE", 0.0)
+    with pytest.raises(signals.Terminated):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_that_is_ignored_stays_ignored(handlers):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # who started this process did not want to hear of it
+    signals.install()
+    signal.raise_signal(signal.SIGTERM)
+    assert signals.status_if_arrived() is None
+
+
+def test_a_run_looks_for_lost_signals_after_each_epoch(tmp_path, handlers, monkeypatch):
+    monkeypatch.setattr(signals, "_arrived", signal.SIGTERM)
+    with pytest.raises(signals.Terminated):
+        runs.Recorder(RunFolder(tmp_path), None, "run")(None, 1, {})
+
+
+@pytest.mark.parametrize("lost_in", ["a destructor", "an import"])
+def test_the_exit_status_tells_of_a_signal_that_got_lost(handlers, monkeypatch, lost_in):
+    def main():
+        monkeypatch.setattr(signals, "_arrived", signal.SIGTERM)
+        if lost_in == "an import":
+            raise RuntimeError("Error calling __set_name__")
+        return 0
+
+    monkeypatch.setattr(cli, "main", main)
+    with pytest.raises(SystemExit) as caught:
+        cli.script()
+    assert caught.value.code == 143
 
 
 @posix

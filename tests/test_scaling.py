@@ -77,6 +77,18 @@ def test_a_constant_column_is_only_shifted_also_where_rounding_gives_it_a_deviat
     assert scaling.apply(np.array([[0.3]]))[0, 0] == pytest.approx(0.2)
 
 
+def test_a_column_too_fine_for_its_deviation_counts_as_constant():
+    x = np.array([[1e-200], [2e-200]])
+    assert x.std() == 0 < np.ptp(x)
+    assert Scaling.of("standard", x).scale[0] == 1
+
+
+def test_data_beyond_the_range_that_was_scaled_are_refused_in_words_that_say_so():
+    vae = VAE(4, (5,), 2, scaling=Scaling.of("minmax", X))
+    with pytest.raises(DataError, match="after minmax scaling, fitted to other rows: the Bernoulli likelihood expects"):
+        vae.loss(2 * X)
+
+
 def test_a_column_that_is_too_large_is_named():
     with pytest.raises(DataError, match=r"column 1 reaches 1e\+300, beyond the range"):
         Scaling.of("standard", np.array([[1.0, 1e300], [2.0, -1e300]]))

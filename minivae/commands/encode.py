@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minivae.commands.common import add_command, add_json, add_run
-from minivae.commands.evaluate import add_data
+from minivae.commands.evaluate import add_binarize, add_data
 
 
 def add(commands: Any) -> None:
@@ -16,6 +16,7 @@ def add(commands: Any) -> None:
     parser = add_command(commands, "encode", encode, "write where examples lie in the latent space")
     add_run(parser)
     add_data(parser, "(all rows of a file, in its order; default: the test set of the run)")
+    add_binarize(parser)
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -29,6 +30,7 @@ def encode(options: argparse.Namespace) -> int:
     """Write the posterior means, or all of the posterior."""
     from minivae.run_data import examples_for
     from minivae.run_folder import open_run
+    from minivae.training import Recipe, as_trained
 
     run = open_run(options.run, getattr(options, "backend", None))
     out = Path(options.out) if "out" in options else run.folder / "z.npy"
@@ -36,9 +38,11 @@ def encode(options: argparse.Namespace) -> int:
         raise ValueError(f"--out must end in .npy or .npz, got {out.name!r}")
     wanted = getattr(options, "data", None)
     examples = examples_for(run, wanted, getattr(options, "labels", None), all_rows_of_files=True)
-    mu, logvar = run.vae.encode(examples.x)
+    binarize = getattr(options, "binarize", run.binarize)
+    mu, logvar = run.vae.encode(as_trained(run.vae, examples.x, Recipe(binarize=binarize)))
     write(out, mu, logvar, examples.labels)
     summary = {"out": str(out), "shape": list(mu.shape), "data": examples.name, "part": examples.part}
+    summary["binarize"] = binarize
     print(json.dumps(summary) if options.json else f"wrote {len(mu)} x {mu.shape[1]} posterior means to {out}")
     return 0
 

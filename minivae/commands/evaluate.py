@@ -17,12 +17,7 @@ def add(commands: Any) -> None:
     add_data(parser, "(default: the test set of the run; all rows of another file)")
     parser.add_argument("--samples", type=int, default=5000, help="importance samples for each example")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
-    parser.add_argument(
-        "--binarize",
-        choices=("none", "stochastic", "threshold"),
-        default=argparse.SUPPRESS,
-        help="what becomes of grey pixels (default: as in training)",
-    )
+    add_binarize(parser)
     add_json(parser)
 
 
@@ -39,6 +34,16 @@ def add_data(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def add_binarize(parser: argparse.ArgumentParser) -> None:
+    """``--binarize``, also for ``minivae encode``."""
+    parser.add_argument(
+        "--binarize",
+        choices=("none", "stochastic", "threshold"),
+        default=argparse.SUPPRESS,
+        help="what becomes of grey pixels (default: as in training)",
+    )
+
+
 def evaluate(options: argparse.Namespace) -> int:
     """Print every number with how it was measured."""
     from minivae.errors import GreyDataWarning
@@ -49,8 +54,7 @@ def evaluate(options: argparse.Namespace) -> int:
     say = sayer(options)
     run = open_run(options.run, getattr(options, "backend", None))
     examples = examples_for(run, getattr(options, "data", None), getattr(options, "labels", None))
-    trained_as = run.settings.binarize if run.settings is not None else "none"
-    binarize = getattr(options, "binarize", trained_as)
+    binarize = getattr(options, "binarize", run.binarize)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GreyDataWarning)  # the report says so itself
         result = evaluate(run.vae, examples.x, options.samples, options.seed, binarize, progress=True)
@@ -66,31 +70,29 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def report(result: dict[str, Any]) -> list[str]:
     """The result for a reader, in nats per example."""
-    protocol, terms = result["protocol"], ("elbo", "recon_nll", "kl")
+    protocol, ess = result["protocol"], result["effective_sample_size"]
     name = "log p(x)" if protocol["is_log_likelihood"] else "bound (*)"
-    elbo, recon_nll, kl = (result[term] for term in terms)
+    low, high = map(shown, result["log_likelihood_interval"])
     lines = [
         f"data        {protocol['data']}: {protocol['examples']} examples ({protocol['part']}), {protocol['values']} "
-        f"values, binarize {protocol['binarize']}",
-        f"ELBO        {elbo:.3f} nats per example = -(reconstruction {recon_nll:.3f} + KL {kl:.3f})",
-        f"{name:<12}{result['log_likelihood']:.3f} nats per example, by {protocol['samples']} importance samples, "
+        f"values, binarize {protocol['binarize']}, scaling {protocol['scaling']}",
+        f"ELBO        {shown(result['elbo'])} nats per example "
+        f"= -(reconstruction {shown(result['recon_nll'])} + KL {shown(result['kl'])})",
+        f"{name:<12}{shown(result['log_likelihood'])} nats per example, by {protocol['samples']} importance samples, "
         f"seed {protocol['seed']}",
-    ]
-    if result["log_likelihood_standard_error"] is not None:
-        (low, high), ess = result["log_likelihood_interval"], result["effective_sample_size"]
-        lines += [
-            f"            with more samples between {low:.3f} and {high:.3f}: the standard error of these is "
-            f"{result['log_likelihood_standard_error']:.3f}, and about {result['log_likelihood_bias']:.3f} are missing",
-            f"            effective sample size {ess['median']:.1f} (median; smallest {ess['min']:.1f})",
-        ]
-    if result["log_likelihood_standard_error_of_examples"] is not None:
-        error = result["log_likelihood_standard_error_of_examples"]
-        lines.append(f"            another test set of this size: +- {error:.3f}")
-    lines += [
-        f"bits        {result['bits_per_dimension']:.4f} per dimension",
+        f"            with more samples: between {low} and {high} (standard error "
+        f"{shown(result['log_likelihood_standard_error'])}, bias about {shown(result['log_likelihood_bias'])})",
+        f"            with other examples: standard error {shown(result['log_likelihood_standard_error_of_examples'])}",
+        f"            effective sample size {shown(ess['median'], 1)} (median; smallest {shown(ess['min'], 1)})",
+        f"bits        {shown(result['bits_per_dimension'], 4)} per dimension",
         f"latent      {result['active_units']} of {len(result['kl_per_dimension'])} dimensions active "
         f"(variance of the posterior mean > {protocol['active_threshold']:g})",
     ]
     if not protocol["is_log_likelihood"]:
         lines.append("(*)         of a cross-entropy on grey values: not log p(x), not to be compared with binary data")
     return lines
+
+
+def shown(value: float | None, digits: int = 3) -> str:
+    """A number, or that there is none: one sample has no error, and what is not finite no value."""
+    return "unknown" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,66 @@
+"""How long work shows itself on standard error: a bar on a terminal, a few plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+History = dict[str, list[float]]
+Advance = Callable[[int], object]
+
+
+def epochs_shown(epochs: range, history: History, progress: bool) -> Iterator[int]:
+    """The epochs, with a bar on a terminal or some lines elsewhere, on standard error."""
+    if not progress or sys.stderr is None:
+        yield from epochs
+        return
+    if not sys.stderr.isatty():
+        every = max(1, len(epochs) // 20)
+        for epoch in epochs:
+            yield epoch
+            if epoch % every == 0 or epoch == epochs[-1]:
+                with suppress(BrokenPipeError):  # that nobody reads on is no reason to stop
+                    print(f"epoch {epoch}/{epochs[-1]}  {summary(history)}", file=sys.stderr, flush=True)
+        return
+    from tqdm import tqdm
+
+    with tqdm(epochs, unit="epoch", ascii=True, dynamic_ncols=True) as bar:
+        for epoch in bar:
+            yield epoch
+            bar.set_postfix_str(summary(history))
+
+
+def summary(history: History) -> str:
+    """The last epoch in one line."""
+    last = {name: values[-1] for name, values in history.items()}
+    text = f"loss {last['loss']:.3f} = reconstruction {last['recon_nll']:.3f} + KL {last['kl']:.3f}"
+    return text + (f", validation {last['val_loss']:.3f}" if "val_loss" in last else "")
+
+
+@contextmanager
+def samples_shown(total: int, progress: bool) -> Iterator[Advance]:
+    """A function to call with the number of samples that are done, which shows them on standard error."""
+    if not progress or sys.stderr is None:
+        yield lambda n: None
+    elif sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(total=total, desc="log p(x)", unit="sample", unit_scale=True, ascii=True, dynamic_ncols=True) as bar:
+            yield bar.update
+    else:
+        yield sample_lines(total)
+
+
+def sample_lines(total: int) -> Advance:
+    """About ten lines, one whenever another tenth is done."""
+    done = 0
+
+    def advance(n: int) -> None:
+        nonlocal done
+        before, done = done, done + n
+        if done * 10 // total > before * 10 // total:
+            with suppress(BrokenPipeError):
+                print(f"log p(x): {done:,} of {total:,} samples", file=sys.stderr, flush=True)
+
+    return advance
