@@ -75,7 +75,7 @@ def add_training(group: Any) -> None:
     setting(
         group,
         "--patience",
-        "stop after so many epochs without a lower test loss, and keep the best parameters",
+        "stop after so many epochs without a lower loss on a tenth of the training examples, keep the best parameters",
         type=int,
         metavar="EPOCHS",
     )
