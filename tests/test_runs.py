@@ -282,6 +282,14 @@ def test_a_full_disk_is_one_sentence_and_the_older_checkpoint_survives(minivae):
     assert not list(Path("run").glob(".*"))
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no file here is always full")
+def test_a_full_disk_is_named_by_the_history_too(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.history = Path("/dev/full")
+    with pytest.raises(OSError, match="cannot write /dev/full: No space left"):
+        runs.Recorder(folder, None, "run")(None, 1, dict.fromkeys(runs.columns(validation=True), 1.0))
+
+
 def test_a_diverging_run_keeps_the_last_good_checkpoint(minivae):
     status, out, err = minivae("train", *SMALL, "--data", "wine", "--optimizer", "sgd", "--lr", "0.1", "--out", "run")
     assert (status, "try a smaller learning rate" in err) == (1, True)
