@@ -50,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         return complain(options, f"not enough memory for this: {error}", 2)
     except signals.Terminated:
-        return complain(options, "terminated", 143)
+        return say_ended(options, "terminated", 143)
     except KeyboardInterrupt:
-        return complain(options, "interrupted", 130)
+        return say_ended(options, "interrupted", 130)
 
 
 def script() -> NoReturn:
@@ -70,6 +70,12 @@ def script() -> NoReturn:
 def complain(options: argparse.Namespace, error: object, status: int) -> int:
     """One sentence on standard error."""
     print(f"minivae {options.name}: error: {error}", file=sys.stderr)
+    return status
+
+
+def say_ended(options: argparse.Namespace, how: str, status: int) -> int:
+    """One line on standard error; a wish that was granted is no error."""
+    print(f"minivae {options.name}: {how}", file=sys.stderr)
     return status
 
 

@@ -203,10 +203,12 @@ def read_numbers(columns: Columns, row: int, cells: list[str]) -> array[float]:
 def problem(cell: str, labels_are_unknown: bool) -> str:
     """What is wrong with a cell that should be a number, and what to do about it."""
     if not cell.strip():
-        return " is empty: fill in or remove such rows"
+        return " is empty: fill it in, or remove the row or the column"
     if number(cell) is not None:
         return f": {reprlib.repr(cell)} is not finite: remove or impute such values"
-    hint = "; if the column holds labels, name it with --labels" if labels_are_unknown else ""
+    if re.fullmatch(r"\s*[+-]?\d+,\d+\s*", cell):
+        return f": {reprlib.repr(cell)} has a decimal comma: write decimal points"
+    hint = ": remove the column, or, if it holds labels, name it with --labels" if labels_are_unknown else ""
     return f": {reprlib.repr(cell)} is not a number{hint}"
 
 

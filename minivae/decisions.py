@@ -15,7 +15,7 @@ from minivae.datasets import LOADERS, Dataset
 from minivae.early_stopping import EarlyStopping
 from minivae.errors import DataError, GreyDataWarning
 from minivae.optimizers import OPTIMIZERS, Optimizer
-from minivae.scaling import SCALINGS, Scaling
+from minivae.scaling import SCALINGS, WHITE, Scaling
 from minivae.schedules import Cosine, Schedule, StepList
 from minivae.settings import Settings
 from minivae.training import Recipe, check_training_data
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 def decide(settings: Settings, data: Dataset, say: Say) -> Settings:
     """The same settings with nothing left open."""
-    likelihood = choose_likelihood(settings.likelihood, data, say)
+    likelihood = choose_likelihood(settings.likelihood, settings.scale, data, say)
     check_int(1 if settings.epochs is None else settings.epochs, "epochs", 1, 2**32 - 1)
     check_int(settings.batch_size, "batch_size", 1)
     return replace(
@@ -43,11 +43,13 @@ def decide(settings: Settings, data: Dataset, say: Say) -> Settings:
     )
 
 
-def choose_likelihood(name: str, data: Dataset, say: Say) -> str:
+def choose_likelihood(name: str, scale: str, data: Dataset, say: Say) -> str:
     """The likelihood itself; "auto" is Bernoulli if every value lies in [0, 1], else Gaussian, and says which."""
     low, high = data.value_range
-    if low >= 0 and high == 255 and name in ("auto", "gaussian"):
-        say("note        values from 0 to 255 look like pixels: divided by 255 they suit --likelihood bernoulli")
+    if scale == "pixels":
+        low, high = low / WHITE, high / WHITE
+    elif low >= 0 and high == WHITE and name in ("auto", "gaussian"):
+        say("note        values from 0 to 255 look like pixels: --scale pixels divides them by 255")
     if name != "auto":
         return name
     if low >= 0 and high <= 1:
@@ -63,7 +65,7 @@ def choose_scaling(kind: str, likelihood: str, data: Dataset, say: Say) -> str:
         low, high = data.value_range
         kind = "standard" if likelihood == "gaussian" and not (low >= 0 and high <= 1) else "none"
     if check_choice(kind, "scale", SCALINGS) != "none":
-        say(f"scaling     {kind}, fitted to the training data; losses are per unit of the data as they came")
+        say(f"scaling     {kind}, part of the model: data, samples and densities are in the units of the file")
     return kind
 
 

@@ -82,9 +82,9 @@ def _classes(labels: np.ndarray, label_names: Sequence[str]) -> tuple[np.ndarray
 
 def _scatter_title(n: int, mu: np.ndarray, labels: np.ndarray | None, names: list[str]) -> str:
     n_all, n_dims = mu.shape
-    title = f"posterior means ({n} of N = {n_all})" if n < n_all else f"posterior means (N = {n})"
+    title = f"posterior means of {n} examples" + (f" (of {n_all})" if n < n_all else "")
     if n_dims > 2:
-        title += f", two of {n_dims} dimensions"
+        title += f", the two most used of {n_dims} dimensions"
     n_classes = 1 if labels is None else len(np.unique(labels))
     return f"{title}\n{n_classes} classes: too many to mark" if n_classes > len(names) else title
 

@@ -113,7 +113,9 @@ def samples(scene: Scene) -> Figure:
     """The means of new images, or the distribution of new rows of a table, noise and all."""
     if scene.data.image_shape:
         images = scene.vae.sample(IMAGES)
-        return plotting.image_samples(images, scene.data.image_shape, shown_range(scene.data))
+        figure = plotting.image_samples(images, scene.data.image_shape, shown_range(scene.data))
+        figure.axes[0].set_title("means of p(x|z), z drawn from the prior", fontsize=9)
+        return figure
     return plotting.table_samples(scene.data.train, scene.vae.sample(ROWS, draw=True), scene.columns)
 
 

@@ -203,7 +203,7 @@ def table_samples(x: np.ndarray, samples: np.ndarray, columns: Sequence[str]) ->
         bins = np.histogram_bin_edges(both, 24)
         heights = [np.histogram(values, bins, density=True)[0] for values in (x[:, i], samples[:, i])]
         axes.stairs(heights[0], bins, fill=True, color=BLUE, alpha=0.45, label="data")
-        axes.stairs(heights[1], bins, color=ORANGE, linewidth=1.4, label="samples")
+        axes.stairs(heights[1], bins, color=ORANGE, linewidth=1.4, label="draws of x")
         axes.set_yticks([])
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     figure.supylabel("density", fontsize=9)

@@ -34,7 +34,7 @@ def epochs_shown(epochs: range, history: History, progress: bool) -> Iterator[in
 def summary(history: History) -> str:
     """The last epoch in one line."""
     last = {name: values[-1] for name, values in history.items()}
-    text = f"loss {last['loss']:.3f} = reconstruction {last['recon_nll']:.3f} + KL {last['kl']:.3f}"
+    text = f"loss {last['loss']:.3f} = reconstruction {last['recon_nll']:.3f} + beta * KL {last['kl']:.3f}"
     return text + (f", validation {last['val_loss']:.3f}" if "val_loss" in last else "")
 
 

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,6 +195,17 @@ class Run:
         """DataError unless these are the data of the run: another split would mix training and test examples."""
         if self.data is not None and self.data["fingerprint"] != fingerprint(data):
             raise DataError(f"{data.name!r} is not as it was when {self.path} was trained: the values have changed")
+
+    def say_if_far_off(self, x: np.ndarray) -> None:
+        """A note on standard error if values are far outside those of the data of the run: other units, perhaps."""
+        if self.data is not None and x.shape[1] == self.vae.input_dim:  # another width is refused elsewhere
+            low, high = self.data["value_range"]
+            if x.min() < low - (high - low) or x.max() > high + (high - low):
+                print(
+                    f"note: values reach from {x.min():g} to {x.max():g}, but the model was trained on values from "
+                    f"{low:g} to {high:g}: are the units the same?",
+                    file=sys.stderr,
+                )
 
     def check_columns(self, names: Sequence[str], file: str) -> None:
         """DataError if columns have names, but not those of the data of the run in their order."""

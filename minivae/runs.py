@@ -8,6 +8,8 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minivae import checkpoint, datasets, pictures, signals
 from minivae.datasets import LOADERS, Dataset
 from minivae.decisions import (
@@ -120,7 +122,7 @@ def begin(
     if settings.resume:
         if folder.model.exists():
             raise MinivaeError(f"{folder} holds a model but no checkpoint to go on from: choose another --out")
-        say("resumed     from the beginning: there is no checkpoint yet")
+        say(f"resumed     from the beginning: {folder} holds no checkpoint yet")
         folder.make(overwrite=True)
     elif settings.out is None:
         folder = free_folder(folder.path)
@@ -260,7 +262,8 @@ def describe_data(data: Dataset) -> str:
     """One line about a data set."""
     pixels = f" ({data.image_shape[0]} x {data.image_shape[1]} pixels)" if data.image_shape else ""
     n, width = data.train.shape
-    return f"data        {data.name}: {n} training and {len(data.test)} test examples, {width} columns{pixels}"
+    line = f"data        {data.name}: {n} training and {len(data.test)} test examples, {width} columns{pixels}"
+    return line if data.train_labels is None else f"{line}, labels of {len(np.unique(data.train_labels))} classes"
 
 
 def describe_model(vae: VAE, settings: Settings) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from minivae.errors import DataError
 from minivae.validation import check_choice, check_matrix
 
-SCALINGS = ("none", "standard", "minmax")
+SCALINGS = ("none", "standard", "minmax", "pixels")
+WHITE = 255.0
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Scaling:
 
     Parameters
     ----------
-    kind : {"none", "standard", "minmax"}
+    kind : {"none", "standard", "minmax", "pixels"}
     shift, scale : ndarray of float64, shape (D,)
         Empty for "none".
     """
@@ -39,11 +40,14 @@ class Scaling:
         """The scaling that fits the columns of ``x`` (N, D).
 
         "standard" takes off the mean and divides by the standard deviation, "minmax" maps the smallest value to 0
-        and the largest to 1. A constant column is only shifted. DataError if a column is too large for that.
+        and the largest to 1, "pixels" divides by 255 whatever the data. A constant column is only shifted. DataError if
+        a column is too large for that.
         """
         if check_choice(kind, "scaling", SCALINGS) == "none":
             return cls()
         x = check_matrix(x, "float64")
+        if kind == "pixels":
+            return cls(kind, np.zeros(x.shape[1]), np.full(x.shape[1], WHITE))
         with np.errstate(over="ignore", invalid="ignore"):
             if kind == "standard":
                 shift, scale = x.mean(axis=0), x.std(axis=0)

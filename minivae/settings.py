@@ -81,7 +81,8 @@ def differences(begun: Settings, given: dict[str, Any]) -> list[str]:
             continue
         if name == "epochs" and begun.schedule != "cosine":
             continue
-        found.append(f"{option(name)} {shown(before)}, not {shown(value)}")
+        reason = " (its cosine ends there)" if name == "epochs" else ""
+        found.append(f"{option(name)} {shown(before)}{reason}, not {shown(value)}")
     return found
 
 

@@ -145,15 +145,59 @@ def test_auto_looks_at_every_value_also_at_those_held_out(minivae, tmp_path):
     assert "gaussian (auto:" in out
 
 
-def test_pixels_from_0_to_255_are_pointed_out_and_drawn_in_their_range(minivae, tmp_path):
+def test_pixels_from_0_to_255_are_pointed_out_and_can_be_scaled(minivae, tmp_path):
     x = RNG.integers(256, size=(60, 4, 5)).astype(np.uint8)
     x[0] = 255
     np.save(tmp_path / "pixels.npy", x)
     status, out, _ = minivae("train", "--data", "pixels.npy", *QUICK)
     assert status == 0
-    assert "look like pixels: divided by 255" in out
-    config = json.loads((tmp_path / "runs" / "pixels" / "config.json").read_text(encoding="utf-8"))
+    assert "look like pixels: --scale pixels divides them by 255" in out
+    status, out, _ = minivae("train", "--data", "pixels.npy", "--scale", "pixels", *MODEL, "--out", "run")
+    assert (status, "bernoulli (auto:" in out) == (0, True)
+    vae = VAE.load("run/model.safetensors")
+    assert vae.scaling.scale[0] == 255
+    assert 200 > vae.reconstruct(x.reshape(60, 20)).max() > 100  # in the units of the file
+    config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
     assert config["data"]["value_range"][1] == 255
+
+
+def test_data_in_other_units_are_refused_or_pointed_out(minivae):
+    minivae("train", *QUICK, "--out", "images")
+    np.save("bright.npy", 255 * load("digits").test)
+    status, _, err = minivae("encode", "images", "--data", "bright.npy")
+    assert (status, "expects values in [0, 1], but the data reach" in err) == (2, True), err
+    minivae("train", "--data", "iris", *QUICK, "--out", "run")
+    np.save("mm.npy", 10 * load("iris").test)
+    for command in (["encode", "run"], ["evaluate", "run", "--samples", 2]):
+        assert "note: values reach from" in minivae(*command, "--data", "mm.npy")[2]
+        assert "note: values reach from" not in minivae(*command)[2]
+
+
+def test_train_says_how_many_classes_the_labels_have(minivae, flowers):
+    out = minivae("train", "--data", "flowers.csv", "--labels", "species", *QUICK)[1]
+    assert ", 4 columns, labels of 3 classes" in out
+
+
+def test_a_model_that_ignores_its_latents_and_weights_that_are_few_are_pointed_out(minivae):
+    minivae(
+        "train",
+        "--data",
+        "iris",
+        *MODEL,
+        "--beta",
+        1000,
+        "--epochs",
+        150,
+        "--lr",
+        "0.02",
+        "--no-pictures",
+        "--out",
+        "a",
+    )
+    assert "posterior collapse" in minivae("evaluate", "a", "--samples", 4)[1]
+    minivae("train", "--binarize", "threshold", "--epochs", 30, "--no-pictures", "--out", "b")
+    assert "an effective sample size below 10" in minivae("evaluate", "b", "--samples", 12)[1]
+    assert "posterior collapse" not in minivae("evaluate", "b", "--samples", 12)[1]
 
 
 def test_sample_writes_pictures_arrays_and_json(minivae, tmp_path):

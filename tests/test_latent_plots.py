@@ -25,7 +25,7 @@ def test_the_two_dimensions_with_the_largest_kl_are_drawn_and_named_by_their_ind
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), mu[:, [1, 3]])
     assert axes.get_xlabel() == "z_1 (KL 2.00 nats)"
     assert axes.get_ylabel() == "z_3 (KL 1.90 nats)"
-    assert "two of 4 dimensions" in axes.get_title()
+    assert "the two most used of 4 dimensions" in axes.get_title()
 
 
 def test_without_kl_the_two_dimensions_that_vary_most_are_drawn():
@@ -75,7 +75,7 @@ def test_without_classes_there_is_one_colour_and_no_legend(n_classes):
 def test_many_examples_are_thinned_and_the_title_says_so():
     _, _, axes = scatter(n=5000, n_classes=2)
     assert sum(len(line.get_xdata()) for line in axes.lines) == 2000
-    assert "2000 of N = 5000" in axes.get_title()
+    assert "2000 examples (of 5000)" in axes.get_title()
 
 
 @pytest.mark.parametrize("k", [1, 2])

@@ -204,7 +204,10 @@ def test_resume_with_other_settings_is_refused_and_the_difference_named(minivae,
 
 def test_the_epochs_of_a_cosine_cannot_change(minivae):
     minivae("train", *SMALL, "--epochs", 2, "--schedule", "cosine", "--out", "run")
-    assert "--epochs 2, not 4" in minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 4)[2]
+    assert (
+        "--epochs 2 (its cosine ends there), not 4"
+        in minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 4)[2]
+    )
 
 
 def test_resume_with_other_data_is_refused(minivae):

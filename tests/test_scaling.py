@@ -9,7 +9,7 @@ from minivae.scaling import Scaling
 X = np.random.default_rng(0).normal(5, 3, (50, 4))
 
 
-@pytest.mark.parametrize("kind", ["none", "standard", "minmax"])
+@pytest.mark.parametrize("kind", ["none", "standard", "minmax", "pixels"])
 def test_scaling_comes_back_to_the_data(kind):
     scaling = Scaling.of(kind, X)
     np.testing.assert_allclose(scaling.invert(scaling.apply(X)), X)
@@ -56,7 +56,7 @@ def test_a_scaled_probability_stays_one():
 def test_a_scaling_of_another_width_or_kind_is_refused():
     with pytest.raises(ValueError, match="the scaling is for 4 columns, but input_dim is 3"):
         VAE(3, (5,), 2, likelihood="gaussian", scaling=Scaling.of("standard", X))
-    with pytest.raises(ValueError, match="scaling must be one of 'none', 'standard', 'minmax', got 'log'"):
+    with pytest.raises(ValueError, match="scaling must be one of 'none', 'standard', 'minmax', 'pixels', got 'log'"):
         Scaling.of("log", X)
     with pytest.raises(ValueError, match="scaling must be one of"):
         Scaling("log")

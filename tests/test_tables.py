@@ -804,12 +804,12 @@ def test_a_table_costs_little_more_than_its_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("text", "fragment"),
     [
-        ("a,b\n1,2\n3,x\n", ", row 3, column 2 (b): 'x' is not a number; if the column holds labels, name it with --l"),
-        ("1,2\n3,x\n", ", row 2, column 2: 'x' is not a number; if"),
+        ("a,b\n1,2\n3,x\n", ", row 3, column 2 (b): 'x' is not a number: remove the column, or, if it holds labels, n"),
+        ("1,2\n3,x\n", ", row 2, column 2: 'x' is not a number: remove"),
         ("1,2\n\n\n1_000,x\n", ", row 4, column 1: '1_000' is not a number"),
         ("1,2\n3,1_000\n", ", row 2, column 2: '1_000' is not a number"),
         ("1,2\n3,0x10\n", ", row 2, column 2: '0x10' is not a number"),
-        ("1;2\n3;4,5\n", ", row 2, column 2: '4,5' is not a number"),
+        ("1;2\n3;4,5\n", ", row 2, column 2: '4,5' has a decimal comma: write decimal points"),
         ('"a\nb",c\n1,2\n3,x\n', ", row 3, column 2 (c): 'x'"),
         ('c,"a\nb"\n1,2\n3,"x\ny"\n', ", row 3, column 2 (a b): 'x\\ny'"),
         ("1,2\n3," + "x" * 1000, ", row 2, column 2: 'xxxxxxxxxxxx...xxxxxxxxxxxxx' is not a number"),

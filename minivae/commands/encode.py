@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
     """The command and its options."""
     parser = add_command(commands, "encode", encode, "write where examples lie in the latent space")
     add_run(parser)
-    add_data(parser, "(all rows of a file, in its order; default: the test set of the run)")
+    add_data(parser, "(all rows of a file, in its order; the test set of a named set; default: the data of the run)")
     add_binarize(parser)
     parser.add_argument(
         "--out",
@@ -39,6 +39,8 @@ def encode(options: argparse.Namespace) -> int:
     wanted = getattr(options, "data", None)
     examples = examples_for(run, wanted, getattr(options, "labels", None), all_rows_of_files=True)
     binarize = getattr(options, "binarize", run.binarize)
+    run.vae.check(examples.x, grey_is_fine=True)  # encode itself takes any numbers
+    run.say_if_far_off(examples.x)
     mu, logvar = run.vae.encode(as_trained(run.vae, examples.x, Recipe(binarize=binarize)))
     write(out, mu, logvar, examples.labels)
     summary = {"out": str(out), "shape": list(mu.shape), "data": examples.name, "part": examples.part}

@@ -9,12 +9,14 @@ from typing import Any
 
 from minivae.commands.common import add_command, add_json, add_run, sayer
 
+TRUSTED = 10  # effective sample size
+
 
 def add(commands: Any) -> None:
     """The command and its options."""
     parser = add_command(commands, "evaluate", evaluate, "estimate log p(x) and its parts on data held out")
     add_run(parser)
-    add_data(parser, "(default: the test set of the run; all rows of another file)")
+    add_data(parser, "(default: the test set of the run; of another file all rows, of a named set its test set)")
     parser.add_argument("--samples", type=int, default=5000, help="importance samples for each example")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
     add_binarize(parser)
@@ -54,6 +56,7 @@ def evaluate(options: argparse.Namespace) -> int:
     say = sayer(options)
     run = open_run(options.run, getattr(options, "backend", None))
     examples = examples_for(run, getattr(options, "data", None), getattr(options, "labels", None))
+    run.say_if_far_off(examples.x)
     binarize = getattr(options, "binarize", run.binarize)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GreyDataWarning)  # the report says so itself
@@ -88,6 +91,12 @@ def report(result: dict[str, Any]) -> list[str]:
         f"latent      {result['active_units']} of {len(result['kl_per_dimension'])} dimensions active "
         f"(variance of the posterior mean > {protocol['active_threshold']:g})",
     ]
+    if result["active_units"] == 0:
+        lines.append("note        no latent dimension is active: the model makes no use of z (posterior collapse)")
+    if ess["median"] is not None and protocol["samples"] > 1 and ess["median"] < TRUSTED:
+        lines.append(
+            f"note        an effective sample size below {TRUSTED} makes both errors too small: take more --samples"
+        )
     if not protocol["is_log_likelihood"]:
         lines.append("(*)         of a cross-entropy on grey values: not log p(x), not to be compared with binary data")
     return lines

@@ -31,12 +31,12 @@ def setting(group: Any, flag: str, text: str, **options: Any) -> None:
 def add_data(group: Any) -> None:
     """What to train on."""
     setting(group, "--data", "digits, iris, wine, mnist, or a .npy, .npz or .csv file", metavar="NAME|FILE")
-    setting(group, "--labels", "the column (name or number) or array of a file that holds labels", metavar="COLUMN")
+    setting(group, "--labels", "column (name, or number from 0) or array of a file that holds labels", metavar="COLUMN")
     setting(
         group,
         "--scale",
-        "auto: standard for a Gaussian likelihood, unless all values lie in [0, 1]",
-        choices=("auto", "none", "standard", "minmax"),
+        "pixels: divided by 255; auto: standard for a Gaussian likelihood, unless all values lie in [0, 1]",
+        choices=("auto", "none", "standard", "minmax", "pixels"),
     )
     setting(group, "--binarize", "what becomes of grey pixels", choices=("none", "stochastic", "threshold"))
 
