@@ -84,7 +84,7 @@ def _scatter_title(n: int, mu: np.ndarray, labels: np.ndarray | None, names: lis
     n_all, n_dims = mu.shape
     title = f"posterior means of {n} examples" + (f" (of {n_all})" if n < n_all else "")
     if n_dims > 2:
-        title += f", the two most used of {n_dims} dimensions"
+        title += f",\nthe two most used of {n_dims} latent dimensions"
     n_classes = 1 if labels is None else len(np.unique(labels))
     return f"{title}\n{n_classes} classes: too many to mark" if n_classes > len(names) else title
 

@@ -34,8 +34,8 @@ QUANTILES = np.linspace(0.05, 0.95, 13)  # of the prior, on the axes of the mani
 class Scene:
     """A model and what the pictures show of it.
 
-    ``x`` (N, D), ``labels`` (N,) and ``mu`` (N, K) are test examples, their classes and their posterior means; ``kl``
-    (K,) in nats and ``active`` (K,) are those of the latent dimensions.
+    ``x`` (n, D) and ``labels`` (n,) are test examples and their classes, ``mu`` (N, K) the posterior means of all
+    test examples; ``kl`` (K,) in nats and ``active`` (K,) are those of the latent dimensions.
     """
 
     vae: VAE
@@ -54,7 +54,7 @@ class Scene:
         mu, logvar = vae.encode(data.test)
         kl = evaluation.kl_of_columns(vae.kernels, mu, logvar)
         active = evaluation.activity(mu, evaluation.ACTIVE).active
-        return cls(vae, data, data.test[rows], labels, mu[rows], kl, active)
+        return cls(vae, data, data.test[rows], labels, mu, kl, active)
 
     @property
     def columns(self) -> Sequence[str]:
@@ -157,7 +157,7 @@ def name_of(scene: Scene, row: int) -> str:
 
 def latent(scene: Scene) -> Figure:
     """The posterior means of the test examples, by class."""
-    return latent_plots.latent_scatter(scene.mu, scene.labels, scene.data.label_names, scene.kl)
+    return latent_plots.latent_scatter(scene.mu, scene.data.test_labels, scene.data.label_names, scene.kl)
 
 
 def manifold(scene: Scene) -> Figure:

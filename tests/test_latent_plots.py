@@ -25,7 +25,7 @@ def test_the_two_dimensions_with_the_largest_kl_are_drawn_and_named_by_their_ind
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), mu[:, [1, 3]])
     assert axes.get_xlabel() == "z_1 (KL 2.00 nats)"
     assert axes.get_ylabel() == "z_3 (KL 1.90 nats)"
-    assert "the two most used of 4 dimensions" in axes.get_title()
+    assert "the two most used of 4 latent dimensions" in axes.get_title()
 
 
 def test_without_kl_the_two_dimensions_that_vary_most_are_drawn():
