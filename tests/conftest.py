@@ -2,6 +2,7 @@
 
 import pytest
 
+from minivae import cli
 from minivae.backend import load, states
 
 STATE = states()
@@ -23,3 +24,19 @@ def backend(request):
 def kernels(backend):
     """The functions of that backend."""
     return load(backend)
+
+
+@pytest.fixture
+def minivae(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder: (status, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        try:
+            status = cli.main([str(argument) for argument in arguments])
+        except SystemExit as exit:
+            status = exit.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run

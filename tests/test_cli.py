@@ -10,29 +10,13 @@ import sys
 import numpy as np
 import pytest
 
-from minivae import VAE, cli
+from minivae import VAE
 from minivae.datasets import load
 from minivae.pictures import PICTURES
 
 RNG = np.random.default_rng(0)
 MODEL = ["--hidden", "16", "--latent", "2", "--epochs", "2"]
 QUICK = [*MODEL, "--no-pictures"]
-
-
-@pytest.fixture
-def minivae(tmp_path, monkeypatch, capsys):
-    """Run a command in an empty folder: (status, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        try:
-            status = cli.main([str(argument) for argument in arguments])
-        except SystemExit as exit:
-            status = exit.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 def is_png(path):

@@ -22,22 +22,6 @@ SMALL = ["--hidden", "8", "--latent", "2", "--no-pictures"]
 FILES = ("model.safetensors", "checkpoint.safetensors", "history.csv")
 
 
-@pytest.fixture
-def minivae(tmp_path, monkeypatch, capsys):
-    """Run a command in an empty folder: (status, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        try:
-            status = cli.main([str(argument) for argument in arguments])
-        except SystemExit as exit:
-            status = exit.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
-
-
 def same(one, other):
     """True if two run folders hold the same model, checkpoint and history, to the last byte."""
     return all((Path(one) / name).read_bytes() == (Path(other) / name).read_bytes() for name in FILES)
