@@ -29,7 +29,12 @@ MODEL, CHECKPOINT = "minivae-model-1", "minivae-checkpoint-1"
 def save(vae: VAE, path: str | os.PathLike, run: str | None = None) -> None:
     """Write a model to ``path``, beside and renamed; see :func:`load`.
 
-    ``run`` is written with it: which training run it comes from.
+    Parameters
+    ----------
+    vae : VAE
+    path : str or path-like
+    run : str, optional
+        Which training run it comes from, for a reader who wants to know.
 
     Raises
     ------
@@ -71,7 +76,20 @@ def save_training(
 ) -> None:
     """Write a checkpoint: the model, its optimizer, and early stopping, as they are between two epochs.
 
-    ``run`` and errors as for :func:`save`.
+    Parameters
+    ----------
+    vae : VAE
+        Trained by ``fit`` before, so that it has an optimizer.
+    path : str or path-like
+    early_stopping : EarlyStopping, optional
+        The one that watches this model.
+    run : str, optional
+        As for :func:`save`.
+
+    Raises
+    ------
+    CheckpointError, OSError
+        As for :func:`save`.
     """
     tensors, metadata = model_content(vae, CHECKPOINT, run)
     state = vae.optimizer.state_of(vae)
@@ -86,6 +104,12 @@ def save_training(
 
 def load_training(path: str | os.PathLike, backend: str | None = None) -> tuple[VAE, EarlyStopping | None]:
     """Read a checkpoint that :func:`save_training` wrote; ``fit`` goes on from it as if it had never stopped.
+
+    Parameters
+    ----------
+    path : str or path-like
+    backend : {"numpy", "numba", "cupy"}, optional
+        As for :func:`load`.
 
     Returns
     -------
@@ -153,8 +177,8 @@ def read(path: str | os.PathLike, *formats: str) -> tuple[Tensors, Metadata]:
 
 
 def run_of(path: str | os.PathLike) -> str | None:
-    """The run that a file of :func:`save` or :func:`save_training` comes from, where it says so; errors as there."""
-    return read(path, MODEL, CHECKPOINT)[1].get("run")
+    """The run that a file comes from, where it says so; :func:`load` or :func:`load_training` has accepted it."""
+    return tensorfile.read_metadata(path).get("run")
 
 
 def model_of(tensors: Tensors, metadata: Metadata, path: str | os.PathLike, backend: str | None) -> VAE:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import minivae
 from minivae import checkpoint, pictures
 from minivae.datasets import Dataset
 from minivae.errors import CheckpointError, DataError, MinivaeError
-from minivae.files import write_text
+from minivae.files import named, write_text
 from minivae.machine import what_changes_results
 from minivae.settings import Settings
 from minivae.training import columns
@@ -94,6 +94,15 @@ class RunFolder:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"cannot read {self.config}: {error}") from None
 
+    def begin_history(self) -> None:
+        """history.csv with the names of its columns and no row yet."""
+        write_text(self.history, ",".join(columns(validation=True)) + "\n")
+
+    def add_to_history(self, metrics: Mapping[str, float]) -> None:
+        """One more row, as soon as its epoch is done."""
+        with named(self.history), open(self.history, "a", encoding="utf-8", newline="") as file:
+            file.write(line([metrics[name] for name in columns(validation=True)]))
+
     def read_history(self) -> dict[str, list[float]]:
         """What ``fit`` would have returned, from history.csv; DataError where it cannot be read."""
         try:
@@ -112,12 +121,10 @@ class RunFolder:
         kept = [row for row in zip(*history.values(), strict=True) if row[0] <= epoch]
         if [row[0] for row in kept] != list(range(1, epoch + 1)):
             raise DataError(f"{self.history} must hold a row for each of the epochs 1 to {epoch}: somebody changed it")
-        lines = [",".join(history), *(",".join(cells(row)) for row in kept)]
-        write_text(self.history, "\n".join(lines) + "\n")
+        write_text(self.history, ",".join(history) + "\n" + "".join(map(line, kept)))
 
-    def check_model(self, vae: VAE, path: Path) -> None:
+    def check_model(self, vae: VAE, path: Path, config: dict[str, Any]) -> None:
         """CheckpointError unless the model that was read from ``path`` is the one that config.json describes."""
-        config = self.read_config()
         expected, found = config["model"], json.loads(json.dumps(vae.config))
         for name in sorted(found.keys() - {"backend"}):
             if found[name] != expected.get(name):
@@ -129,9 +136,9 @@ class RunFolder:
             raise CheckpointError(f"{path} holds another run's model: its data or settings were not those of {CONFIG}")
 
 
-def cells(row: Any) -> list[str]:
+def line(row: Sequence[float]) -> str:
     """A row of history.csv: the epoch as a whole number, the rest with every digit."""
-    return [str(int(row[0])), *(repr(float(value)) for value in row[1:])]
+    return ",".join([str(int(row[0])), *(repr(float(value)) for value in row[1:])]) + "\n"
 
 
 def free_folder(wanted: Path) -> RunFolder:
@@ -244,6 +251,6 @@ def open_run(path: str | os.PathLike, backend: str | None = None) -> Run:
         if path == folder.model and folder.checkpoint.exists():
             raise DataError(f"cannot read {folder.config}: there is no such file")
         return Run(path, vae)
-    folder.check_model(vae, path)
     config = folder.read_config()
+    folder.check_model(vae, path, config)
     return Run(folder.path, vae, config["settings"], config["data"])

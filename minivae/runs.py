@@ -24,11 +24,10 @@ from minivae.decisions import (
 )
 from minivae.early_stopping import EarlyStopping
 from minivae.errors import MinivaeError, TrainingDiverged
-from minivae.files import named
 from minivae.machine import what_changes_results
-from minivae.run_folder import RunFolder, cells, fingerprint, free_folder, identity
+from minivae.run_folder import RunFolder, fingerprint, free_folder, identity
 from minivae.settings import Settings, differences
-from minivae.training import as_trained, columns, fit, loss_of
+from minivae.training import as_trained, fit, loss_of
 from minivae.vae import VAE
 
 SHARE = 0.01  # of the training time that checkpoints may take
@@ -104,8 +103,9 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
 def as_trained_on(vae: VAE, data: Dataset, settings: Settings) -> Dataset:
     """The data as the model was shown them, binarised where it was trained so: what pictures of it must show."""
     recipe = build_recipe(settings)
-    train, test = (as_trained(vae, part, recipe) for part in (data.train, data.test))
-    return replace(data, train=train, test=test)
+    # No picture of images shows training examples: their pixels need not be drawn anew.
+    train = data.train if data.image_shape else as_trained(vae, data.train, recipe)
+    return replace(data, train=train, test=as_trained(vae, data.test, recipe))
 
 
 # -- beginning, and going on -------------------------------------------------------------------------------
@@ -129,13 +129,8 @@ def begin(
     else:
         folder.make(settings.overwrite)
     folder.write_config(settings, whole, vae)
-    write_first_line(folder)
+    folder.begin_history()
     return folder, vae, early_stopping
-
-
-def write_first_line(folder: RunFolder) -> None:
-    """history.csv with the names of its columns and no row yet."""
-    folder.history.write_text(",".join(columns(validation=True)) + "\n", encoding="utf-8", newline="\n")
 
 
 def go_on(folder: RunFolder, settings: Settings, data: Dataset, say: Say) -> tuple[VAE, EarlyStopping | None]:
@@ -144,7 +139,7 @@ def go_on(folder: RunFolder, settings: Settings, data: Dataset, say: Say) -> tup
     if config["data"]["fingerprint"] != fingerprint(data):
         raise MinivaeError(f"{folder} was begun with other data: {data.name!r} has changed since then")
     vae, early_stopping = checkpoint.load_training(folder.checkpoint, settings.backend)
-    folder.check_model(vae, folder.checkpoint)
+    folder.check_model(vae, folder.checkpoint, config)
     if vae.epoch > (settings.epochs or 0):
         raise MinivaeError(f"{folder} has done {vae.epoch} epochs already, more than --epochs {settings.epochs}")
     check_data(vae, data, settings, say)
@@ -226,8 +221,7 @@ class Recorder:
     def __call__(self, vae: VAE, epoch: int, metrics: dict[str, float]) -> None:
         """Write the row first: a checkpoint must never know an epoch that the history does not."""
         signals.raise_if_arrived()
-        with named(self.folder.history), open(self.folder.history, "a", encoding="utf-8", newline="") as file:
-            file.write(",".join(cells([metrics[name] for name in columns(validation=True)])) + "\n")
+        self.folder.add_to_history(metrics)
         if time.perf_counter() - self.last >= self.cost / SHARE:
             self.save(vae)
 

@@ -46,7 +46,7 @@ class Settings:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
-        """The settings that :meth:`of_the_run` described; TypeError or KeyError if they are others."""
+        """The settings that :meth:`of_the_run` described; TypeError if they are others."""
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         settings = cls(**values)
         for field in fields(cls):

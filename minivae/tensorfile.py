@@ -76,6 +76,14 @@ def read(path: str | os.PathLike) -> tuple[Tensors, Metadata]:
     return tensors, metadata
 
 
+def read_metadata(path: str | os.PathLike) -> Metadata:
+    """The metadata of a file that :func:`read` has accepted, without its tensors."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return dict(json.loads(file.metadata()[KEY]))
+
+
 def check_finite(tensors: Tensors, what: str) -> None:
     """CheckpointError if a value is NaN or infinite."""
     for name, tensor in tensors.items():

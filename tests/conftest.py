@@ -1,5 +1,6 @@
 """What all tests share: one run for each backend, and the reason where a backend cannot be used here."""
 
+import numpy as np
 import pytest
 
 from minivae import cli
@@ -40,3 +41,14 @@ def minivae(tmp_path, monkeypatch, capsys):
         return status, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A function that saves an array and returns the path."""
+
+    def save(array, name="mine.npy"):
+        np.save(tmp_path / name, array)
+        return tmp_path / name
+
+    return save

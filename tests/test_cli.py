@@ -446,7 +446,10 @@ def test_encode_and_pictures_see_pixels_as_training_did(minivae, monkeypatch):
     monkeypatch.setattr("minivae.pictures.draw", lambda folder, vae, data, *rest: shown.append(data))
     minivae("train", *MODEL, "--binarize", "threshold", "--out", "run")
     grey = load("digits")
-    for mine, theirs in ((shown[0].test, grey.test), (shown[0].train, grey.train)):
+    np.testing.assert_array_equal(shown[0].test, grey.test >= 0.5)
+    np.save("table.npy", grey.train)
+    minivae("train", "--data", "table.npy", *MODEL, "--binarize", "threshold", "--out", "table")
+    for mine, theirs in ((shown[1].test, load("table.npy").test), (shown[1].train, load("table.npy").train)):
         np.testing.assert_array_equal(mine, theirs >= 0.5)
     vae = VAE.load("run/model.safetensors")
     assert json.loads(minivae("encode", "run", "--json", "--out", "z.npy")[1])["binarize"] == "threshold"

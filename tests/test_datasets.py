@@ -187,17 +187,6 @@ def test_a_path_object_is_always_a_path_even_if_it_is_called_like_a_data_set():
 # -- your own file: what is held out (tests/test_tables.py has what is read) --------------------------------
 
 
-@pytest.fixture
-def saved(tmp_path):
-    """A function that saves an array and returns the path."""
-
-    def save(array, name="mine.npy"):
-        np.save(tmp_path / name, array)
-        return tmp_path / name
-
-    return save
-
-
 def test_one_row_in_ten_is_held_out_by_the_permutation_of_seed_zero(saved):
     x = matrix(57)
     data = datasets.load(saved(x))

@@ -16,6 +16,7 @@ from minivae import VAE, EarlyStopping, cli, runs, signals
 from minivae.checkpoint import load_training
 from minivae.datasets import load
 from minivae.run_folder import RunFolder, open_run
+from minivae.training import columns
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--hidden", "8", "--latent", "2", "--no-pictures"]
@@ -275,7 +276,7 @@ def test_a_full_disk_is_named_by_the_history_too(tmp_path):
     folder = RunFolder(tmp_path)
     folder.history = Path("/dev/full")
     with pytest.raises(OSError, match="cannot write /dev/full: No space left"):
-        runs.Recorder(folder, None, "run")(None, 1, dict.fromkeys(runs.columns(validation=True), 1.0))
+        runs.Recorder(folder, None, "run")(None, 1, dict.fromkeys(columns(validation=True), 1.0))
 
 
 def test_a_diverging_run_keeps_the_last_good_checkpoint(minivae):
@@ -374,7 +375,7 @@ def test_checkpoints_come_so_seldom_that_they_cost_about_one_per_cent(tmp_path, 
         now[0] += 0.02
 
     monkeypatch.setattr(runs.checkpoint, "save_training", save_training)
-    metrics = dict.fromkeys(runs.columns(validation=True), 1.0)
+    metrics = dict.fromkeys(columns(validation=True), 1.0)
     for epoch in range(1000):
         now[0] += 0.1
         recorder(None, epoch, metrics | {"epoch": epoch})

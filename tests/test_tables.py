@@ -147,17 +147,6 @@ def test_one_example_is_enough(ending, tmp_path):
 # -- .npy --------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def saved(tmp_path):
-    """A function that saves an array and returns the path."""
-
-    def save(array, name="mine.npy"):
-        np.save(tmp_path / name, array)
-        return tmp_path / name
-
-    return save
-
-
 PRECISIONS = pytest.mark.parametrize(
     ("stored", "loaded"),
     [
