@@ -21,6 +21,7 @@ A faster backend holds the same functions with the same signatures and must agre
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,7 @@ __all__ = [
     "linear_forward",
     "reparameterize_backward",
     "reparameterize_forward",
+    "session",
     "sgd_update",
     "standard_normal",
     "take_rows",
@@ -64,6 +66,11 @@ def blocks(array: NDArray) -> Iterator[slice]:
     size = max(1, BLOCK_BYTES // row_bytes)
     for start in range(0, len(array), size):
         yield slice(start, start + size)
+
+
+def session() -> AbstractContextManager:
+    """A context for a series of calls, such as a training step, in which a backend may hold its threads; here none."""
+    return nullcontext()
 
 
 # ---------------------------------------------------------------------------------------------------------

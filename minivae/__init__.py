@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from minivae.terms import LossTerms
     from minivae.training import fit
     from minivae.vae import VAE
+    from minivae.warmup import warm_up
 
 __version__ = "0.1.0"
 
@@ -35,6 +36,7 @@ _HOME_OF = {
     "VAE": "vae",
     "LossTerms": "terms",
     "fit": "training",
+    "warm_up": "warmup",
     "Adam": "optimizers",
     "Adagrad": "optimizers",
     "SGD": "optimizers",
@@ -68,6 +70,7 @@ _MODULES = (
 __all__ = [  # noqa: RUF022 - in the order of the README's table
     "VAE",
     "fit",
+    "warm_up",
     "Adam",
     "Adagrad",
     "SGD",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType, SimpleNamespace
@@ -18,7 +19,18 @@ from minivae.errors import BackendError
 from minivae.kernels import reference
 from minivae.kernels.philox import Stream, permutation
 
-__all__ = ["Array", "Backend", "Stream", "available", "default_name", "from_module", "load", "permutation", "states"]
+__all__ = [
+    "Array",
+    "Backend",
+    "Stream",
+    "available",
+    "default_name",
+    "from_module",
+    "load",
+    "permutation",
+    "states",
+    "threads",
+]
 
 Array = Any  # a NumPy array, or the device array of another backend
 
@@ -43,6 +55,7 @@ class Backend(Protocol):
 
     name: str
 
+    def session(self) -> AbstractContextManager: ...
     def asarray(self, x: Array, dtype: str) -> Array: ...
     def to_numpy(self, x: Array) -> Array: ...
     def zeros(self, shape: int | tuple[int, ...], dtype: str) -> Array: ...
@@ -173,6 +186,14 @@ def available() -> list[str]:
 def states() -> dict[str, str]:
     """Every backend and its state here: ``"available"``, or the sentence that says what is missing."""
     return {name: why_unavailable(name) or "available" for name in SOURCES}
+
+
+def threads() -> dict[str, str]:
+    """Which threads the backends that can be used here compute with."""
+    told = {"numpy": "those of its BLAS, for matrix products only"}
+    if why_unavailable("numba") is None:
+        told["numba"] = importlib.import_module("minivae.kernels.numba_threads").policy()
+    return told
 
 
 def why_unavailable(name: str) -> str | None:

@@ -107,7 +107,8 @@ def log_likelihood_checked(vae: VAE, x: np.ndarray, n_samples: int, seed: int, p
     """:func:`log_likelihood` of what :meth:`minivae.VAE.check` has returned, (N, D)."""
     estimate = LogLikelihood(*np.empty((len(LogLikelihood._fields), len(x))))
     # Weights that are not finite, of a model that has diverged, show in the numbers.
-    with vae.lock, np.errstate(all="ignore"), samples_shown(len(x) * n_samples, progress) as advance:
+    quiet, shown = np.errstate(all="ignore"), samples_shown(len(x) * n_samples, progress)
+    with vae.lock, vae.kernels.session(), quiet, shown as advance:
         for rows in pieces(len(x)):
             examples = np.arange(rows.start, rows.stop)
             of_rows = estimate_rows(vae, x[rows], examples, n_samples, seed, advance)

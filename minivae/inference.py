@@ -34,11 +34,11 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def one_at_a_time(method: Method) -> Method:
-    """Let threads take turns on one model: its layers and buffers belong to one pass at a time."""
+    """Let threads take turns on one model: its layers and buffers belong to one pass, in one session of its kernels."""
 
     @wraps(method)
     def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with self.lock:
+        with self.lock, self.kernels.session():
             return method(self, *args, **kwargs)
 
     return cast(Method, locked)

@@ -9,8 +9,29 @@ from typing import Any
 
 import minivae
 
-PACKAGES = ("numpy", "scipy", "scikit-learn", "matplotlib", "safetensors", "numba", "cupy-cuda12x", "cupy-cuda13x")
-SETTINGS = ("MINIVAE_BACKEND", "MINIVAE_DATA", "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "matplotlib",
+    "safetensors",
+    "threadpoolctl",
+    "numba",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+)
+SETTINGS = (
+    "MINIVAE_BACKEND",
+    "MINIVAE_DATA",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "GOMP_SPINCOUNT",
+    "NUMBA_NUM_THREADS",
+    "NUMBA_THREADING_LAYER",
+    "NUMBA_CACHE_DIR",
+)
 
 
 def facts() -> dict[str, Any]:
@@ -25,20 +46,26 @@ def facts() -> dict[str, Any]:
         "packages": {name: found for name in PACKAGES if (found := installed(name))},
         "blas": blas(),
         "backends": backend.states(),
+        "threads": backend.threads(),
         "settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
     }
 
 
-def what_changes_results() -> dict[str, str]:
+def what_changes_results(backend: str) -> dict[str, str]:
     """What the last digits of a training run depend on, beside its settings: a resumed run compares it."""
     import numpy
 
-    return {
+    from minivae.backend import threads
+
+    names = {
         "minivae": minivae.__version__,
         "numpy": numpy.__version__,
         "processor": processor(),
         "BLAS": "; ".join(blas().values()),
     }
+    if backend == "numba":
+        names |= {"numba": str(installed("numba")), "threads": threads()["numba"]}
+    return names
 
 
 def installed(package: str) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from threading import Timer
+from time import perf_counter
 
 History = dict[str, list[float]]
 Advance = Callable[[int], object]
@@ -36,6 +38,28 @@ def summary(history: History) -> str:
     last = {name: values[-1] for name, values in history.items()}
     text = f"loss {last['loss']:.3f} = reconstruction {last['recon_nll']:.3f} + beta * KL {last['kl']:.3f}"
     return text + (f", validation {last['val_loss']:.3f}" if "val_loss" in last else "")
+
+
+@contextmanager
+def said_if_slow(what: str, progress: bool) -> Iterator[None]:
+    """Say on standard error what is being done, if it takes longer than a second, and in the end how long it took."""
+    if not progress or sys.stderr is None:
+        yield
+        return
+
+    def say(text: str) -> None:
+        with suppress(BrokenPipeError):
+            print(text, file=sys.stderr, flush=True)
+
+    timer, start = Timer(1.0, say, (f"{what} (only the first time) ...",)), perf_counter()
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if perf_counter() - start > 1:
+        say(f"{what} took {perf_counter() - start:.1f} s")
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from minivae.machine import what_changes_results
 from minivae.settings import Settings
 from minivae.training import columns
 from minivae.vae import VAE
+from minivae.warmup import warm_up
 
 DATA = ("name", "image_shape", "columns", "value_range", "fingerprint")  # what config.json says about the data
 MODEL, CHECKPOINT, CONFIG, HISTORY = "model.safetensors", "checkpoint.safetensors", "config.json", "history.csv"
@@ -76,7 +77,7 @@ class RunFolder:
             "settings": settings.of_the_run(),
             "model": vae.config,
             "data": describe(data),
-            "machine": what_changes_results(),
+            "machine": what_changes_results(vae.backend),
         }
         write_text(self.config, json.dumps(config, indent=2) + "\n")
 
@@ -247,6 +248,7 @@ def open_run(path: str | os.PathLike, backend: str | None = None) -> Run:
     if path.is_dir():
         path = folder.checkpoint if folder.checkpoint.is_file() and not folder.model.exists() else folder.model
     vae = weights_of(path, backend) if path == folder.checkpoint else checkpoint.load(path, backend)
+    warm_up(vae)
     if path not in (folder.model, folder.checkpoint) or not folder.config.is_file():
         if path == folder.model and folder.checkpoint.exists():
             raise DataError(f"cannot read {folder.config}: there is no such file")

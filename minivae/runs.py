@@ -29,6 +29,7 @@ from minivae.run_folder import RunFolder, fingerprint, free_folder, identity
 from minivae.settings import Settings, differences
 from minivae.training import as_trained, fit, loss_of
 from minivae.vae import VAE
+from minivae.warmup import warm_up
 
 SHARE = 0.01  # of the training time that checkpoints may take
 
@@ -68,6 +69,7 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
         folder, vae, early_stopping = begin(folder, settings, whole, data, say)
 
     recorder = Recorder(folder, early_stopping, identity(settings, whole))
+    warm_up(vae, progress=progress)
     began, first = time.perf_counter(), vae.epoch + 1
     try:
         fit(
@@ -144,7 +146,7 @@ def go_on(folder: RunFolder, settings: Settings, data: Dataset, say: Say) -> tup
         raise MinivaeError(f"{folder} has done {vae.epoch} epochs already, more than --epochs {settings.epochs}")
     check_data(vae, data, settings, say)
     say(describe_model(vae, settings))
-    here = what_changes_results()
+    here = what_changes_results(vae.backend)
     for name, before in config["machine"].items():
         if here.get(name) != before:
             say(f"note        {name} was {before}, now {here.get(name)}: the numbers may differ in their last digits")

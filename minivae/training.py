@@ -19,6 +19,7 @@ from minivae.schedules import Schedule
 from minivae.terms import LossTerms, mean
 from minivae.vae import VAE
 from minivae.validation import check_choice, check_float, check_int, check_seed
+from minivae.warmup import warm_up
 
 BINARIZE = ("none", "stochastic", "threshold")
 
@@ -103,6 +104,7 @@ def fit(
 
     history: History = {name: [] for name in columns(validation is not None)}
     device_x = vae.kernels.asarray(x, vae.dtype)
+    warm_up(vae, progress=progress)
     for epoch in epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
         with undone_if_cut_short(vae, early_stopping):
             metrics = {"epoch": epoch, **run_epoch(vae, device_x, validation, recipe)}
@@ -213,6 +215,11 @@ def run_epoch(vae: VAE, x: Array, validation: np.ndarray | None, recipe: Recipe)
 
 def train_epoch(vae: VAE, x: Array, recipe: Recipe) -> dict[str, float]:
     """All updates of an epoch; returns the means over it, in nats per example."""
+    with vae.kernels.session():
+        return _train_epoch(vae, x, recipe)
+
+
+def _train_epoch(vae: VAE, x: Array, recipe: Recipe) -> dict[str, float]:
     sums = np.zeros(3)  # recon_nll, kl, penalty
     for rows in minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch):
         terms, penalty = training_step(vae, x, rows, recipe)

@@ -244,6 +244,7 @@ class VAE(Inference):
         z = self.kernels.reparameterize_forward(mu, logvar, eps, out=self._buffer("z", x, self.latent_dim))
         return mu, logvar, self.decoder.forward(z)
 
+    @one_at_a_time
     def forward_backward(self, x: Array, eps: Array) -> LossTerms:
         """One pass forwards and one back: the chain rule, read from the end (lesson 9).
 

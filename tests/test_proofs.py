@@ -79,7 +79,7 @@ TABLE = [
     Row("adam_update", lambda a: (a.w, a.g, a.m, a.v, 4), options=ADAM, changes=(0, 2, 3)),
     Row("add_penalty", lambda a: (a.w, a.g), options={"l1": 0.3, "l2": 0.7}, changes=(1,)),
 ]
-ARRAYS = {"asarray", "to_numpy", "zeros"}
+ARRAYS = {"asarray", "session", "to_numpy", "zeros"}
 
 SMALL = (1, 7, 5, 3, 40)  # B, D, H, K, P
 LARGE = (301, 130, 63, 9, 20_001)  # several blocks for a kernel that works in blocks

@@ -1,0 +1,961 @@
+"""The functions of reference.py, compiled by Numba: the same names, signatures and mathematics, in fewer passes.
+
+What is gained here, and how:
+
+- A matrix product is cut into tiles, one for each thread (numba_threads.py says why), and what follows it, the
+  bias and the activation, is done to a tile while it is still in the cache.
+- A likelihood's value and gradient take one pass over the logits, an optimizer one pass over its vectors.
+- exp, log1p and tanh in float32 are polynomials without branches, so that the compiler can use vector registers:
+  the library functions that Numba calls take one number at a time. float64 calls the library.
+
+Every tile has its place, and sums over tiles are taken in their order: the same run twice gives the same bits. The
+functions with a leading underscore are compiled; ``rows``, ``columns`` and ``part`` are the (start, stop) of a tile.
+
+All compiled code is in this one file, because Numba's cache on disk looks only at the file of the function itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from numba import int32, njit, prange, types
+from numba.extending import overload
+from numpy.typing import NDArray
+
+from .numba_threads import gemm_address, pool
+from .philox import Stream
+
+__all__ = [
+    "activation_backward",
+    "adagrad_update",
+    "adam_update",
+    "add_penalty",
+    "asarray",
+    "bernoulli_mean",
+    "bernoulli_nll",
+    "bias_gradient",
+    "binarize",
+    "categorical_mean",
+    "categorical_nll",
+    "gaussian_kl_backward",
+    "gaussian_kl_forward",
+    "gaussian_nll",
+    "linear_backward",
+    "linear_forward",
+    "reparameterize_backward",
+    "reparameterize_forward",
+    "session",
+    "sgd_update",
+    "standard_normal",
+    "uniform",
+]
+
+CODES = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4}
+IDENTITY, RELU, TANH, SIGMOID, SOFTPLUS = CODES.values()
+LOG_2PI = math.log(2 * math.pi)
+
+
+def compiled(parallel: bool = False, reassociate: bool = False) -> Callable[[Callable], Any]:
+    """Compile with a cache on disk, or without one where no folder for it can be written.
+
+    "contract" lets a * b + c be one instruction; "reassoc" lets a sum be taken in several lanes. Both keep NaN; the
+    other licences of fastmath do not.
+    """
+    options: dict[str, Any] = {
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": {"contract", "reassoc"} if reassociate else {"contract"},
+        "parallel": parallel,
+    }
+
+    def decorate(function: Callable) -> Any:
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError:  # "cannot cache function: no locator available"
+            return njit(**options)(function)
+
+    return decorate
+
+
+# ---------------------------------------------------------------------------------------------------------
+# exp, log1p, expm1 and tanh of a float32, without branches: relative error below 2e-7, NaN stays NaN.
+# Sources: Cephes (S. L. Moshier) for the polynomials of exp and tanh, FreeBSD's msun for log1p.
+
+F = np.float32
+LOG2_E = F(1.4426950408889634)
+LN2_HIGH, LN2_LOW = F(0.693359375), F(-2.12194440e-4)
+ROUNDER = F(12582912.0)  # 1.5 * 2^23: added to a small number, it leaves its nearest integer in the last bits
+ROUNDER_BITS = np.int32(ROUNDER.view(np.int32))
+EXP_OVERFLOWS, EXP_UNDERFLOWS = F(88.72284), F(-87.33654)
+SQRT_HALF_BITS, ONE_BITS, MANTISSA = np.int32(0x3F3504F3), np.int32(0x3F800000), np.int32(0x007FFFFF)
+LOG_LN2_HIGH, LOG_LN2_LOW = F(6.9313812256e-01), F(9.0580006145e-06)
+
+
+@compiled()
+def _bits(x):
+    """The 32 bits of a float32 as an int32."""
+    return np.float32(x).view(np.int32)
+
+
+@compiled()
+def _from_bits(n):
+    """The float32 that has these 32 bits."""
+    return np.int32(n).view(np.float32)
+
+
+@compiled()
+def _power_of_two(n):
+    """2^n for -127 < n < 128, by writing n into the exponent's bits."""
+    return _from_bits((n + int32(127)) << int32(23))
+
+
+@compiled()
+def _exp_parts(x):
+    """n and q with exp(x) = 2^n (1 + q), where n is the integer nearest to x / log 2."""
+    shifted = x * LOG2_E + ROUNDER
+    n = int32(_bits(shifted) - ROUNDER_BITS)
+    whole = shifted - ROUNDER
+    r = (x - whole * LN2_HIGH) - whole * LN2_LOW
+    p = F(1.9875691500e-4)
+    p = p * r + F(1.3981999507e-3)
+    p = p * r + F(8.3334519073e-3)
+    p = p * r + F(4.1665795894e-2)
+    p = p * r + F(1.6666665459e-1)
+    p = p * r + F(5.0000001201e-1)
+    return n, p * (r * r) + r
+
+
+@compiled()
+def _exp32(x):
+    n, q = _exp_parts(x)
+    half = int32(n >> int32(1))  # in two factors: at the upper end 2^n alone would overflow
+    y = (q + F(1)) * _power_of_two(half) * _power_of_two(int32(n - half))
+    y = F(np.inf) if x > EXP_OVERFLOWS else y
+    return F(0) if x < EXP_UNDERFLOWS else y
+
+
+@compiled()
+def _expm1_32(x):
+    """2^n q + (2^n - 1): near zero n is 0, and nothing cancels."""
+    n, q = _exp_parts(x)
+    half = _power_of_two(int32(n - int32(1)))
+    y = F(2) * (half * q + (half - F(0.5)))
+    y = F(np.inf) if x > EXP_OVERFLOWS else y
+    return F(-1) if x < F(-30) else y
+
+
+@compiled()
+def _log1p32(x):
+    u = F(1) + x
+    bits = int32(_bits(u) + (ONE_BITS - SQRT_HALF_BITS))
+    k = int32((bits >> int32(23)) - int32(127))
+    f = _from_bits((bits & MANTISSA) + SQRT_HALF_BITS) - F(1)
+    lost = (F(1) - (u - x) if k >= 2 else x - (u - F(1))) / u  # what rounding took when u was formed
+    f = x if k == 0 else f
+    lost = F(0) if k == 0 else lost
+    s = f / (F(2) + f)
+    z = s * s
+    w = z * z
+    series = w * (F(0.40000972152) + w * F(0.24279078841)) + z * (F(0.66666662693) + w * F(0.28498786688))
+    square = F(0.5) * f * f
+    y = s * (square + series) + (F(k) * LOG_LN2_LOW + lost) - square + f + F(k) * LOG_LN2_HIGH
+    y = x if x == F(np.inf) else y
+    y = F(-np.inf) if x == F(-1) else y
+    return F(np.nan) if x < F(-1) else y
+
+
+@compiled()
+def _tanh32(x):
+    a = abs(x)
+    z = x * x
+    p = F(-5.70498872745e-3)
+    p = p * z + F(2.06390887954e-2)
+    p = p * z - F(5.37397155531e-2)
+    p = p * z + F(1.33314422036e-1)
+    p = p * z - F(3.33332819422e-1)
+    near_zero = p * z * x + x
+    far = F(1) - F(2) / (_exp32(a + a) + F(1))
+    return near_zero if a < F(0.625) else (far if x > F(0) else -far)
+
+
+def _exp(x):
+    """exp in the precision of x; likewise the three below."""
+
+
+def _expm1(x): ...
+
+
+def _log1p(x): ...
+
+
+def _tanh(x): ...
+
+
+def _in_both_precisions(name: Callable, of_float32: Any, of_float64: Callable) -> None:
+    @overload(name)
+    def choose(x):
+        if x == types.float32:
+            return lambda x: of_float32(x)
+        return lambda x: of_float64(x)
+
+
+_in_both_precisions(_exp, _exp32, math.exp)
+_in_both_precisions(_expm1, _expm1_32, math.expm1)
+_in_both_precisions(_log1p, _log1p32, math.log1p)
+_in_both_precisions(_tanh, _tanh32, math.tanh)
+
+
+@compiled()
+def _positive_part(a):
+    """max(a, 0), but NaN stays NaN."""
+    zero = type(a)(0)
+    return zero if a < zero else a
+
+
+@compiled()
+def _softplus(a):
+    return _positive_part(a) + _log1p(_exp(-abs(a)))
+
+
+@compiled()
+def _sigmoid(a):
+    one = type(a)(1)
+    e = _exp(-abs(a))
+    return (one if a > 0 else e) / (one + e)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Tiles
+
+
+@compiled()
+def _tile(n, t, count):
+    """The (start, stop) of tile t when n elements are cut into ``count``; starts are multiples of 8, for vectors."""
+    start, stop = n * t // count, n * (t + 1) // count
+    return (start + 4) // 8 * 8 if t > 0 else 0, (stop + 4) // 8 * 8 if t < count - 1 else n
+
+
+@compiled()
+def _cut_rows(n, width, count):
+    """Whether to cut a product (n, width) between its rows: if those are many, or more than its columns."""
+    return n >= 64 * count or n > width
+
+
+@compiled()
+def _rows(n, t, count):
+    """The same for rows, which may start anywhere."""
+    return n * t // count, n * (t + 1) // count
+
+
+def _c(x: NDArray, dtype: Any) -> NDArray:
+    return np.ascontiguousarray(x, dtype)
+
+
+def _buffer(out: NDArray | None, shape: tuple[int, ...], dtype: Any) -> NDArray:
+    """An array to compute into: ``out``, if it is one that a kernel can fill."""
+    return out if out is not None and out.flags.c_contiguous else np.empty(shape, dtype)
+
+
+def _returned(computed: NDArray, out: NDArray | None) -> NDArray:
+    if out is None or out is computed:
+        return computed
+    out[...] = computed
+    return out
+
+
+def session() -> AbstractContextManager:
+    """The thread pool: BLAS is limited once for many kernels, not once in each."""
+    return pool
+
+
+def asarray(x: NDArray, dtype: str) -> NDArray:
+    """``x`` as a C-contiguous array; one that is read-only is copied, because Numba would compile all again for it."""
+    x = np.ascontiguousarray(x, dtype=dtype)
+    return x if x.flags.writeable else x.copy()
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The matrix product: the BLAS itself, by its address, because it takes rows that are part of longer rows
+
+for _name in ("sgemm", "dgemm"):  # found by name when cached code is loaded
+    llvmlite.binding.add_symbol(f"minivae_{_name}", gemm_address(_name))
+
+
+def _external(name: str, real: Any) -> Any:
+    # A BLAS that expects 32-bit integers finds them in the lower halves of these.
+    a, i, r = types.CPointer(types.uint8), types.CPointer(types.int64), types.CPointer(real)
+    return types.ExternalFunction(name, types.void(a, a, i, i, i, r, r, i, r, i, r, r, i))
+
+
+_sgemm, _dgemm = _external("minivae_sgemm", types.float32), _external("minivae_dgemm", types.float64)
+
+
+def _gemm(transposed, sizes, alpha, a, b, beta, c):
+    """C = A B in Fortran's order of elements; the sizes are m, n, k and the three leading dimensions."""
+
+
+@overload(_gemm)
+def _gemm_of(transposed, sizes, alpha, a, b, beta, c):
+    blas = _sgemm if c.dtype == types.float32 else _dgemm
+
+    def call(transposed, sizes, alpha, a, b, beta, c):
+        m, n, k = sizes[0:].ctypes, sizes[1:].ctypes, sizes[2:].ctypes
+        lda, ldb, ldc = sizes[3:].ctypes, sizes[4:].ctypes, sizes[5:].ctypes
+        first, second = transposed[0:].ctypes, transposed[1:].ctypes
+        blas(first, second, m, n, k, alpha.ctypes, a.ctypes, lda, b.ctypes, ldb, beta.ctypes, c.ctypes, ldc)
+
+    return call
+
+
+@compiled()
+def _product(a, a_transposed, b, b_transposed, c):
+    """c = a @ b, or with a.T, or with b.T; rows may be part of longer rows.
+
+    Fortran reads a row-major c as its transpose, so that what is computed is c.T = b.T @ a.T.
+    """
+    k = a.shape[0] if a_transposed else a.shape[1]
+    sizes = np.array([c.shape[1], c.shape[0], k, _pitch(b), _pitch(a), _pitch(c)], np.int64)
+    transposed = np.array([84 if b_transposed else 78, 84 if a_transposed else 78], np.uint8)  # "T" or "N"
+    _gemm(transposed, sizes, np.ones(1, c.dtype), b, a, np.zeros(1, c.dtype), c)
+
+
+@compiled()
+def _pitch(a):
+    """How many elements lie between the starts of two rows."""
+    return max(a.strides[0] // a.itemsize, a.shape[1])
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Linear layer with bias and activation
+
+
+@compiled()
+def _bias_and_activation(y, b, code):
+    if code == IDENTITY:
+        for i in range(len(b)):
+            y[i] += b[i]
+    elif code == RELU:
+        for i in range(len(b)):
+            y[i] = _positive_part(y[i] + b[i])
+    elif code == TANH:
+        for i in range(len(b)):
+            y[i] = _tanh(y[i] + b[i])
+    elif code == SIGMOID:
+        for i in range(len(b)):
+            y[i] = _sigmoid(y[i] + b[i])
+    else:
+        for i in range(len(b)):
+            y[i] = _softplus(y[i] + b[i])
+
+
+@compiled()
+def _linear_tile(x, W, b, code, y, rows, columns):
+    (r0, r1), (c0, c1) = rows, columns
+    _product(x[r0:r1], False, W[:, c0:c1], False, y[r0:r1, c0:c1])
+    for r in range(r0, r1):
+        _bias_and_activation(y[r, c0:c1], b[c0:c1], code)
+
+
+@compiled(parallel=True)
+def _linear_forward(count, x, W, b, code, y):
+    n, width = y.shape
+    for t in prange(count):
+        if _cut_rows(n, width, count):
+            _linear_tile(x, W, b, code, y, _tile(n, t, count), (0, width))
+        else:
+            _linear_tile(x, W, b, code, y, (0, n), _tile(width, t, count))
+
+
+def linear_forward(
+    x: NDArray, W: NDArray, b: NDArray, activation: str = "identity", *, out: NDArray | None = None
+) -> NDArray:
+    """One pass: a tile of x W gets its bias and its activation before the next is looked at."""
+    y = _buffer(out, (len(x), W.shape[1]), W.dtype)
+    x, W, b = _c(x, y.dtype), _c(W, y.dtype), _c(b, y.dtype)
+    with pool:
+        _linear_forward(pool.tiles(y.size * len(W) // 32), x, W, b, CODES[activation], y)
+    return _returned(y, out)
+
+
+@compiled()
+def _activation_backward_row(dy, y, code, da):
+    one = type(y[0])(1)
+    if code == IDENTITY:
+        for i in range(len(y)):
+            da[i] = dy[i]
+    elif code == RELU:
+        for i in range(len(y)):
+            da[i] = dy[i] * type(one)(y[i] > 0)
+    elif code == TANH:
+        for i in range(len(y)):
+            da[i] = dy[i] * (one - y[i] * y[i])
+    elif code == SIGMOID:
+        for i in range(len(y)):
+            da[i] = dy[i] * (y[i] * (one - y[i]))
+    else:
+        for i in range(len(y)):
+            da[i] = dy[i] * -_expm1(-y[i])
+
+
+@compiled(parallel=True)
+def _activation_backward(count, dy, y, code, da):
+    for t in prange(count):
+        start, stop = _tile(len(y), t, count)
+        _activation_backward_row(dy[start:stop], y[start:stop], code, da[start:stop])
+
+
+def activation_backward(dy: NDArray, y: NDArray, activation: str, *, out: NDArray | None = None) -> NDArray:
+    """One pass."""
+    da = _buffer(out, dy.shape, dy.dtype)
+    dy, y = _c(dy, da.dtype), _c(y, da.dtype)
+    _activation_backward(pool.tiles(y.size), dy.reshape(-1), y.reshape(-1), CODES[activation], da.reshape(-1))
+    return _returned(da, out)
+
+
+@compiled()
+def _sum_rows(da, db, columns):
+    c0, c1 = columns
+    total = db[c0:c1]
+    total[:] = 0
+    for r in range(len(da)):
+        row = da[r, c0:c1]
+        for i in range(len(total)):
+            total[i] += row[i]
+
+
+@compiled(parallel=True)
+def _linear_backward(count, da, x, W, need_dx, dx, dW, db):
+    n, width = x.shape
+    for t in prange(count):
+        i0, i1 = _tile(width, t, count)
+        r0, r1 = _tile(n, t, count)
+        _sum_rows(da, db, _tile(len(db), t, count))
+        _product(x[:, i0:i1], True, da, False, dW[i0:i1])
+        if need_dx and _cut_rows(n, width, count):
+            _product(da[r0:r1], False, W, True, dx[r0:r1])
+        elif need_dx:
+            _product(da, False, W[i0:i1], True, dx[:, i0:i1])
+
+
+def linear_backward(
+    da: NDArray,
+    x: NDArray,
+    W: NDArray,
+    *,
+    need_dx: bool = True,
+    dx: NDArray | None = None,
+    dW: NDArray | None = None,
+    db: NDArray | None = None,
+) -> tuple[NDArray | None, NDArray, NDArray]:
+    """Each thread computes its share of dx, dW and db, one after the other."""
+    dtype = W.dtype
+    da, x, W = _c(da, dtype), _c(x, dtype), _c(W, dtype)
+    out = (dx, dW, db)
+    dx = _buffer(dx, x.shape, dtype) if need_dx else da
+    dW, db = _buffer(dW, W.shape, dtype), _buffer(db, W.shape[1:], dtype)
+    with pool:
+        _linear_backward(pool.tiles(da.size * len(W) // 32), da, x, W, need_dx, dx, dW, db)
+    return _returned(dx, out[0]) if need_dx else None, _returned(dW, out[1]), _returned(db, out[2])
+
+
+@compiled(parallel=True)
+def _bias_gradient(count, da, db):
+    for t in prange(count):
+        _sum_rows(da, db, _tile(len(db), t, count))
+
+
+def bias_gradient(da: NDArray, *, out: NDArray | None = None) -> NDArray:
+    """One pass; each thread sums columns of its own."""
+    db = _buffer(out, da.shape[1:], da.dtype)
+    _bias_gradient(pool.tiles(da.size), _c(da, db.dtype), db)
+    return _returned(db, out)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The latent variable. (B, K) is small, and mu and logvar may be views: plain loops, no tiles.
+
+
+@compiled()
+def _reparameterize_forward(mu, logvar, eps, z):
+    half = type(mu[0, 0])(0.5)
+    for r in range(len(mu)):
+        for k in range(mu.shape[1]):
+            z[r, k] = mu[r, k] + _exp(half * logvar[r, k]) * eps[r, k]
+
+
+def reparameterize_forward(mu: NDArray, logvar: NDArray, eps: NDArray, *, out: NDArray | None = None) -> NDArray:
+    """One pass."""
+    z = np.empty(mu.shape, mu.dtype) if out is None else out
+    _reparameterize_forward(mu, logvar, eps, z)
+    return z
+
+
+@compiled()
+def _reparameterize_backward(dz, logvar, eps, dmu, dlogvar):
+    half = type(dz[0, 0])(0.5)
+    for r in range(len(dz)):
+        for k in range(dz.shape[1]):
+            dmu[r, k] = dz[r, k]
+            dlogvar[r, k] = dz[r, k] * (half * _exp(half * logvar[r, k]) * eps[r, k])
+
+
+def reparameterize_backward(
+    dz: NDArray, logvar: NDArray, eps: NDArray, *, dmu: NDArray | None = None, dlogvar: NDArray | None = None
+) -> tuple[NDArray, NDArray]:
+    """One pass."""
+    dmu = np.empty(dz.shape, dz.dtype) if dmu is None else dmu
+    dlogvar = np.empty(dz.shape, dz.dtype) if dlogvar is None else dlogvar
+    _reparameterize_backward(dz, logvar, eps, dmu, dlogvar)
+    return dmu, dlogvar
+
+
+@compiled()
+def _gaussian_kl_forward(mu, logvar, kl):
+    half = type(mu[0, 0])(0.5)
+    for r in range(len(mu)):
+        total = type(half)(0)
+        for k in range(mu.shape[1]):
+            total += half * (mu[r, k] * mu[r, k] + _expm1(logvar[r, k]) - logvar[r, k])
+        kl[r] = total
+
+
+def gaussian_kl_forward(mu: NDArray, logvar: NDArray, *, out: NDArray | None = None) -> NDArray:
+    """One pass."""
+    kl = np.empty(len(mu), mu.dtype) if out is None else out
+    _gaussian_kl_forward(mu, logvar, kl)
+    return kl
+
+
+@compiled()
+def _gaussian_kl_backward(dkl, mu, logvar, dmu, dlogvar):
+    half = type(mu[0, 0])(0.5)
+    for r in range(len(mu)):
+        for k in range(mu.shape[1]):
+            dmu[r, k] = dkl[r] * mu[r, k]
+            dlogvar[r, k] = dkl[r] * (half * _expm1(logvar[r, k]))
+
+
+def gaussian_kl_backward(
+    dkl: NDArray, mu: NDArray, logvar: NDArray, *, dmu: NDArray | None = None, dlogvar: NDArray | None = None
+) -> tuple[NDArray, NDArray]:
+    """One pass."""
+    dmu = np.empty(mu.shape, mu.dtype) if dmu is None else dmu
+    dlogvar = np.empty(mu.shape, mu.dtype) if dlogvar is None else dlogvar
+    _gaussian_kl_backward(dkl, mu, logvar, dmu, dlogvar)
+    return dmu, dlogvar
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Likelihoods: a row's value and, if it is wanted, its gradient. What is not wanted is not touched.
+
+
+@compiled(reassociate=True)
+def _bernoulli_part(logits, x, wanted, upstream, dlogits):
+    """At most 64 logits. Their log(1 + e) are one logarithm, that of the product, which is at most 2^64."""
+    one, zero = type(logits[0])(1), type(logits[0])(0)
+    total, product = zero, one
+    for i in range(len(logits)):
+        l = logits[i]
+        e = _exp(-abs(l))
+        total += _positive_part(l) - l * x[i]
+        product *= one + e
+        if wanted:
+            dlogits[i] = upstream * ((one if l > zero else e) / (one + e) - x[i])
+    return total + np.log(product)
+
+
+@compiled()
+def _bernoulli_row(logits, x, wanted, upstream, dlogits):
+    total = type(logits[0])(0)
+    for i in range(0, len(logits), 64):
+        total += _bernoulli_part(logits[i : i + 64], x[i : i + 64], wanted, upstream, dlogits[i : i + 64])
+    return total
+
+
+@compiled(parallel=True)
+def _bernoulli_nll(count, logits, x, wanted, dnll, nll, dlogits):
+    for t in prange(count):
+        start, stop = _rows(len(nll), t, count)
+        for r in range(start, stop):
+            nll[r] = _bernoulli_row(logits[r], x[r], wanted, dnll[r], dlogits[r])
+
+
+def bernoulli_nll(
+    logits: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    nll: NDArray | None = None,
+    dlogits: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None]:
+    """One pass with one exp for each logit, one logarithm for 64 of them."""
+    dtype, wanted = logits.dtype, dnll is not None
+    value = _buffer(nll, logits.shape[:1], dtype)
+    gradient = _buffer(dlogits, logits.shape, dtype) if wanted else logits
+    upstream = value if dnll is None else _c(dnll, dtype)
+    _bernoulli_nll(pool.tiles(logits.size), _c(logits, dtype), _c(x, dtype), wanted, upstream, value, gradient)
+    return _returned(value, nll), _returned(gradient, dlogits) if wanted else dlogits
+
+
+@compiled()
+def _sigmoid_part(a, y):
+    for i in range(len(a)):
+        y[i] = _sigmoid(a[i])
+
+
+@compiled(parallel=True)
+def _bernoulli_mean(count, logits, mean):
+    for t in prange(count):
+        start, stop = _tile(len(mean), t, count)
+        _sigmoid_part(logits[start:stop], mean[start:stop])
+
+
+def bernoulli_mean(logits: NDArray) -> NDArray:
+    """One pass."""
+    mean = np.empty(logits.shape, logits.dtype)
+    _bernoulli_mean(pool.tiles(mean.size), _c(logits, mean.dtype).reshape(-1), mean.reshape(-1))
+    return mean
+
+
+@compiled(reassociate=True)
+def _gaussian_value(mean, logvar, precision, x):
+    half, constant = type(mean[0])(0.5), type(mean[0])(LOG_2PI)
+    total = type(half)(0)
+    for i in range(len(mean)):
+        difference = mean[i] - x[i]
+        total += half * (constant + logvar[i] + difference * difference * precision[i])
+    return total
+
+
+@compiled()
+def _gaussian_gradient(mean, precision, x, upstream, dmean, dlogvar):
+    one, half = type(mean[0])(1), type(mean[0])(0.5)
+    for i in range(len(mean)):
+        difference = mean[i] - x[i]
+        dmean[i] = upstream * (difference * precision[i])
+        dlogvar[i] += upstream * half * (one - difference * difference * precision[i])
+
+
+@compiled(parallel=True)
+def _gaussian_nll(count, mean, logvar, precision, x, dnll, nll, dmean, dlogvar):
+    for t in prange(count):
+        start, stop = _rows(len(nll), t, count)
+        for r in range(start, stop):
+            nll[r] = _gaussian_value(mean[r], logvar, precision, x[r])
+            if len(dnll) > 0:
+                _gaussian_gradient(mean[r], precision, x[r], dnll[r], dmean[r], dlogvar[t])
+
+
+def gaussian_nll(
+    mean: NDArray,
+    logvar: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    nll: NDArray | None = None,
+    dmean: NDArray | None = None,
+    dlogvar: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    """A row's value, then its gradient while the row is in the cache; each tile sums dlogvar in a row of its own."""
+    dtype, count = mean.dtype, pool.tiles(mean.size)
+    value = _buffer(nll, mean.shape[:1], dtype)
+    gradient = mean if dnll is None else _buffer(dmean, mean.shape, dtype)
+    upstream = np.empty(0, dtype) if dnll is None else _c(dnll, dtype)
+    of_each = _c(np.broadcast_to(logvar, mean.shape[1:]), dtype)
+    sums = np.zeros((count, mean.shape[1]), dtype)
+    _gaussian_nll(count, _c(mean, dtype), of_each, np.exp(-of_each), _c(x, dtype), upstream, value, gradient, sums)
+    value = _returned(value, nll)
+    if dnll is None:
+        return value, dmean, dlogvar
+    dlogvar = np.empty_like(logvar) if dlogvar is None else dlogvar
+    # Where all dimensions share one logvar, its gradient sums over them too.
+    dlogvar[...] = sums.sum(axis=0).reshape(-1, len(logvar)).sum(axis=0)
+    return value, _returned(gradient, dmean), dlogvar
+
+
+@compiled()
+def _log_softmax(logits, log_p):
+    largest = logits[0]
+    for i in range(len(logits)):
+        # The second comparison is true for NaN: it must not be lost.
+        largest = logits[i] if logits[i] > largest or logits[i] != logits[i] else largest
+    total = type(largest)(0)
+    for i in range(len(logits)):
+        log_p[i] = logits[i] - largest
+        total += _exp(log_p[i])
+    log_total = np.log(total)
+    for i in range(len(logits)):
+        log_p[i] -= log_total
+
+
+@compiled()
+def _categorical_row(logits, x, starts, upstream, log_p, dlogits):
+    """The row's value; its gradient into ``dlogits``, unless that is empty."""
+    total = type(logits[0])(0)
+    for g in range(len(starts) - 1):
+        _log_softmax(logits[starts[g] : starts[g + 1]], log_p[starts[g] : starts[g + 1]])
+    for i in range(len(logits)):
+        total -= x[i] * log_p[i]
+    for i in range(len(dlogits)):
+        dlogits[i] = upstream * (_exp(log_p[i]) - x[i])
+    return total
+
+
+@compiled(parallel=True)
+def _categorical_nll(count, logits, x, starts, dnll, nll, log_p, dlogits):
+    for t in prange(count):
+        start, stop = _rows(len(nll), t, count)
+        for r in range(start, stop):
+            if len(dnll) == 0:
+                nll[r] = _categorical_row(logits[r], x[r], starts, logits[r, 0], log_p[t], log_p[t, :0])
+            else:
+                nll[r] = _categorical_row(logits[r], x[r], starts, dnll[r], log_p[t], dlogits[r])
+
+
+def categorical_nll(
+    logits: NDArray,
+    x: NDArray,
+    groups: Sequence[int],
+    dnll: NDArray | None = None,
+    *,
+    nll: NDArray | None = None,
+    dlogits: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None]:
+    """Row by row: the log-probabilities of a row are kept until its gradient is done."""
+    dtype, count = logits.dtype, pool.tiles(logits.size)
+    value = _buffer(nll, logits.shape[:1], dtype)
+    gradient = logits if dnll is None else _buffer(dlogits, logits.shape, dtype)
+    upstream = np.empty(0, dtype) if dnll is None else _c(dnll, dtype)
+    log_p = np.empty((count, logits.shape[1]), dtype)
+    _categorical_nll(count, _c(logits, dtype), _c(x, dtype), _starts(groups), upstream, value, log_p, gradient)
+    return _returned(value, nll), dlogits if dnll is None else _returned(gradient, dlogits)
+
+
+@compiled(parallel=True)
+def _categorical_mean(count, logits, starts, mean):
+    for t in prange(count):
+        start, stop = _rows(len(mean), t, count)
+        for r in range(start, stop):
+            for g in range(len(starts) - 1):
+                _log_softmax(logits[r, starts[g] : starts[g + 1]], mean[r, starts[g] : starts[g + 1]])
+            row = mean[r]
+            for i in range(len(row)):
+                row[i] = _exp(row[i])
+
+
+def categorical_mean(logits: NDArray, groups: Sequence[int]) -> NDArray:
+    """Row by row."""
+    mean = np.empty(logits.shape, logits.dtype)
+    _categorical_mean(pool.tiles(mean.size), _c(logits, mean.dtype), _starts(groups), mean)
+    return mean
+
+
+def _starts(groups: Sequence[int]) -> NDArray:
+    """Where each group of columns starts, and where the last one ends."""
+    return np.cumsum((0, *groups))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Optimizers: one pass over the flat vectors
+
+
+@compiled()
+def _sgd_part(w, g, u, learning_rate, momentum):
+    for i in range(len(w)):
+        u[i] = momentum * u[i] + g[i]
+        w[i] -= learning_rate * u[i]
+
+
+@compiled(parallel=True)
+def _sgd_update(count, w, g, u, learning_rate, momentum):
+    for t in prange(count):
+        a, b = _tile(len(w), t, count)
+        _sgd_part(w[a:b], g[a:b], u[a:b], learning_rate, momentum)
+
+
+def sgd_update(
+    parameters: NDArray, gradients: NDArray, velocity: NDArray, *, learning_rate: float, momentum: float
+) -> None:
+    """One pass."""
+    real = parameters.dtype.type
+    _sgd_update(pool.tiles(len(parameters)), parameters, gradients, velocity, real(learning_rate), real(momentum))
+
+
+@compiled()
+def _adagrad_part(w, g, s, learning_rate, epsilon):
+    for i in range(len(w)):
+        s[i] += g[i] * g[i]
+        w[i] -= learning_rate * g[i] / (math.sqrt(s[i]) + epsilon)
+
+
+@compiled(parallel=True)
+def _adagrad_update(count, w, g, s, learning_rate, epsilon):
+    for t in prange(count):
+        a, b = _tile(len(w), t, count)
+        _adagrad_part(w[a:b], g[a:b], s[a:b], learning_rate, epsilon)
+
+
+def adagrad_update(
+    parameters: NDArray, gradients: NDArray, sum_of_squares: NDArray, *, learning_rate: float, epsilon: float
+) -> None:
+    """One pass."""
+    real = parameters.dtype.type
+    _adagrad_update(
+        pool.tiles(len(parameters)), parameters, gradients, sum_of_squares, real(learning_rate), real(epsilon)
+    )
+
+
+@compiled()
+def _adam_part(w, g, m, v, step_size, forget1, forget2, epsilon):
+    for i in range(len(w)):
+        m[i] += forget1 * (g[i] - m[i])
+        v[i] += forget2 * (g[i] * g[i] - v[i])
+        w[i] -= step_size * (m[i] / (math.sqrt(v[i]) + epsilon))
+
+
+@compiled(parallel=True)
+def _adam_update(count, w, g, m, v, step_size, forget1, forget2, epsilon):
+    for t in prange(count):
+        a, b = _tile(len(w), t, count)
+        _adam_part(w[a:b], g[a:b], m[a:b], v[a:b], step_size, forget1, forget2, epsilon)
+
+
+def adam_update(
+    parameters: NDArray,
+    gradients: NDArray,
+    m: NDArray,
+    v: NDArray,
+    t: int,
+    *,
+    learning_rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+) -> None:
+    """One pass: four vectors are read and three written."""
+    real, root = parameters.dtype.type, (1 - beta2**t) ** 0.5
+    step_size = learning_rate * root / (1 - beta1**t)
+    numbers = (real(step_size), real(1 - beta1), real(1 - beta2), real(root * epsilon))
+    _adam_update(pool.tiles(len(parameters)), parameters, gradients, m, v, *numbers)
+
+
+@compiled()
+def _penalty_part(w, dw, l1, l2):
+    zero, one = type(l1)(0), type(l1)(1)
+    absolute, squared = 0.0, 0.0
+    for i in range(len(w)):
+        absolute += abs(w[i])
+        squared += w[i] * w[i]
+        sign = one if w[i] > 0 else (-one if w[i] < 0 else zero)
+        dw[i] += l1 * sign + l2 * w[i]
+    return absolute, squared
+
+
+@compiled(parallel=True)
+def _add_penalty(count, w, dw, l1, l2, sums):
+    for t in prange(count):
+        a, b = _tile(len(w), t, count)
+        sums[t, 0], sums[t, 1] = _penalty_part(w[a:b], dw[a:b], l1, l2)
+
+
+def add_penalty(weights: NDArray, dweights: NDArray, *, l1: float, l2: float) -> float:
+    """One pass; the tiles' sums are added in their order."""
+    count, real = pool.tiles(len(weights)), weights.dtype.type
+    sums = np.empty((count, 2))
+    _add_penalty(count, weights, dweights, real(l1), real(l2), sums)
+    absolute, squared = sums.sum(axis=0)
+    return float(l1 * absolute + 0.5 * l2 * squared)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Noise: Philox4x32-10, as in philox.py, four words at a time; log, sqrt, cos and sin in float64 as there
+
+M0, M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+WEYL0, WEYL1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+
+
+@compiled()
+def _philox(c0, c1, c2, c3, k0, k1):
+    for _ in range(10):
+        p0, p1 = M0 * c0, M1 * c2
+        c0, c1, c2, c3 = (p1 >> HALF) ^ c1 ^ k0, p1 & LOW, (p0 >> HALF) ^ c3 ^ k1, p0 & LOW
+        k0, k1 = (k0 + WEYL0) & LOW, (k1 + WEYL1) & LOW
+    return c0, c1, c2, c3
+
+
+@compiled()
+def _unit(word):
+    """To the open interval (0, 1)."""
+    return (np.float64(np.int64(word)) + 0.5) * 2.0**-32
+
+
+@compiled()
+def _uniform_row(c1, c2, c3, k0, k1, u):
+    """Fill ``u``, whose length is a multiple of 4."""
+    for q in range(len(u) // 4):
+        w0, w1, w2, w3 = _philox(np.uint64(q), c1, c2, c3, k0, k1)
+        u[4 * q] = _unit(w0)
+        u[4 * q + 1] = _unit(w1)
+        u[4 * q + 2] = _unit(w2)
+        u[4 * q + 3] = _unit(w3)
+
+
+@compiled()
+def _box_muller(u):
+    """Uniforms to normals, in place."""
+    for i in range(0, len(u), 2):
+        radius, angle = math.sqrt(-2.0 * math.log(u[i])), 2.0 * math.pi * u[i + 1]
+        u[i] = radius * math.cos(angle)
+        u[i + 1] = radius * math.sin(angle)
+
+
+UNIFORM, NORMAL, COIN = 0, 1, 2
+
+
+@compiled(parallel=True)
+def _noise(count, kind, examples, c2, c3, k0, k1, scratch, x, out):
+    for t in prange(count):
+        start, stop = _rows(len(out), t, count)
+        u = scratch[t]
+        for r in range(start, stop):
+            _uniform_row(np.uint64(examples[r]), c2, c3, k0, k1, u)
+            if kind == NORMAL:
+                _box_muller(u)
+            row, p = out[r], x[r]
+            if kind == COIN:
+                for i in range(len(row)):
+                    row[i] = u[i] < p[i]
+            else:
+                for i in range(len(row)):
+                    row[i] = u[i]
+
+
+def _fill(kind: int, seed: int, stream: int, step: int, examples: NDArray, x: NDArray, out: NDArray) -> NDArray:
+    """Fill ``out`` (n, D); ``x`` (n, D) holds the probabilities of coins, and is not looked at for other noise."""
+    count = pool.tiles(16 * out.size)
+    scratch = np.empty((count, (out.shape[1] + 3) // 4 * 4))
+    counter = (np.uint64(step), np.uint64(stream), np.uint64(seed & 0xFFFFFFFF), np.uint64(seed >> 32))
+    target = _buffer(out, out.shape, out.dtype)
+    _noise(count, kind, np.asarray(examples), *counter, scratch, x, target)
+    return _returned(target, out)
+
+
+def uniform(seed: int, stream: int, step: int, examples: NDArray, *, out: NDArray) -> NDArray:
+    """Row by row."""
+    return _fill(UNIFORM, seed, stream, step, examples, out, out)
+
+
+def standard_normal(seed: int, stream: int, step: int, examples: NDArray, *, out: NDArray) -> NDArray:
+    """Row by row."""
+    return _fill(NORMAL, seed, stream, step, examples, out, out)
+
+
+def binarize(x: NDArray, seed: int, step: int, examples: NDArray, *, out: NDArray) -> NDArray:
+    """Row by row."""
+    return _fill(COIN, seed, Stream.BINARIZE, step, examples, _c(x, out.dtype), out)

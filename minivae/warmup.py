@@ -1,0 +1,70 @@
+"""Compile before the clock runs: a small model of the same kind takes the steps that a large one will take."""
+
+from __future__ import annotations
+
+from copy import copy
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minivae.optimizers import Adam, Optimizer
+from minivae.progress import said_if_slow
+
+if TYPE_CHECKING:
+    from minivae.vae import VAE
+
+_compiled: set[tuple[str, ...]] = set()
+
+
+def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True) -> float:
+    """Let a backend compile all that a model needs for training, evaluation and sampling.
+
+    ``fit`` begins with it. Call it yourself before you measure time. The Numba backend keeps what it has compiled on
+    disk where it can, so that only the first run on a machine takes long.
+
+    Parameters
+    ----------
+    vae : VAE
+        Not changed.
+    optimizer : Optimizer, optional
+        Default: ``Adam()``. Not changed.
+    progress : bool, default True
+        Say on standard error that something is being compiled, once that takes longer than a second.
+
+    Returns
+    -------
+    seconds : float
+        The time it took; about 0 for NumPy, and where all is compiled already.
+    """
+    optimizer = copy(optimizer or vae.optimizer or Adam())
+    kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__)
+    start = perf_counter()
+    if vae.backend != "numpy" and kind not in _compiled:
+        with said_if_slow(f"compiling the {vae.backend} kernels", progress):
+            _exercise(vae, optimizer)
+        _compiled.add(kind)
+    return perf_counter() - start
+
+
+def _exercise(vae: VAE, optimizer: Optimizer) -> None:
+    """Call every kernel once, with two examples. Shapes are no part of what is compiled, types and layouts are."""
+    from minivae.training import Recipe, training_step
+
+    small = type(vae)(
+        input_dim=vae.input_dim,
+        hidden_dims=[2] * len(vae.hidden_dims),
+        latent_dim=2,
+        activation=vae.activation,
+        likelihood=vae.likelihood,
+        backend=vae.backend,
+        dtype=vae.dtype,
+    )
+    small.optimizer, rows = optimizer, np.arange(2)
+    data = np.zeros((2, vae.input_dim), vae.dtype)
+    training_step(small, small.kernels.asarray(data, vae.dtype), rows, Recipe(2, l1=1.0, l2=1.0))
+    batch = small.workspace.rows("x", 2, vae.input_dim)
+    small.kernels.binarize(batch, 0, 0, rows, out=batch)
+    small.loss_checked(data)
+    small.encode_checked(data)
+    small.decode(np.zeros((2, 2)))

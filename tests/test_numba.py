@@ -1,0 +1,369 @@
+"""The Numba backend beyond test_proofs.py: functions of one number, threads, cache, memory, and the same bits."""
+
+import inspect
+import math
+import os
+import platform
+import re
+import subprocess
+import sys
+import threading
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+numba = pytest.importorskip("numba")
+
+from minivae import SGD, VAE, Adagrad, Adam, Categorical, Gaussian, fit, warm_up  # noqa: E402
+from minivae.backend import load  # noqa: E402
+from minivae.gradcheck import relative_error  # noqa: E402
+from minivae.kernels import numba_cpu, numba_threads, reference  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+EDGES = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 3e38, -3e38]
+
+
+def run(code, **environment):
+    """What a fresh process prints."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_", "NUMBA_NUM"))}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=clean | environment, cwd=ROOT, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+# ---------------------------------------------------------------------------------------------------------
+# exp, expm1, log1p, tanh
+
+
+def around(*ranges):
+    return np.concatenate([*ranges, EDGES]).astype(np.float32)
+
+
+TINY_TO_ONE = np.geomspace(1e-37, 1, 20_001)
+FUNCTIONS = {
+    "exp": (numba_cpu._exp32, np.exp, around(np.linspace(-87.3, 88.72, 400_001), TINY_TO_ONE, -TINY_TO_ONE)),
+    "expm1": (numba_cpu._expm1_32, np.expm1, around(np.linspace(-100, 88.72, 400_001), TINY_TO_ONE, -TINY_TO_ONE)),
+    "log1p": (
+        numba_cpu._log1p32,
+        np.log1p,
+        around(np.linspace(-0.99999, 9, 400_001), np.geomspace(1e-37, 3e38, 50_001)),
+    ),
+    "tanh": (numba_cpu._tanh32, np.tanh, around(np.linspace(-20, 20, 400_001), TINY_TO_ONE, -TINY_TO_ONE)),
+}
+
+
+def mapped(function):
+    @numba.njit(fastmath={"contract"})  # not cached: of cached code Numba does not show the assembly
+    def over(x, y):
+        for i in range(len(x)):
+            y[i] = function(x[i])
+
+    return over
+
+
+def values_of(function, x):
+    y = np.empty_like(x)
+    mapped(function)(x, y)
+    return y
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_float32_function_is_right_to_two_parts_in_ten_million(name):
+    function, exact, x = FUNCTIONS[name]
+    with np.errstate(all="ignore"):
+        expected = exact(x.astype(np.float64))
+        got = values_of(function, x).astype(np.float64)
+    normal = np.isfinite(expected) & (abs(expected) > 1.2e-38) & (abs(expected) < 3.4e38)
+    assert normal.sum() > 400_000
+    assert np.max(abs(got[normal] / expected[normal] - 1)) <= 2e-7
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
+    np.testing.assert_array_equal(got[np.isinf(expected)], expected[np.isinf(expected)])
+    assert np.max(abs(got[abs(expected) <= 1.2e-38])) <= 1.2e-38
+
+
+def test_exp_at_its_ends():
+    x = np.array([88.72, 88.73, 89, 1e30, np.inf, -87.3, -87.4, -104, -1e30, -np.inf], np.float32)
+    y = values_of(numba_cpu._exp32, x)
+    assert np.isfinite(y[0])
+    assert np.all(np.isposinf(y[1:5]))
+    assert y[5] > 0
+    assert np.all((y[6:] >= 0) & (y[6:] <= 1.2e-38))
+
+
+VECTORS = {  # arithmetic on four or more float32 at once
+    "x86_64": r"\sv?(?:add|mul|div|fmadd\d+)ps\s.*%[xyz]mm",
+    "aarch64": r"\sf(?:add|mul|div|mla)\s+v\d+\.4s",
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_float32_function_works_in_vector_registers(name):
+    machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    if machine not in VECTORS:
+        pytest.skip(f"what vector instructions look like on {machine} is not known here")
+    function, _, x = FUNCTIONS[name]
+    over = mapped(function)
+    over(x, np.empty_like(x))
+    (assembly,) = over.inspect_asm().values()
+    assert len(re.findall(VECTORS[machine], assembly)) >= 10
+    assert not re.search(r"call\w*\s+\S*(expf|expm1f|log1pf|tanhf)\b|\b(expf|expm1f|log1pf|tanhf)\b", assembly)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The same functions, whatever is handed in
+
+
+def test_names_and_signatures_are_the_references():
+    backend = load("numba")
+    for name in numba_cpu.__all__:
+        ours, theirs = getattr(numba_cpu, name), getattr(reference, name)
+        assert str(inspect.signature(ours)) == str(inspect.signature(theirs)), name
+        assert getattr(backend, name) is ours
+    assert set(reference.__all__) - set(numba_cpu.__all__) == {"to_numpy", "zeros", "take_rows"}
+
+
+def test_arrays_that_are_views_read_only_or_of_another_type_are_taken():
+    rng = np.random.default_rng(0)
+    x, W, b = rng.standard_normal((6, 8)), rng.standard_normal((8, 10)), rng.standard_normal(10)
+    y = reference.linear_forward(x, W, b, "tanh")
+    wide, out = np.zeros((6, 20)), np.zeros((10, 6)).T
+    wide[:, ::2] = y
+    view = np.asfortranarray(x)
+    view.flags.writeable = False
+    assert numba_cpu.linear_forward(view, W, b, "tanh", out=out) is out
+    np.testing.assert_allclose(out, y, rtol=1e-12)
+    expected = reference.activation_backward(y, y, "tanh")
+    np.testing.assert_allclose(numba_cpu.activation_backward(wide[:, ::2], y, "tanh"), expected, rtol=1e-12)
+    nll, dlogits = numba_cpu.bernoulli_nll(y, y > 0, np.ones(6))
+    np.testing.assert_allclose(nll, reference.bernoulli_nll(y, y > 0)[0], rtol=1e-12)
+    assert dlogits.dtype == np.float64
+    assert numba_cpu.asarray(view, "float64").flags.writeable
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ["identity", "relu", "tanh", "sigmoid", "softplus"])
+def test_nan_stays_nan(activation, dtype):
+    x = np.ones((40, 33), dtype)
+    x[3, 5] = np.nan
+    identity, zeros = np.eye(33, dtype=dtype), np.zeros(33, dtype)
+    with np.errstate(invalid="ignore"):
+        y = numba_cpu.linear_forward(x, identity, zeros, activation)
+        assert np.isnan(y[3]).all()  # NaN times zero is NaN
+        assert np.isfinite(np.delete(y, 3, axis=0)).all()
+        da = numba_cpu.activation_backward(x, np.zeros_like(x), activation)
+    assert np.isnan(da[3, 5])
+    for nll in (
+        numba_cpu.bernoulli_nll(x, x, zeros[:1].repeat(40))[0],
+        numba_cpu.gaussian_nll(x, zeros, x)[0],
+        numba_cpu.categorical_nll(x, x, (30, 3))[0],
+        numba_cpu.gaussian_kl_forward(x, x),
+    ):
+        np.testing.assert_array_equal(np.isnan(nll), np.arange(40) == 3)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "optimizer"), [("bernoulli", Adam), (Gaussian(), SGD), (Categorical((20, 30)), Adagrad)]
+)
+def test_the_trajectory_is_the_references_in_float64(likelihood, optimizer):
+    x = np.hstack([np.eye(20)[np.arange(640) % 20], np.eye(30)[np.arange(640) % 30]])
+    begun, *ended = (
+        VAE(50, (40,), 6, likelihood=likelihood, dtype="float64", backend=name, seed=3)
+        for name in ("numpy", "numpy", "numba")
+    )
+    for vae in ended:
+        fit(vae, x, epochs=5, batch_size=64, optimizer=optimizer(1e-3), l1=1e-4, l2=1e-3, progress=False)
+        assert vae.step == 50
+    before, numpys, numbas = (vae.store.vector for vae in (begun, *ended))
+    assert relative_error(numbas, numpys) < 1e-9
+    assert relative_error(before, numpys) > 1e-3
+
+
+def test_the_same_run_twice_gives_the_same_bits():
+    x = (np.random.default_rng(0).random((2000, 200)) < 0.3).astype(np.float32)
+    runs = []
+    for _ in range(3):
+        vae = VAE(200, (120,), 10, likelihood=Gaussian("per_dimension"), backend="numba")
+        fit(vae, x, epochs=2, l1=1e-4, progress=False)
+        runs.append(vae.store.vector.copy())
+    np.testing.assert_array_equal(runs[0], runs[1])
+    np.testing.assert_array_equal(runs[0], runs[2])
+
+
+def test_a_step_allocates_nothing_large():
+    vae, optimizer = VAE(784, (400,), 20, backend="numba"), Adam()
+    x, rows = np.zeros((128, 784), np.float32), np.arange(128)
+
+    def step():
+        vae.forward_backward(x, vae.noise(rows))
+        optimizer.step(vae)
+
+    step()
+    step()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        step()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak - before < 64 * 1024
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Threads
+
+
+def blas_threads():
+    return numba_threads.library().get_num_threads()
+
+
+@pytest.mark.skipif(numba_threads.library() is None, reason="this BLAS does not say how many threads it has")
+def test_blas_has_its_threads_again_afterwards_whatever_happens():
+    before = blas_threads()
+    inside = 1 if min(before, numba.get_num_threads()) > 1 and numba_threads.layer() != "workqueue" else before
+
+    def nested():
+        with numba_threads.pool:
+            with numba_threads.pool:
+                assert blas_threads() == inside
+            assert blas_threads() == inside
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        nested()
+    assert blas_threads() == before
+    fit(VAE(20, (10,), 2, backend="numba"), np.zeros((64, 20)), epochs=1, progress=False)
+    assert blas_threads() == before
+
+
+@pytest.mark.skipif(numba_threads.library() is None, reason="this BLAS does not say how many threads it has")
+def test_whoever_limits_blas_or_numba_limits_the_pool():
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"), numba_threads.pool:
+        assert numba_threads.pool.width == 1
+    code = "from minivae.kernels.numba_threads import pool\nwith pool: print(pool.width)"
+    assert run(code, NUMBA_NUM_THREADS="1", OPENBLAS_NUM_THREADS="2") == "1"
+    assert run(code, NUMBA_NUM_THREADS="2", OPENBLAS_NUM_THREADS="1") == "1"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert run(code, OPENBLAS_NUM_THREADS=str(cores)) in {str(cores), "1"}  # 1 where there is no OpenMP
+
+
+TRAINED = """
+import numpy as np, os
+before = dict(os.environ)
+{first}
+from minivae import VAE, fit
+from minivae.kernels import numba_threads
+x = (np.random.default_rng(0).random((512, 64)) < 0.5).astype("f")
+vae = VAE(64, (100,), 5, backend="numba", dtype="float64")
+fit(vae, x, epochs=2, progress=False)
+changed = {{name for name in set(before) | set(os.environ) if before.get(name) != os.environ.get(name)}}
+print(numba_threads.layer(), repr(float(np.abs(vae.store.vector).sum())), sorted(changed - {{"KMP_INIT_AT_FORK"}}))
+"""
+
+
+def trained(first="", **environment):
+    layer, total, changed = run(TRAINED.format(first=first), **environment).split(" ", 2)
+    return layer, float(total), changed
+
+
+def test_without_openmp_and_after_another_openmp_the_result_is_the_same():
+    layer, total, changed = trained()
+    assert layer in {"omp", "tbb", "workqueue"}
+    assert changed == "[]", "the environment is as it was"
+    without = trained(NUMBA_THREADING_LAYER="workqueue")
+    assert without[0] == "workqueue"
+    assert math.isclose(without[1], total, rel_tol=1e-9)
+    another = trained("from sklearn.cluster import KMeans; KMeans(2, n_init=1).fit(np.random.rand(3000, 2))")
+    assert math.isclose(another[1], total, rel_tol=1e-9)
+    chosen = trained(OMP_WAIT_POLICY="ACTIVE", OMP_NUM_THREADS="1")
+    assert math.isclose(chosen[1], total, rel_tol=1e-9)
+
+
+def test_two_models_may_train_at_the_same_time():
+    x = (np.random.default_rng(0).random((600, 90)) < 0.5).astype(np.float32)
+    before = blas_threads() if numba_threads.library() else 0
+    models = [VAE(90, (80,), 4, backend="numba", seed=1) for _ in range(3)]
+    fit(models[0], x, epochs=3, progress=False)
+    threads = [threading.Thread(target=fit, args=(vae, x, 3), kwargs={"progress": False}) for vae in models[1:]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for vae in models[1:]:
+        assert relative_error(vae.store.vector, models[0].store.vector) < 1e-5
+    assert before == (blas_threads() if numba_threads.library() else 0)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Compilation
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
+    """Neither the folder of the module nor that of the user: Numba then refuses to cache, and we do without."""
+    code = """
+import sys
+from numba.core import caching
+caching._CacheLocator.ensure_cache_path = lambda self: (_ for _ in ()).throw(OSError("read-only"))
+caching.tempfile.TemporaryFile = lambda *args, **kwargs: (_ for _ in ()).throw(OSError("read-only"))
+import numpy as np
+from minivae.kernels import numba_cpu
+print(numba_cpu.bernoulli_mean(np.zeros((1, 2))), type(numba_cpu._bernoulli_mean._cache).__name__)
+"""
+    assert run(code) == "[[0.5 0.5]] NullCache"
+
+
+def test_what_was_compiled_is_found_on_disk(tmp_path):
+    code = """
+import numpy as np
+from minivae.kernels import numba_cpu
+numba_cpu.bernoulli_mean(np.zeros((1, 2)))
+print(sum(numba_cpu._bernoulli_mean.stats.cache_hits.values()))
+"""
+    assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "0"
+    assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "1"
+
+
+def test_warm_up_compiles_all_that_training_needs(monkeypatch):
+    for likelihood in ("bernoulli", "gaussian", Categorical((3, 4))):
+        vae = VAE(7, (6,), 3, likelihood=likelihood, backend="numba")
+        before = vae.store.vector.copy()
+        warm_up(vae)
+        np.testing.assert_array_equal(vae.store.vector, before)
+        compiled = {
+            name: len(value.signatures) for name, value in vars(numba_cpu).items() if hasattr(value, "signatures")
+        }
+        x = np.zeros((64, 7))
+        x[:, [0, 3]] = 1
+        fit(vae, x, epochs=1, batch_size=20, l1=1e-3, validation=x, progress=False)
+        vae.reconstruct(x)
+        vae.sample(3)
+        vae.log_likelihood(x, n_samples=20)
+        after = {name: len(getattr(numba_cpu, name).signatures) for name in compiled}
+        assert after == compiled
+
+
+def test_compiling_is_said_only_when_it_is_slow(capsys):
+    import time
+
+    from minivae.progress import said_if_slow
+
+    with said_if_slow("compiling", True):
+        pass
+    assert capsys.readouterr().err == ""
+    with said_if_slow("compiling", True):
+        time.sleep(1.1)
+    assert re.fullmatch(r"compiling \(only the first time\) \.\.\.\ncompiling took 1\.\d s\n", capsys.readouterr().err)
+    with said_if_slow("compiling", False):
+        time.sleep(1.1)
+    assert capsys.readouterr().err == ""
+
+
+def test_numpy_needs_no_warm_up():
+    assert warm_up(VAE(7, (6,), 3, backend="numpy")) < 0.1
