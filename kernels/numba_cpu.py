@@ -678,7 +678,7 @@ def gaussian_nll(
     return value, _returned(gradient, dmean), dlogvar
 
 
-@compiled()
+@compiled(reassociate=True)
 def _log_softmax(logits, log_p):
     largest = logits[0]
     for i in range(len(logits)):
@@ -693,7 +693,7 @@ def _log_softmax(logits, log_p):
         log_p[i] -= log_total
 
 
-@compiled()
+@compiled(reassociate=True)
 def _categorical_row(logits, x, starts, upstream, log_p, dlogits):
     """The row's value; its gradient into ``dlogits``, unless that is empty."""
     total = type(logits[0])(0)
@@ -844,7 +844,7 @@ def adam_update(
     _adam_update(pool.tiles(len(parameters)), parameters, gradients, m, v, *numbers)
 
 
-@compiled()
+@compiled(reassociate=True)
 def _penalty_part(w, dw, l1, l2):
     zero, one = type(l1)(0), type(l1)(1)
     absolute, squared = 0.0, 0.0

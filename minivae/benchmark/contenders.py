@@ -1,0 +1,94 @@
+"""Every contender by its name: our backends, and the peers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from minivae import backend
+from minivae.benchmark import peers
+from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
+from minivae.optimizers import Adam
+from minivae.training import Recipe, train_epoch
+
+PEERS = {"torch": ("torch eager", "torch compile"), "jax": ("jax jit", "jax scan")}
+RUNGS = ("outer products", "matrix products")  # those of the speed ladder that are not a backend
+PEER_NAMES = [name for names in PEERS.values() for name in names]
+EPOCH, PASS = 60_000, 10_000  # examples of an epoch of MNIST, and of its test set, to be encoded and decoded
+
+
+@dataclass
+class Contender:
+    """Something that trains: ``run(n)`` takes n steps, a multiple of ``at_once``, and returns its first and last loss.
+
+    ``epoch`` trains on every example once; ``passes`` are what else can be timed, by name.
+    """
+
+    run: peers.Run
+    epoch: Callable[[], Any]
+    at_once: int = 1
+    passes: dict[str, Callable[[], Any]] = field(default_factory=dict)
+
+
+def load(name: str) -> None:
+    """Import what a contender needs; raises ImportError or BackendError where that is not to be had."""
+    framework = name.split()[0]
+    if framework in PEERS:
+        import_module(framework)
+    elif name not in RUNGS:
+        backend.load(name)
+
+
+def make(name: str, problem: Problem, device: str = "cpu") -> Contender:
+    """Build a contender.
+
+    Parameters
+    ----------
+    name : str
+        A backend's, one of those in ``PEERS``, or of ``RUNGS``.
+    problem : Problem
+    device : str, default "cpu"
+        Where a peer computes; a backend knows its own.
+    """
+    if name in RUNGS:
+        return import_module("minivae.benchmark.ladder").plain_contender(name, problem)
+    if name not in PEER_NAMES:
+        return our_contender(problem, name)
+    if name == "jax scan":
+        run, at_once = peers.jax_scan_run(problem, device), problem.batches
+    elif name == "jax jit":
+        run, at_once = peers.jax_jit_run(problem, device), 1
+    else:
+        run, at_once = peers.torch_run(problem, compiled=name == "torch compile", device=device), 1
+    return Contender(run, partial(run, problem.batches), at_once)
+
+
+def our_contender(problem: Problem, name: str) -> Contender:
+    """A backend of minivae: the step that ``fit`` makes, with a slice in place of the gathered rows."""
+    vae, optimizer = problem.model(name), Adam(LEARNING_RATE, BETAS, EPSILON)
+    data, examples = vae.kernels.asarray(problem.data(), vae.dtype), np.arange(problem.batches * problem.batch_size)
+    vae.optimizer = optimizer
+
+    def train() -> float:
+        start = vae.step % problem.batches * problem.batch_size
+        rows = slice(start, start + problem.batch_size)
+        loss = vae.forward_backward(data[rows], vae.noise(examples[rows])).loss
+        optimizer.step(vae)
+        return loss
+
+    def run(n: int) -> tuple[float, float]:
+        with vae.kernels.session():  # as in fit
+            losses = [train() for _ in range(n)]
+        vae.kernels.to_numpy(vae.store.vector[:1])  # on a device, wait for the last update
+        return losses[0], losses[-1]
+
+    images = vae.kernels.to_numpy(data[:PASS])
+    z = np.random.default_rng(0).standard_normal((len(images), problem.latent_dim)).astype(vae.dtype)
+    epoch = partial(train_epoch, vae, data[:EPOCH], Recipe(problem.batch_size))
+    passes = {"encode": lambda: vae.encode(images), "decode": lambda: vae.decode(z)}
+    return Contender(run, epoch, passes=passes)

@@ -1,0 +1,66 @@
+"""What every contender trains: the same model, from the same parameters, on the same data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minivae.benchmark.arguments import Sizes
+
+if TYPE_CHECKING:
+    from minivae.vae import VAE
+
+LEARNING_RATE, BETAS, EPSILON = 1e-3, (0.9, 0.999), 1e-8  # Adam's, for all contenders
+PROTOTYPES, FLIPPED = 10, 0.1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A VAE with one hidden layer on each side, relu, Bernoulli pixels, and its data: ``batches`` whole batches."""
+
+    batch_size: int = 128
+    examples: int = 8192
+    input_dim: int = 784
+    hidden_dim: int = 400
+    latent_dim: int = 20
+
+    @property
+    def batches(self) -> int:
+        """The number of batches in the data; two at least, so that a loss can fall."""
+        return max(2, self.examples // self.batch_size)
+
+    @property
+    def sizes(self) -> Sizes:
+        """Those of a training step."""
+        return Sizes(self.batch_size, self.input_dim, self.hidden_dim, self.latent_dim)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields and their values."""
+        return asdict(self)
+
+    def data(self) -> np.ndarray:
+        """Black and white examples, float32, shape (batches * batch_size, D): noisy copies of ten prototypes.
+
+        They can be learned, so that a contender that does not train is found out.
+        """
+        rng, n = np.random.default_rng(0), self.batches * self.batch_size
+        prototypes = rng.random((PROTOTYPES, self.input_dim)) < 0.5
+        flipped = rng.random((n, self.input_dim), dtype=np.float32) < FLIPPED
+        return (prototypes[rng.integers(PROTOTYPES, size=n)] ^ flipped).astype(np.float32)
+
+    def model(self, backend: str) -> VAE:
+        """The model as minivae has it."""
+        from minivae.vae import VAE
+
+        dims = (self.input_dim, (self.hidden_dim,), self.latent_dim)
+        return VAE(*dims, activation="relu", likelihood="bernoulli", backend=backend, dtype="float32", seed=0)
+
+    def layers(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Its starting parameters for the peers: W (in, out) and b (out,) of each layer, the two heads as one."""
+        p = self.model("numpy").parameters
+        heads = [np.concatenate([p[f"encoder.mu.{v}"], p[f"encoder.logvar.{v}"]], axis=-1) for v in "Wb"]
+        names = {"encoder": "encoder.hidden.0", "decoder": "decoder.hidden.0", "output": "decoder.output"}
+        layers = {layer: (p[f"{name}.W"].copy(), p[f"{name}.b"].copy()) for layer, name in names.items()}
+        return layers | {"heads": (heads[0], heads[1])}

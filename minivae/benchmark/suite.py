@@ -1,0 +1,241 @@
+"""The whole benchmark: verify, let the contenders take turns at a training step, and with ``full`` the rest."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from minivae.benchmark.calls import CALLS
+from minivae.benchmark.contenders import EPOCH, PASS, PEERS
+from minivae.benchmark.interleave import in_turns, ratios, spread
+from minivae.benchmark.problem import Problem
+from minivae.benchmark.processes import PATIENCE, BenchmarkError, Child, Failed, Skipped
+from minivae.benchmark.roofs import under_the_roof
+
+PAUSE = 0.1  # seconds: idle threads of the last contender spin for less
+BLOCK, WARM_UP = 0.25, 0.1  # seconds of steps in a block, and of steps before it that fill the caches
+FEWEST = 5  # steps in a block
+OTHER_BATCHES = (20, 512)
+ROUNDS_OF_EPOCHS = 3
+
+
+@dataclass
+class Suite:
+    """The settings of a benchmark; ``skipped`` collects who could not take part, and why."""
+
+    backends: Sequence[str]
+    peers: Sequence[str] = ()
+    problem: Problem = field(default_factory=Problem)
+    rounds: int = 10
+    full: bool = False
+    patience: float = PATIENCE
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def run(self) -> dict[str, Any]:
+        """Everything, as plain values for JSON.
+
+        Raises
+        ------
+        BenchmarkError
+            If a kernel is wrong, before anything is timed; if a contender fails, dies, hangs, or does not train.
+        ValueError
+            If no backend can be used here.
+        """
+        load = load_average()
+        verified = self.verify()
+        steps = self.time_steps(self.problem)
+        result = {
+            "batch_size": self.problem.batch_size,
+            "training_step_ms": {name: timing["median"] for name, timing in steps["timings"].items()},
+            "ratios": {name: ratio["median"] for name, ratio in steps["ratio_ranges"].items()},
+            **steps,
+            "verified": verified,
+            "protocol": self.protocol(),
+            "problem": self.problem.to_dict(),
+            "load_average": load,
+        }
+        if self.full:
+            result["batches"] = {str(size): self.time_batch(size) for size in OTHER_BATCHES}
+            result |= self.time_kernels() | self.time_epochs()
+        return result | {"skipped": self.skipped}
+
+    def protocol(self) -> str:
+        """How the steps are timed."""
+        p = self.problem
+        return (
+            f"A step of {p.input_dim}-{p.hidden_dim}-{p.latent_dim}, float32, is: a slice of {p.batch_size} examples, "
+            "fresh noise, forward, backward, Adam. Every contender has a process of its own; they take turns for "
+            f"{self.rounds} rounds, each with {PAUSE:g} s of rest, about {WARM_UP:g} s of steps that do not count, and "
+            f"about {BLOCK:g} s of steps that do (jax scan: whole epochs). Compilation is in no timing. Ratios are "
+            "taken pair by pair in each round."
+        )
+
+    # -- verification ----------------------------------------------------------------------------------------
+
+    def verify(self) -> dict[str, int]:
+        """The number of calls of each backend that agree with the reference: all of them, or BenchmarkError."""
+        verified = {}
+        for name in self.backends:
+            with Child(name, self.problem, self.patience) as child:
+                try:
+                    mismatch = child.ask("verify")["mismatch"]
+                except Skipped as reason:
+                    self.skip(name, reason)
+                    continue
+            if mismatch:
+                raise BenchmarkError(mismatch)
+            verified[name] = len(CALLS)
+            kernels = len({call.function for call in CALLS})
+            say(f"verify {name} ... {len(CALLS)} calls of {kernels} kernels agree in float32 and float64")
+        if not verified:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.skipped.items())
+            raise ValueError(f"there is no backend left to time ({reasons})")
+        return verified
+
+    def skip(self, name: str, reason: object) -> None:
+        """Leave a contender out, and say so."""
+        self.skipped[name] = str(reason)
+        say(f"skipped {name}: {reason}")
+
+    # -- training steps --------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """The contenders that have not been skipped."""
+        names = [*self.backends, *(name for peer in self.peers for name in PEERS[peer])]
+        return [name for name in names if name not in self.skipped]
+
+    def start(self, problem: Problem, stack: ExitStack, what: str) -> tuple[dict[str, Child], dict[str, Any]]:
+        """A process for each contender, ready to be timed, and what it said of its start."""
+        children, answers = {}, {}
+        for name in self.names():
+            child = stack.enter_context(Child(name, problem, self.patience))
+            try:
+                answers[name] = started(child)
+            except Skipped as reason:
+                self.skip(name, reason)
+            except Failed as error:
+                if name in self.backends:
+                    raise
+                self.skip(name, error)  # such as torch.compile without a C++ compiler
+            else:
+                children[name] = child
+                say(f"{what}: {name} is ready (first step {answers[name]['first_step_seconds']:.2f} s)")
+        return children, answers
+
+    def time_steps(self, problem: Problem) -> dict[str, Any]:
+        """Milliseconds per training step, contender by contender, and their ratios."""
+        what = f"batch {problem.batch_size}"
+        with ExitStack() as stack:
+            children, starts = self.start(problem, stack, what)
+            blocks = {name: partial(block, child, calibrated(child)) for name, child in children.items()}
+            timings = in_turns(blocks, shown(self.rounds, f"timing {what}"))
+            facts = {name: child.ask("facts") for name, child in children.items()}
+            memory = {name: child.ask("memory")["peak_mb"] for name, child in children.items()}
+        groups = {peer: PEERS[peer] for peer in self.peers}
+        return {
+            "timings": {name: spread(values) | {"rounds": values} for name, values in timings.items()},
+            "ratio_ranges": {name: spread(values) for name, values in ratios(timings, self.backends, groups).items()},
+            "starts": starts,
+            "peak_memory_mb": memory,
+            "machine": facts,
+        }
+
+    def time_batch(self, size: int) -> dict[str, Any]:
+        """The same with another batch size, in short."""
+        steps = self.time_steps(replace(self.problem, batch_size=size))
+        return {name: steps[name] for name in ("timings", "ratio_ranges")}
+
+    # -- with full -------------------------------------------------------------------------------------------
+
+    def time_kernels(self) -> dict[str, Any]:
+        """Each kernel of each backend, and NumPy's matrix products, against the roofs of this machine."""
+        say("timing the copy bandwidth, the peak of matrix products, and NumPy's products of a step")
+        with Child("numpy", self.problem, self.patience) as child:
+            answer = child.ask("roofs")
+        rows = {"NumPy's products": answer["rows"]}
+        for name in self.names():
+            if name in self.backends:
+                say(f"timing the kernels of {name}")
+                with Child(name, self.problem, self.patience) as child:
+                    rows[name] = child.ask("kernels")["rows"]
+        products, *kernels = [[under_the_roof(row, answer["roofs"]) for row in table] for table in rows.values()]
+        return {"roofs": answer["roofs"], "products": products, "kernels": dict(zip([*rows][1:], kernels, strict=True))}
+
+    def time_epochs(self) -> dict[str, Any]:
+        """Epochs as long as MNIST's, and passes over a set as large as its test set."""
+        size = self.problem.batch_size
+        problem = replace(self.problem, examples=math.ceil(EPOCH / size) * size)
+        with ExitStack() as stack:
+            children, _ = self.start(problem, stack, "epoch")
+            epochs = {name: partial(epoch, child) for name, child in children.items()}
+            seconds = in_turns(epochs, shown(ROUNDS_OF_EPOCHS, "timing an epoch"))
+            passes = {name: child.ask("passes") for name, child in children.items() if name in self.backends}
+        return {
+            "epoch_seconds": {name: spread(values) for name, values in seconds.items()},
+            "epoch_steps": problem.batches,
+            "examples_per_second": {
+                name: {what: PASS / seconds for what, seconds in answer.items()} for name, answer in passes.items()
+            },
+        }
+
+
+def started(child: Child) -> dict[str, Any]:
+    """What a contender says of its start, once it has shown that it trains."""
+    child.ask("load")
+    seconds = time.perf_counter() - child.begun
+    start = child.ask("ready")
+    first, last, steps = start["first_loss"], start["loss"], start["steps"]
+    if not last < first:
+        raise BenchmarkError(f"{child.name} does not train: its loss was {first:g}, and {last:g} after {steps} steps")
+    return start | {"import_seconds": seconds}
+
+
+def calibrated(child: Child) -> int:
+    """The number of steps in a block."""
+    ms = child.ask("run", steps=FEWEST, warm_up=FEWEST)["ms"]
+    return max(FEWEST, math.ceil(BLOCK / (ms / 1e3)))
+
+
+def block(child: Child, steps: int) -> float:
+    """Milliseconds per step."""
+    return child.ask("run", steps=steps, pause=PAUSE, warm_up=math.ceil(steps * WARM_UP / BLOCK))["ms"]
+
+
+def epoch(child: Child) -> float:
+    """Seconds for an epoch."""
+    return child.ask("epoch", pause=PAUSE)["seconds"]
+
+
+def load_average() -> float | None:
+    """How many processes have wanted a core lately; None where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Progress, on standard error
+
+
+def say(line: str) -> None:
+    """One line on standard error."""
+    with suppress(BrokenPipeError):  # that nobody reads on is no reason to stop
+        if sys.stderr is not None:
+            print(line, file=sys.stderr, flush=True)
+
+
+def shown(rounds: int, what: str) -> Iterator[int]:
+    """The rounds, with a bar on a terminal or a line each elsewhere."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(range(rounds), desc=what, unit="round", ascii=True, dynamic_ncols=True)
+        return
+    for i in range(rounds):
+        say(f"{what}: round {i + 1} of {rounds}")
+        yield i

@@ -1,0 +1,93 @@
+"""``minivae bench``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from minivae.commands.common import add_command, add_json
+
+PEERS = ("torch", "jax")
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    parser = add_command(commands, "bench", bench, "time the backends against each other, and against PyTorch and JAX")
+    parser.add_argument(
+        "--backends",
+        type=names,
+        default=argparse.SUPPRESS,
+        metavar="numpy,numba,cupy",
+        help="which to time (default: those that can be used here)",
+    )
+    parser.add_argument(
+        "--peers", type=names, default=(), metavar="torch,jax", help="also time the same model in these frameworks"
+    )
+    parser.add_argument("--batch-size", type=int, default=128, help="examples in a training step")
+    parser.add_argument("--rounds", type=int, default=10, help="how often the contenders take turns")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="also every kernel and matrix product, batches of 20 and 512, an epoch, encoding, memory, compilation",
+    )
+    parser.add_argument(
+        "--plot", metavar="FILE", default=argparse.SUPPRESS, help="draw the timings, with --full also a roofline"
+    )
+    add_json(parser)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Print the report; status 1 if a kernel is wrong or a contender fails."""
+    from minivae import backend
+    from minivae.benchmark.problem import Problem
+    from minivae.benchmark.processes import BenchmarkError
+    from minivae.benchmark.report import report
+    from minivae.benchmark.suite import Suite
+    from minivae.validation import check_int
+
+    backends = getattr(options, "backends", tuple(backend.available()))
+    check_names(backends, tuple(backend.states()), "--backends")
+    check_names(options.peers, PEERS, "--peers", may_be_empty=True)
+    problem = Problem(check_int(options.batch_size, "--batch-size", 1))
+    rounds = check_int(options.rounds, "--rounds", 1)
+    plot = check_picture(options.plot) if "plot" in options else None
+    try:
+        result = Suite(backends, options.peers, problem, rounds, options.full).run()
+    except BenchmarkError as error:
+        print(f"minivae bench: error: {error}", file=sys.stderr)
+        return 1
+    if plot is not None:
+        from minivae.benchmark import pictures
+        from minivae.plotting import save
+
+        save(pictures.picture(result), plot)
+    print(json.dumps(result) if options.json else "\n".join(report(result)))
+    return 0
+
+
+def check_names(given: tuple[str, ...], known: tuple[str, ...], option: str, may_be_empty: bool = False) -> None:
+    """ValueError for a name that nobody knows, before anything is started."""
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{option} takes some of {', '.join(known)}, with commas between them, got {name!r}")
+    if not (given or may_be_empty):
+        raise ValueError(f"{option} names none: give some of {', '.join(known)}")
+
+
+def check_picture(path: str) -> Path:
+    """A file that can be drawn, before the minutes that it takes until there is something to draw."""
+    picture = Path(path)
+    if picture.suffix.lower() not in PICTURES:
+        raise ValueError(f"--plot draws {', '.join(PICTURES)} files, got {path!r}")
+    if not picture.parent.is_dir():
+        raise ValueError(f"--plot cannot write {path}: there is no folder {picture.parent}")
+    return picture

@@ -1,0 +1,428 @@
+"""``minivae bench``: wrong kernels are caught, peers train the same model, processes fail in one sentence."""
+
+import json
+import os
+import textwrap
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from minivae.backend import from_module, load
+from minivae.benchmark import facts, interleave, pictures, roofs, suite
+from minivae.benchmark.arguments import Arguments, Sizes
+from minivae.benchmark.calls import CALLS
+from minivae.benchmark.contenders import PEERS, make
+from minivae.benchmark.problem import Problem
+from minivae.benchmark.processes import BenchmarkError, Child, Failed, Skipped
+from minivae.benchmark.report import report
+from minivae.benchmark.verify import ODD, outcome, verify
+from minivae.kernels import reference
+from minivae.optimizers import Adam
+
+NO_KERNELS = {"asarray", "session", "to_numpy", "zeros"}
+TINY = Problem(batch_size=8, examples=512, input_dim=23, hidden_dim=11, latent_dim=3)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The table of calls
+
+
+def test_every_kernel_has_a_call():
+    assert {call.function for call in CALLS} == {*reference.__all__} - NO_KERNELS
+    assert len({call.label for call in CALLS}) == len(CALLS)
+
+
+def test_the_sizes_are_those_of_the_model():
+    problem = Problem()
+    vae = problem.model("numpy")
+    assert problem.sizes.P == len(vae.store.vector) == 652_824
+    assert sum(W.size + b.size for W, b in problem.layers().values()) == 652_824
+
+
+def test_bytes_and_flops_are_those_counted_by_hand():
+    calls = {call.label: call for call in CALLS}
+    sizes = Sizes(B=2, D=3, H=5, K=1)
+    affine = calls["linear_forward[encoder identity]"]
+    assert affine.bytes_moved(sizes) == 4 * (2 * 3 + 3 * 5 + 5 + 2 * 5)
+    assert affine.bytes_moved(sizes, "float64") == 2 * affine.bytes_moved(sizes)
+    assert affine.flops(sizes) == 2 * (2 * 3 * 5) + 2 * 5
+    assert calls["linear_forward[encoder relu]"].flops(sizes) == 2 * (2 * 3 * 5) + 2 * 5 + 2 * 5
+    assert calls["linear_backward[encoder]"].bytes_moved(sizes) == 4 * (2 * 5 + 2 * 3 + 3 * 5 + 3 * 5 + 5)
+    assert calls["adam_update"].bytes_moved(sizes) == 4 * 7 * sizes.P  # reads w, g, m, v; writes w, m, v
+    assert calls["take_rows"].bytes_moved(sizes) == 4 * (2 * 3 + 2 * 3) + 8 * 2  # and two row numbers
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.label)
+def test_the_bytes_are_those_of_the_arrays(call):
+    given = Arguments(load("numpy"), ODD, "float32")
+    arrays = [value for value in call.arguments(given) if isinstance(value, np.ndarray)]
+    new = outcome(load("numpy"), call, ODD, "float32")[: -len(arrays) - len(call.out)]
+    new = [array for array in new if array.shape]  # add_penalty returns a number
+    changed = [call.arguments(given)[i] for i in call.changes]
+    assert call.bytes_moved(ODD) == sum(array.nbytes for array in [*arrays, *changed, *new])
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Verification
+
+
+def test_all_backends_agree_with_the_reference(kernels):
+    assert verify(kernels, ODD) is None
+
+
+def kl_without_its_half(dkl, mu, logvar, *, dmu=None, dlogvar=None):
+    dmu, dlogvar = reference.gaussian_kl_backward(dkl, mu, logvar, dmu=dmu, dlogvar=dlogvar)
+    dlogvar *= 2
+    return dmu, dlogvar
+
+
+def adam_that_forgets_v(parameters, gradients, m, v, t, **options):
+    reference.adam_update(parameters, gradients, m, v.copy(), t, **options)
+
+
+def sgd_that_scribbles(parameters, gradients, velocity, **options):
+    reference.sgd_update(parameters, gradients, velocity, **options)
+    gradients *= 2
+
+
+def a_buffer_left_empty(da, *, out=None):
+    return reference.bias_gradient(da)
+
+
+def a_value_that_is_nan(mu, logvar, *, out=None):
+    kl = reference.gaussian_kl_forward(mu, logvar, out=out)
+    kl[-1] = np.nan
+    return kl
+
+
+def another_coin(x, seed, step, examples, *, out):
+    reference.binarize(x, seed, step, examples, out=out)
+    out[0, 0] = 1 - out[0, 0]
+    return out
+
+
+def float32_throughout(logits):
+    return reference.bernoulli_mean(logits.astype("float32")).astype(logits.dtype)
+
+
+PLANTED = [
+    ("gaussian_kl_backward", kl_without_its_half, "float64"),
+    ("adam_update", adam_that_forgets_v, "float64"),
+    ("sgd_update", sgd_that_scribbles, "float64"),
+    ("bias_gradient", a_buffer_left_empty, "float64"),
+    ("gaussian_kl_forward", a_value_that_is_nan, "error nan"),
+    ("binarize", another_coin, "tolerance 0"),
+    ("bernoulli_mean", float32_throughout, "float64"),
+]
+
+
+@pytest.mark.parametrize(("function", "wrong", "said"), PLANTED, ids=[wrong.__name__ for _, wrong, _ in PLANTED])
+def test_a_wrong_kernel_is_caught_and_named(function, wrong, said):
+    mismatch = verify(from_module(SimpleNamespace(**{function: wrong}), "broken"), ODD)
+    assert mismatch.startswith(function)
+    assert "of the broken backend differs from the reference in float" in mismatch
+    assert said in mismatch
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Turns and ratios
+
+
+def test_contenders_take_turns():
+    order = []
+    measures = {name: lambda name=name: order.append(name) or len(order) for name in "ab"}
+    assert interleave.in_turns(measures, range(3)) == {"a": [1, 3, 5], "b": [2, 4, 6]}
+    assert order == [*"ababab"]
+
+
+def test_ratios_are_taken_pair_by_pair_in_each_round():
+    # The machine is twice as slow in the second round, and one peer wins one round each.
+    timings = {"numpy": [2.0, 4.0], "numba": [1.0, 2.0], "torch eager": [3.0, 6.0], "jax jit": [2.0, 5.0]}
+    timings["jax scan"] = [4.0, 3.0]
+    groups = {"torch": PEERS["torch"], "jax": PEERS["jax"]}
+    ratios = interleave.ratios(timings, ["numpy", "numba", "cupy"], groups)
+    assert ratios["numpy / numba"] == [2, 2]
+    assert ratios["torch eager / numba"] == [3, 3]
+    assert ratios["best jax / numba"] == [2, 1.5]
+    assert ratios["best peer / numpy"] == [1, 0.75]
+    assert "best torch / numba" not in ratios  # only one of the two took part
+    assert not any(name.startswith("numba /") or "cupy" in name for name in ratios)
+    assert interleave.spread([3.0, 1.0, 2.0]) == {"median": 2, "min": 1, "max": 3}
+
+
+def test_a_kernel_at_the_bandwidth_is_at_the_roof():
+    measured = {"cache_bytes": 100, "cache_bandwidth": 10.0, "memory_bandwidth": 5.0, "peak": 50.0}
+    row = roofs.under_the_roof({"bytes": 80, "flops": 40, "seconds": 16.0}, measured)
+    assert (row["bound"], row["fraction_of_roof"]) == ("cache", 0.5)
+    row = roofs.under_the_roof({"bytes": 200, "flops": 40, "seconds": 40.0}, measured)
+    assert (row["bound"], row["fraction_of_roof"]) == ("memory", 1)
+    row = roofs.under_the_roof({"bytes": 50, "flops": 1000, "seconds": 20.0}, measured)
+    assert (row["bound"], row["fraction_of_roof"]) == ("compute", 1)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Peers are the same problem
+
+
+@pytest.fixture
+def ours():
+    """Our model, a batch, and noise."""
+    eps = np.random.default_rng(1).standard_normal((TINY.batch_size, TINY.latent_dim)).astype(np.float32)
+    return TINY.model("numpy"), TINY.data()[: TINY.batch_size], eps
+
+
+def test_the_loss_of_torch_is_ours(ours):
+    torch = pytest.importorskip("torch")
+    from minivae.benchmark.peers import torch_model
+
+    vae, x, eps = ours
+    loss = torch_model(TINY.layers())(torch.from_numpy(x), torch.from_numpy(eps))
+    assert float(loss.detach()) == pytest.approx(vae.loss(x, eps).loss, rel=1e-6)
+
+
+def test_the_loss_of_jax_and_its_adam_are_ours(ours):
+    jax = pytest.importorskip("jax")
+    from minivae.benchmark.peers import jax_loss, jax_start, jax_step
+
+    vae, x, eps = ours
+    assert float(jax_loss(TINY.layers(), x, eps)) == pytest.approx(vae.loss(x, eps).loss, rel=1e-6)
+    state, data = jax_start(TINY, "cpu")
+    step, adam = jax.jit(jax_step), Adam(1e-3)
+    for i in range(3):
+        eps = jax.random.normal(jax.random.split(state[-1])[1], eps.shape)
+        state, loss = step(state, data[i])
+        assert float(loss) == pytest.approx(vae.forward_backward(np.asarray(data[i]), np.asarray(eps)).loss, rel=1e-5)
+        adam.step(vae)
+    np.testing.assert_allclose(state[0]["output"][0], vae.parameters["decoder.output.W"], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch eager", "jax jit", "jax scan"])
+def test_a_contender_learns(name):
+    if name != "numpy":
+        pytest.importorskip(name.split()[0])
+    problem = Problem(batch_size=32, examples=2048, input_dim=100, hidden_dim=50, latent_dim=5)
+    contender = make(name, problem)
+    first, last = contender.run(2 * problem.batches)
+    assert first == pytest.approx(100 * np.log(2), abs=2)
+    assert last < first - 5
+    contender.epoch()
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Processes
+
+
+@pytest.fixture
+def stub(tmp_path, monkeypatch):
+    """A function that puts a package of a given name and code before the real one, for processes to come."""
+
+    def write(name, code):
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(code), encoding="utf-8")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return write
+
+
+def test_a_process_starts_without_the_pins_and_with_the_rest(monkeypatch):
+    for name, value in {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_L2_SIZE": "512", "OPENBLAS_NUM_THREADS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with Child("numpy", TINY) as child:
+        settings = child.ask("facts")["settings"]
+    assert {name for name in settings if name.startswith("OPENBLAS")} == {"OPENBLAS_NUM_THREADS"}
+
+
+def test_a_process_trains_and_tells_of_itself():
+    with Child("numpy", TINY) as child:
+        child.ask("load")
+        start = child.ask("ready")
+        run = child.ask("run", steps=7)
+        told = child.ask("facts")
+        memory = child.ask("memory")["peak_mb"]
+    assert start["loss"] < start["first_loss"]
+    assert start["steps"] == 64
+    assert (run["steps"], run["ms"] > 0) == (7, True)
+    assert told["cores"] >= 1
+    assert any("threads" in line for line in told["threads"])
+    assert memory is None or 10 < memory < 2000
+    assert child.process.returncode == 0
+
+
+def test_prints_of_a_framework_do_not_get_among_the_answers(stub):
+    stub("torch", "import os; print('noise'); os.system('echo more noise'); raise ImportError('no torch today')")
+    with Child("torch eager", TINY) as child, pytest.raises(Skipped, match=r"^no torch today$"):
+        child.ask("load")
+
+
+def test_a_process_that_dies_is_named_with_its_last_words(stub):
+    stub("torch", "import os, sys; print('cannot\\nbear it', file=sys.stderr, flush=True); os._exit(3)")
+    with (
+        Child("torch eager", TINY) as child,
+        pytest.raises(BenchmarkError, match=r"process of torch eager died \(exit status 3\): bear it"),
+    ):
+        child.ask("load")
+
+
+def test_a_process_that_hangs_is_ended(stub):
+    stub("torch", "import time; time.sleep(60)")
+    with (
+        Child("torch eager", TINY, patience=1) as child,
+        pytest.raises(BenchmarkError, match="torch eager gave no answer in 1 s"),
+    ):
+        child.ask("load")
+
+
+def test_an_error_of_a_contender_is_one_sentence(stub):
+    stub("torch", "raise RuntimeError('first line\\nsecond line')")
+    with (
+        Child("torch eager", TINY) as child,
+        pytest.raises(Failed, match=r"torch eager fails: RuntimeError: first line$"),
+    ):
+        child.ask("load")
+
+
+def test_the_peak_of_memory_is_that_of_this_process():
+    peak = facts.peak_memory()
+    assert peak is None or peak > 10
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The command
+
+
+def test_json_has_the_contracted_keys_and_nothing_else_is_printed(minivae, stub):
+    stub("torch", "raise ImportError('no torch today')")
+    options = ("--backends", "numpy", "--peers", "torch", "--batch-size", 16, "--rounds", 2)
+    status, out, err = minivae("bench", *options, "--json", "--plot", "bars.png")
+    assert status == 0
+    result = json.loads(out)
+    assert [*result["training_step_ms"]] == ["numpy"]
+    assert result["training_step_ms"]["numpy"] == result["timings"]["numpy"]["median"] > 0
+    assert result["ratios"] == {}
+    assert result["skipped"] == {"torch eager": "no torch today", "torch compile": "no torch today"}
+    assert result["verified"] == {"numpy": len(CALLS)}
+    assert len(result["timings"]["numpy"]["rounds"]) == 2
+    assert result["machine"]["numpy"]["versions"]["numpy"] == np.__version__
+    assert "verify numpy ..." in err
+    assert "round 2 of 2" in err
+    with open("bars.png", "rb") as file:
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+    text = "\n".join(report(result))
+    assert text.isascii()
+    assert "skipped torch eager: no torch today" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--backends", "nump"], "takes some of numpy, numba, cupy, with commas between them, got 'nump'"),
+        (["--backends", ","], "names none"),
+        (["--peers", "tensorflow"], "takes some of torch, jax"),
+        (["--rounds", "0"], "--rounds must be"),
+        (["--batch-size", "0"], "--batch-size must be"),
+        (["--plot", "bars.txt"], "--plot draws .png, .svg, .pdf files"),
+        (["--plot", "nowhere/bars.png"], "there is no folder nowhere"),
+    ],
+)
+def test_bad_input_is_one_sentence(minivae, options, said):
+    status, out, err = minivae("bench", *options)
+    assert (status, out) == (2, "")
+    assert err.startswith("minivae bench: error: ")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+class Fake:
+    """A process that answers what a test wants."""
+
+    def __init__(self, name, problem, patience, *, answers):
+        self.name, self.begun, self.answers = name, 0.0, answers
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def ask(self, command, **arguments):
+        if isinstance(self.answers[command], Exception):
+            raise self.answers[command]
+        return self.answers[command]
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """A function that replaces all processes by answers."""
+
+    def install(**answers):
+        monkeypatch.setattr(suite, "Child", partial(Fake, answers=answers))
+
+    return install
+
+
+def test_a_wrong_kernel_ends_the_command_before_anything_is_timed(minivae, fake):
+    fake(verify={"mismatch": "adam_update of the numpy backend differs"})
+    status, out, err = minivae("bench", "--backends", "numpy", "--json")
+    assert (status, out) == (1, "")
+    assert err == "minivae bench: error: adam_update of the numpy backend differs\n"
+
+
+def test_no_backend_left_is_bad_input(minivae, fake):
+    fake(verify=Skipped("it needs a GPU"))
+    status, _, err = minivae("bench", "--backends", "cupy")
+    assert status == 2
+    assert "there is no backend left to time (cupy: it needs a GPU)" in err
+
+
+def test_a_contender_that_does_not_train_is_found_out(minivae, fake):
+    ready = {"first_loss": 540.0, "loss": 541.0, "steps": 64, "first_step_seconds": 0.1}
+    fake(verify={"mismatch": None}, load={}, ready=ready)
+    status, _, err = minivae("bench", "--backends", "numpy")
+    assert status == 1
+    assert "numpy does not train: its loss was 540, and 541 after 64 steps" in err
+
+
+def test_help_does_not_import_the_benchmark():
+    from test_package import python
+
+    code = "import sys; from minivae.cli import make_parser; make_parser().format_help(); print([*sys.modules])"
+    assert "minivae.benchmark" not in python(code)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Pictures, and everything at once
+
+
+def test_labels_of_crowded_points_do_not_overlap(tmp_path):
+    from minivae.plotting import new_figure
+
+    figure = new_figure(10, 6)
+    axes = figure.subplots()
+    x = np.geomspace(1, 1.5, 25)
+    y = np.stack([x, 2 * x], axis=1)
+    axes.loglog(x, y, "o", label="a point")
+    axes.set_xlim(0.1, 10)
+    axes.set_ylim(0.1, 30)
+    axes.legend()
+    boxes = pictures.label_points(axes, x, y, [f"a_kernel[variant {i}]" for i in range(25)])
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert all(axes.get_window_extent().contains(*corner) for box in boxes for corner in box.get_points())
+
+
+@pytest.mark.slow
+def test_the_full_benchmark_of_a_small_model(tmp_path):
+    from minivae.plotting import save
+
+    result = suite.Suite(["numpy"], problem=TINY, rounds=1, full=True).run()
+    json.dumps(result)
+    assert {*result["batches"]} == {"20", "512"}
+    assert [row["kernel"] for row in result["kernels"]["numpy"]] == [call.label for call in CALLS]
+    assert all(row["fraction_of_roof"] > 0 for row in result["products"])
+    assert result["epoch_seconds"]["numpy"]["median"] > 0
+    assert {*result["examples_per_second"]["numpy"]} == {"encode", "decode"}
+    lines = report(result)
+    assert max(map(len, lines)) <= 112
+    for ending in ("png", "svg"):
+        save(pictures.picture(result), tmp_path / f"all.{ending}")
+        assert os.path.getsize(tmp_path / f"all.{ending}") > 10_000
