@@ -361,14 +361,22 @@ def _linear_tile(x, W, b, code, y, rows, columns):
         _bias_and_activation(y[r, c0:c1], b[c0:c1], code)
 
 
+@compiled()
+def _linear_forward_tile(t, count, x, W, b, code, y):
+    n, width = y.shape
+    if _cut_rows(n, width, count):
+        _linear_tile(x, W, b, code, y, _tile(n, t, count), (0, width))
+    else:
+        _linear_tile(x, W, b, code, y, (0, n), _tile(width, t, count))
+
+
 @compiled(parallel=True)
 def _linear_forward(count, x, W, b, code, y):
-    n, width = y.shape
-    for t in prange(count):
-        if _cut_rows(n, width, count):
-            _linear_tile(x, W, b, code, y, _tile(n, t, count), (0, width))
-        else:
-            _linear_tile(x, W, b, code, y, (0, n), _tile(width, t, count))
+    if count == 1:
+        _linear_forward_tile(0, 1, x, W, b, code, y)
+    else:
+        for t in prange(count):
+            _linear_forward_tile(t, count, x, W, b, code, y)
 
 
 def linear_forward(
@@ -402,11 +410,19 @@ def _activation_backward_row(dy, y, code, da):
             da[i] = dy[i] * -_expm1(-y[i])
 
 
+@compiled()
+def _activation_backward_tile(t, count, dy, y, code, da):
+    start, stop = _tile(len(y), t, count)
+    _activation_backward_row(dy[start:stop], y[start:stop], code, da[start:stop])
+
+
 @compiled(parallel=True)
 def _activation_backward(count, dy, y, code, da):
-    for t in prange(count):
-        start, stop = _tile(len(y), t, count)
-        _activation_backward_row(dy[start:stop], y[start:stop], code, da[start:stop])
+    if count == 1:
+        _activation_backward_tile(0, 1, dy, y, code, da)
+    else:
+        for t in prange(count):
+            _activation_backward_tile(t, count, dy, y, code, da)
 
 
 def activation_backward(dy: NDArray, y: NDArray, activation: str, *, out: NDArray | None = None) -> NDArray:
@@ -428,18 +444,26 @@ def _sum_rows(da, db, columns):
             total[i] += row[i]
 
 
+@compiled()
+def _linear_backward_tile(t, count, da, x, W, need_dx, dx, dW, db):
+    n, width = x.shape
+    i0, i1 = _tile(width, t, count)
+    r0, r1 = _tile(n, t, count)
+    _sum_rows(da, db, _tile(len(db), t, count))
+    _product(x[:, i0:i1], True, da, False, dW[i0:i1])
+    if need_dx and _cut_rows(n, width, count):
+        _product(da[r0:r1], False, W, True, dx[r0:r1])
+    elif need_dx:
+        _product(da, False, W[i0:i1], True, dx[:, i0:i1])
+
+
 @compiled(parallel=True)
 def _linear_backward(count, da, x, W, need_dx, dx, dW, db):
-    n, width = x.shape
-    for t in prange(count):
-        i0, i1 = _tile(width, t, count)
-        r0, r1 = _tile(n, t, count)
-        _sum_rows(da, db, _tile(len(db), t, count))
-        _product(x[:, i0:i1], True, da, False, dW[i0:i1])
-        if need_dx and _cut_rows(n, width, count):
-            _product(da[r0:r1], False, W, True, dx[r0:r1])
-        elif need_dx:
-            _product(da, False, W[i0:i1], True, dx[:, i0:i1])
+    if count == 1:
+        _linear_backward_tile(0, 1, da, x, W, need_dx, dx, dW, db)
+    else:
+        for t in prange(count):
+            _linear_backward_tile(t, count, da, x, W, need_dx, dx, dW, db)
 
 
 def linear_backward(
@@ -463,10 +487,18 @@ def linear_backward(
     return _returned(dx, out[0]) if need_dx else None, _returned(dW, out[1]), _returned(db, out[2])
 
 
+@compiled()
+def _bias_gradient_tile(t, count, da, db):
+    _sum_rows(da, db, _tile(len(db), t, count))
+
+
 @compiled(parallel=True)
 def _bias_gradient(count, da, db):
-    for t in prange(count):
-        _sum_rows(da, db, _tile(len(db), t, count))
+    if count == 1:
+        _bias_gradient_tile(0, 1, da, db)
+    else:
+        for t in prange(count):
+            _bias_gradient_tile(t, count, da, db)
 
 
 def bias_gradient(da: NDArray, *, out: NDArray | None = None) -> NDArray:
@@ -577,12 +609,20 @@ def _bernoulli_row(logits, x, wanted, upstream, dlogits):
     return total
 
 
+@compiled()
+def _bernoulli_nll_tile(t, count, logits, x, wanted, dnll, nll, dlogits):
+    start, stop = _rows(len(nll), t, count)
+    for r in range(start, stop):
+        nll[r] = _bernoulli_row(logits[r], x[r], wanted, dnll[r], dlogits[r])
+
+
 @compiled(parallel=True)
 def _bernoulli_nll(count, logits, x, wanted, dnll, nll, dlogits):
-    for t in prange(count):
-        start, stop = _rows(len(nll), t, count)
-        for r in range(start, stop):
-            nll[r] = _bernoulli_row(logits[r], x[r], wanted, dnll[r], dlogits[r])
+    if count == 1:
+        _bernoulli_nll_tile(0, 1, logits, x, wanted, dnll, nll, dlogits)
+    else:
+        for t in prange(count):
+            _bernoulli_nll_tile(t, count, logits, x, wanted, dnll, nll, dlogits)
 
 
 def bernoulli_nll(
@@ -608,11 +648,19 @@ def _sigmoid_part(a, y):
         y[i] = _sigmoid(a[i])
 
 
+@compiled()
+def _bernoulli_mean_tile(t, count, logits, mean):
+    start, stop = _tile(len(mean), t, count)
+    _sigmoid_part(logits[start:stop], mean[start:stop])
+
+
 @compiled(parallel=True)
 def _bernoulli_mean(count, logits, mean):
-    for t in prange(count):
-        start, stop = _tile(len(mean), t, count)
-        _sigmoid_part(logits[start:stop], mean[start:stop])
+    if count == 1:
+        _bernoulli_mean_tile(0, 1, logits, mean)
+    else:
+        for t in prange(count):
+            _bernoulli_mean_tile(t, count, logits, mean)
 
 
 def bernoulli_mean(logits: NDArray) -> NDArray:
@@ -641,14 +689,22 @@ def _gaussian_gradient(mean, precision, x, upstream, dmean, dlogvar):
         dlogvar[i] += upstream * half * (one - difference * difference * precision[i])
 
 
+@compiled()
+def _gaussian_nll_tile(t, count, mean, logvar, precision, x, dnll, nll, dmean, dlogvar):
+    start, stop = _rows(len(nll), t, count)
+    for r in range(start, stop):
+        nll[r] = _gaussian_value(mean[r], logvar, precision, x[r])
+        if len(dnll) > 0:
+            _gaussian_gradient(mean[r], precision, x[r], dnll[r], dmean[r], dlogvar[t])
+
+
 @compiled(parallel=True)
 def _gaussian_nll(count, mean, logvar, precision, x, dnll, nll, dmean, dlogvar):
-    for t in prange(count):
-        start, stop = _rows(len(nll), t, count)
-        for r in range(start, stop):
-            nll[r] = _gaussian_value(mean[r], logvar, precision, x[r])
-            if len(dnll) > 0:
-                _gaussian_gradient(mean[r], precision, x[r], dnll[r], dmean[r], dlogvar[t])
+    if count == 1:
+        _gaussian_nll_tile(0, 1, mean, logvar, precision, x, dnll, nll, dmean, dlogvar)
+    else:
+        for t in prange(count):
+            _gaussian_nll_tile(t, count, mean, logvar, precision, x, dnll, nll, dmean, dlogvar)
 
 
 def gaussian_nll(
@@ -706,15 +762,23 @@ def _categorical_row(logits, x, starts, upstream, log_p, dlogits):
     return total
 
 
+@compiled()
+def _categorical_nll_tile(t, count, logits, x, starts, dnll, nll, log_p, dlogits):
+    start, stop = _rows(len(nll), t, count)
+    for r in range(start, stop):
+        if len(dnll) == 0:
+            nll[r] = _categorical_row(logits[r], x[r], starts, logits[r, 0], log_p[t], log_p[t, :0])
+        else:
+            nll[r] = _categorical_row(logits[r], x[r], starts, dnll[r], log_p[t], dlogits[r])
+
+
 @compiled(parallel=True)
 def _categorical_nll(count, logits, x, starts, dnll, nll, log_p, dlogits):
-    for t in prange(count):
-        start, stop = _rows(len(nll), t, count)
-        for r in range(start, stop):
-            if len(dnll) == 0:
-                nll[r] = _categorical_row(logits[r], x[r], starts, logits[r, 0], log_p[t], log_p[t, :0])
-            else:
-                nll[r] = _categorical_row(logits[r], x[r], starts, dnll[r], log_p[t], dlogits[r])
+    if count == 1:
+        _categorical_nll_tile(0, 1, logits, x, starts, dnll, nll, log_p, dlogits)
+    else:
+        for t in prange(count):
+            _categorical_nll_tile(t, count, logits, x, starts, dnll, nll, log_p, dlogits)
 
 
 def categorical_nll(
@@ -736,16 +800,24 @@ def categorical_nll(
     return _returned(value, nll), dlogits if dnll is None else _returned(gradient, dlogits)
 
 
+@compiled()
+def _categorical_mean_tile(t, count, logits, starts, mean):
+    start, stop = _rows(len(mean), t, count)
+    for r in range(start, stop):
+        for g in range(len(starts) - 1):
+            _log_softmax(logits[r, starts[g] : starts[g + 1]], mean[r, starts[g] : starts[g + 1]])
+        row = mean[r]
+        for i in range(len(row)):
+            row[i] = _exp(row[i])
+
+
 @compiled(parallel=True)
 def _categorical_mean(count, logits, starts, mean):
-    for t in prange(count):
-        start, stop = _rows(len(mean), t, count)
-        for r in range(start, stop):
-            for g in range(len(starts) - 1):
-                _log_softmax(logits[r, starts[g] : starts[g + 1]], mean[r, starts[g] : starts[g + 1]])
-            row = mean[r]
-            for i in range(len(row)):
-                row[i] = _exp(row[i])
+    if count == 1:
+        _categorical_mean_tile(0, 1, logits, starts, mean)
+    else:
+        for t in prange(count):
+            _categorical_mean_tile(t, count, logits, starts, mean)
 
 
 def categorical_mean(logits: NDArray, groups: Sequence[int]) -> NDArray:
@@ -761,29 +833,47 @@ def _starts(groups: Sequence[int]) -> NDArray:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Optimizers: one pass over the flat vectors
+# Optimizers: one pass over the flat vectors. Where a gradient is 0 for long, as in a unit that is off, its running
+# mean shrinks to a subnormal number, and there it stays. Processors are many times slower with those, so it becomes 0.
 
 
 @compiled()
-def _sgd_part(w, g, u, learning_rate, momentum):
+def _unless_subnormal(x, smallest):
+    return type(x)(0) if abs(x) < smallest else x
+
+
+SMALLEST_NORMAL = {dtype: np.finfo(dtype).tiny for dtype in map(np.dtype, ("float32", "float64"))}
+
+
+@compiled()
+def _sgd_part(w, g, u, learning_rate, momentum, smallest):
     for i in range(len(w)):
-        u[i] = momentum * u[i] + g[i]
+        u[i] = _unless_subnormal(momentum * u[i] + g[i], smallest)
         w[i] -= learning_rate * u[i]
 
 
+@compiled()
+def _sgd_update_tile(t, count, w, g, u, learning_rate, momentum, smallest):
+    a, b = _tile(len(w), t, count)
+    _sgd_part(w[a:b], g[a:b], u[a:b], learning_rate, momentum, smallest)
+
+
 @compiled(parallel=True)
-def _sgd_update(count, w, g, u, learning_rate, momentum):
-    for t in prange(count):
-        a, b = _tile(len(w), t, count)
-        _sgd_part(w[a:b], g[a:b], u[a:b], learning_rate, momentum)
+def _sgd_update(count, w, g, u, learning_rate, momentum, smallest):
+    if count == 1:
+        _sgd_update_tile(0, 1, w, g, u, learning_rate, momentum, smallest)
+    else:
+        for t in prange(count):
+            _sgd_update_tile(t, count, w, g, u, learning_rate, momentum, smallest)
 
 
 def sgd_update(
     parameters: NDArray, gradients: NDArray, velocity: NDArray, *, learning_rate: float, momentum: float
 ) -> None:
     """One pass."""
-    real = parameters.dtype.type
-    _sgd_update(pool.tiles(len(parameters)), parameters, gradients, velocity, real(learning_rate), real(momentum))
+    count, real = pool.tiles(len(parameters)), parameters.dtype.type
+    numbers = (real(learning_rate), real(momentum), SMALLEST_NORMAL[parameters.dtype])
+    _sgd_update(count, parameters, gradients, velocity, *numbers)
 
 
 @compiled()
@@ -793,11 +883,19 @@ def _adagrad_part(w, g, s, learning_rate, epsilon):
         w[i] -= learning_rate * g[i] / (math.sqrt(s[i]) + epsilon)
 
 
+@compiled()
+def _adagrad_update_tile(t, count, w, g, s, learning_rate, epsilon):
+    a, b = _tile(len(w), t, count)
+    _adagrad_part(w[a:b], g[a:b], s[a:b], learning_rate, epsilon)
+
+
 @compiled(parallel=True)
 def _adagrad_update(count, w, g, s, learning_rate, epsilon):
-    for t in prange(count):
-        a, b = _tile(len(w), t, count)
-        _adagrad_part(w[a:b], g[a:b], s[a:b], learning_rate, epsilon)
+    if count == 1:
+        _adagrad_update_tile(0, 1, w, g, s, learning_rate, epsilon)
+    else:
+        for t in prange(count):
+            _adagrad_update_tile(t, count, w, g, s, learning_rate, epsilon)
 
 
 def adagrad_update(
@@ -811,18 +909,26 @@ def adagrad_update(
 
 
 @compiled()
-def _adam_part(w, g, m, v, step_size, forget1, forget2, epsilon):
+def _adam_part(w, g, m, v, step_size, forget1, forget2, epsilon, smallest):
     for i in range(len(w)):
-        m[i] += forget1 * (g[i] - m[i])
-        v[i] += forget2 * (g[i] * g[i] - v[i])
+        m[i] = _unless_subnormal(m[i] + forget1 * (g[i] - m[i]), smallest)
+        v[i] = _unless_subnormal(v[i] + forget2 * (g[i] * g[i] - v[i]), smallest)
         w[i] -= step_size * (m[i] / (math.sqrt(v[i]) + epsilon))
 
 
+@compiled()
+def _adam_update_tile(t, count, w, g, m, v, step_size, forget1, forget2, epsilon, smallest):
+    a, b = _tile(len(w), t, count)
+    _adam_part(w[a:b], g[a:b], m[a:b], v[a:b], step_size, forget1, forget2, epsilon, smallest)
+
+
 @compiled(parallel=True)
-def _adam_update(count, w, g, m, v, step_size, forget1, forget2, epsilon):
-    for t in prange(count):
-        a, b = _tile(len(w), t, count)
-        _adam_part(w[a:b], g[a:b], m[a:b], v[a:b], step_size, forget1, forget2, epsilon)
+def _adam_update(count, w, g, m, v, step_size, forget1, forget2, epsilon, smallest):
+    if count == 1:
+        _adam_update_tile(0, 1, w, g, m, v, step_size, forget1, forget2, epsilon, smallest)
+    else:
+        for t in prange(count):
+            _adam_update_tile(t, count, w, g, m, v, step_size, forget1, forget2, epsilon, smallest)
 
 
 def adam_update(
@@ -841,7 +947,8 @@ def adam_update(
     real, root = parameters.dtype.type, (1 - beta2**t) ** 0.5
     step_size = learning_rate * root / (1 - beta1**t)
     numbers = (real(step_size), real(1 - beta1), real(1 - beta2), real(root * epsilon))
-    _adam_update(pool.tiles(len(parameters)), parameters, gradients, m, v, *numbers)
+    count, smallest = pool.tiles(len(parameters)), SMALLEST_NORMAL[parameters.dtype]
+    _adam_update(count, parameters, gradients, m, v, *numbers, smallest)
 
 
 @compiled(reassociate=True)
@@ -856,11 +963,19 @@ def _penalty_part(w, dw, l1, l2):
     return absolute, squared
 
 
+@compiled()
+def _add_penalty_tile(t, count, w, dw, l1, l2, sums):
+    a, b = _tile(len(w), t, count)
+    sums[t, 0], sums[t, 1] = _penalty_part(w[a:b], dw[a:b], l1, l2)
+
+
 @compiled(parallel=True)
 def _add_penalty(count, w, dw, l1, l2, sums):
-    for t in prange(count):
-        a, b = _tile(len(w), t, count)
-        sums[t, 0], sums[t, 1] = _penalty_part(w[a:b], dw[a:b], l1, l2)
+    if count == 1:
+        _add_penalty_tile(0, 1, w, dw, l1, l2, sums)
+    else:
+        for t in prange(count):
+            _add_penalty_tile(t, count, w, dw, l1, l2, sums)
 
 
 def add_penalty(weights: NDArray, dweights: NDArray, *, l1: float, l2: float) -> float:
@@ -918,22 +1033,30 @@ def _box_muller(u):
 UNIFORM, NORMAL, COIN = 0, 1, 2
 
 
+@compiled()
+def _noise_tile(t, count, kind, examples, c2, c3, k0, k1, scratch, x, out):
+    start, stop = _rows(len(out), t, count)
+    u = scratch[t]
+    for r in range(start, stop):
+        _uniform_row(np.uint64(examples[r]), c2, c3, k0, k1, u)
+        if kind == NORMAL:
+            _box_muller(u)
+        row, p = out[r], x[r]
+        if kind == COIN:
+            for i in range(len(row)):
+                row[i] = u[i] < p[i]
+        else:
+            for i in range(len(row)):
+                row[i] = u[i]
+
+
 @compiled(parallel=True)
 def _noise(count, kind, examples, c2, c3, k0, k1, scratch, x, out):
-    for t in prange(count):
-        start, stop = _rows(len(out), t, count)
-        u = scratch[t]
-        for r in range(start, stop):
-            _uniform_row(np.uint64(examples[r]), c2, c3, k0, k1, u)
-            if kind == NORMAL:
-                _box_muller(u)
-            row, p = out[r], x[r]
-            if kind == COIN:
-                for i in range(len(row)):
-                    row[i] = u[i] < p[i]
-            else:
-                for i in range(len(row)):
-                    row[i] = u[i]
+    if count == 1:
+        _noise_tile(0, 1, kind, examples, c2, c3, k0, k1, scratch, x, out)
+    else:
+        for t in prange(count):
+            _noise_tile(t, count, kind, examples, c2, c3, k0, k1, scratch, x, out)
 
 
 def _fill(kind: int, seed: int, stream: int, step: int, examples: NDArray, x: NDArray, out: NDArray) -> NDArray:

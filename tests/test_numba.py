@@ -193,6 +193,23 @@ def test_the_same_run_twice_gives_the_same_bits():
     np.testing.assert_array_equal(runs[0], runs[2])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_running_means_do_not_linger_as_subnormal_numbers(dtype):
+    """As in a unit that is off: most processors are many times slower with them."""
+    smallest = np.finfo(dtype).tiny
+    w, g, m, v, u = (np.full(50, value, dtype) for value in (1, 0, smallest, smallest, smallest))
+    for t in range(1, 4):
+        numba_cpu.adam_update(w, g, m, v, t, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8)
+        numba_cpu.sgd_update(w, g, u, learning_rate=1e-3, momentum=0.9)
+    assert not m.any()
+    assert not v.any()
+    assert not u.any()
+    assert np.all(w == 1)
+    m[0] = np.nan
+    numba_cpu.adam_update(w, g, m, v, 4, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8)
+    assert np.isnan(w[0])
+
+
 def test_a_step_allocates_nothing_large():
     vae, optimizer = VAE(784, (400,), 20, backend="numba"), Adam()
     x, rows = np.zeros((128, 784), np.float32), np.arange(128)
