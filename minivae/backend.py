@@ -192,8 +192,19 @@ def threads() -> dict[str, str]:
     """Which threads the backends that can be used here compute with."""
     told = {"numpy": "those of its BLAS, for matrix products only"}
     if why_unavailable("numba") is None:
-        told["numba"] = importlib.import_module("minivae.kernels.numba_threads").policy()
+        try:
+            told["numba"] = _module("numba", "numba_threads").policy()
+        except BackendError as error:
+            told["numba"] = str(error)
     return told
+
+
+def _module(name: str, module: str) -> ModuleType:
+    """A file of kernels; what its package says when it does not work here becomes a BackendError."""
+    try:
+        return importlib.import_module(f"minivae.kernels.{module}")
+    except ImportError as error:
+        raise BackendError(f"the {name} backend is installed but does not work here: {error}") from error
 
 
 def why_unavailable(name: str) -> str | None:
@@ -213,7 +224,7 @@ def _load(name: str) -> Backend:
     reason = why_unavailable(name)
     if reason is not None:
         raise BackendError(reason)
-    return from_module(importlib.import_module(f"minivae.kernels.{SOURCES[name].module}"), name)
+    return from_module(_module(name, SOURCES[name].module), name)
 
 
 def from_module(module: ModuleType, name: str) -> Backend:

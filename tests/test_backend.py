@@ -11,6 +11,11 @@ from minivae.errors import BackendError
 from minivae.kernels import reference
 
 
+@pytest.fixture(autouse=True)
+def nothing_loaded_before():
+    backend._load.cache_clear()
+
+
 def test_the_numpy_backend_is_the_reference():
     assert load("numpy").gaussian_kl_forward is reference.gaussian_kl_forward
     assert load("numpy").name == "numpy"
@@ -41,6 +46,20 @@ def test_a_missing_package_names_what_to_install(monkeypatch):
     assert states()["numpy"] == "available"
     assert "numba" not in available()
     assert [load(name).name for name in available()] == available()
+
+
+def test_a_package_that_is_broken_is_an_error_in_one_sentence(monkeypatch):
+    monkeypatch.setitem(backend.SOURCES, "numba", backend.Source("reference", "numpy", "pip install numba"))
+
+    def broken(name):
+        raise ImportError("Numba needs NumPy 2.9 or less. Got NumPy 3.0.")
+
+    monkeypatch.setattr(backend.importlib, "import_module", broken)
+    with pytest.raises(
+        BackendError, match=r"numba backend is installed but does not work here: Numba needs NumPy 2\.9"
+    ):
+        load("numba")
+    assert "does not work here" in backend.threads()["numba"]
 
 
 def test_a_backend_without_kernels_is_an_error_and_not_a_fallback(monkeypatch):
