@@ -11,14 +11,16 @@ What is gained here, and how:
 Every tile has its place, and sums over tiles are taken in their order: the same run twice gives the same bits. The
 functions with a leading underscore are compiled; ``rows``, ``columns`` and ``part`` are the (start, stop) of a tile.
 
-All compiled code is in this one file, because Numba's cache on disk looks only at the file of the function itself.
+Each kernel is a tile, a ``prange`` over tiles (a single one wakes no thread), and the function that is called.
+All kernels are in this one file, because Numba's cache on disk looks only at the file of the function itself.
 """
 
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import llvmlite.binding
@@ -75,11 +77,26 @@ def compiled(parallel: bool = False, reassociate: bool = False) -> Callable[[Cal
 
     def decorate(function: Callable) -> Any:
         try:
-            return njit(cache=True, **options)(function)
+            return _forgiving(njit(cache=True, **options)(function))
         except RuntimeError:  # "cannot cache function: no locator available"
             return njit(**options)(function)
 
     return decorate
+
+
+def _forgiving(dispatcher: Any) -> Any:
+    """A disk that is full, or a damaged file in the cache, means that a function is compiled again, and no more."""
+    for name in ("load_overload", "save_overload"):
+        setattr(dispatcher._cache, name, _or_none(getattr(dispatcher._cache, name)))
+    return dispatcher
+
+
+def _or_none(action: Callable) -> Callable:
+    def attempt(*args: Any) -> Any:
+        with suppress(OSError, EOFError, pickle.UnpicklingError):
+            return action(*args)
+
+    return attempt
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -237,7 +254,7 @@ def _sigmoid(a):
 def _tile(n, t, count):
     """The (start, stop) of tile t when n elements are cut into ``count``; starts are multiples of 8, for vectors."""
     start, stop = n * t // count, n * (t + 1) // count
-    return (start + 4) // 8 * 8 if t > 0 else 0, (stop + 4) // 8 * 8 if t < count - 1 else n
+    return min((start + 4) // 8 * 8, n) if t > 0 else 0, min((stop + 4) // 8 * 8, n) if t < count - 1 else n
 
 
 @compiled()
@@ -248,12 +265,18 @@ def _cut_rows(n, width, count):
 
 @compiled()
 def _rows(n, t, count):
-    """The same for rows, which may start anywhere."""
+    """The same for rows, each of which starts a vector: any row can be the first of a tile."""
     return n * t // count, n * (t + 1) // count
 
 
 def _c(x: NDArray, dtype: Any) -> NDArray:
     return np.ascontiguousarray(x, dtype)
+
+
+def _fit(*shapes: tuple[int, ...]) -> None:
+    """ValueError unless these are all the same: compiled code does not look, and would read beyond the shorter one."""
+    if any(shape != shapes[0] for shape in shapes):
+        raise ValueError(f"these shapes should be the same: {', '.join(map(str, shapes))}")
 
 
 def _buffer(out: NDArray | None, shape: tuple[int, ...], dtype: Any) -> NDArray:
@@ -365,7 +388,7 @@ def _linear_tile(x, W, b, code, y, rows, columns):
 def _linear_forward_tile(t, count, x, W, b, code, y):
     n, width = y.shape
     if _cut_rows(n, width, count):
-        _linear_tile(x, W, b, code, y, _tile(n, t, count), (0, width))
+        _linear_tile(x, W, b, code, y, _rows(n, t, count), (0, width))
     else:
         _linear_tile(x, W, b, code, y, (0, n), _tile(width, t, count))
 
@@ -383,6 +406,7 @@ def linear_forward(
     x: NDArray, W: NDArray, b: NDArray, activation: str = "identity", *, out: NDArray | None = None
 ) -> NDArray:
     """One pass: a tile of x W gets its bias and its activation before the next is looked at."""
+    _fit((x.shape[1], W.shape[1]), (W.shape[0], b.shape[0]))
     y = _buffer(out, (len(x), W.shape[1]), W.dtype)
     x, W, b = _c(x, y.dtype), _c(W, y.dtype), _c(b, y.dtype)
     with pool:
@@ -427,6 +451,7 @@ def _activation_backward(count, dy, y, code, da):
 
 def activation_backward(dy: NDArray, y: NDArray, activation: str, *, out: NDArray | None = None) -> NDArray:
     """One pass."""
+    _fit(dy.shape, y.shape)
     da = _buffer(out, dy.shape, dy.dtype)
     dy, y = _c(dy, da.dtype), _c(y, da.dtype)
     _activation_backward(pool.tiles(y.size), dy.reshape(-1), y.reshape(-1), CODES[activation], da.reshape(-1))
@@ -448,7 +473,7 @@ def _sum_rows(da, db, columns):
 def _linear_backward_tile(t, count, da, x, W, need_dx, dx, dW, db):
     n, width = x.shape
     i0, i1 = _tile(width, t, count)
-    r0, r1 = _tile(n, t, count)
+    r0, r1 = _rows(n, t, count)
     _sum_rows(da, db, _tile(len(db), t, count))
     _product(x[:, i0:i1], True, da, False, dW[i0:i1])
     if need_dx and _cut_rows(n, width, count):
@@ -477,6 +502,7 @@ def linear_backward(
     db: NDArray | None = None,
 ) -> tuple[NDArray | None, NDArray, NDArray]:
     """Each thread computes its share of dx, dW and db, one after the other."""
+    _fit((*x.shape, da.shape[1]), (len(da), *W.shape))
     dtype = W.dtype
     da, x, W = _c(da, dtype), _c(x, dtype), _c(W, dtype)
     out = (dx, dW, db)
@@ -522,6 +548,7 @@ def _reparameterize_forward(mu, logvar, eps, z):
 
 def reparameterize_forward(mu: NDArray, logvar: NDArray, eps: NDArray, *, out: NDArray | None = None) -> NDArray:
     """One pass."""
+    _fit(mu.shape, logvar.shape, eps.shape)
     z = np.empty(mu.shape, mu.dtype) if out is None else out
     _reparameterize_forward(mu, logvar, eps, z)
     return z
@@ -540,6 +567,7 @@ def reparameterize_backward(
     dz: NDArray, logvar: NDArray, eps: NDArray, *, dmu: NDArray | None = None, dlogvar: NDArray | None = None
 ) -> tuple[NDArray, NDArray]:
     """One pass."""
+    _fit(dz.shape, logvar.shape, eps.shape)
     dmu = np.empty(dz.shape, dz.dtype) if dmu is None else dmu
     dlogvar = np.empty(dz.shape, dz.dtype) if dlogvar is None else dlogvar
     _reparameterize_backward(dz, logvar, eps, dmu, dlogvar)
@@ -558,6 +586,7 @@ def _gaussian_kl_forward(mu, logvar, kl):
 
 def gaussian_kl_forward(mu: NDArray, logvar: NDArray, *, out: NDArray | None = None) -> NDArray:
     """One pass."""
+    _fit(mu.shape, logvar.shape)
     kl = np.empty(len(mu), mu.dtype) if out is None else out
     _gaussian_kl_forward(mu, logvar, kl)
     return kl
@@ -576,6 +605,7 @@ def gaussian_kl_backward(
     dkl: NDArray, mu: NDArray, logvar: NDArray, *, dmu: NDArray | None = None, dlogvar: NDArray | None = None
 ) -> tuple[NDArray, NDArray]:
     """One pass."""
+    _fit(mu.shape, logvar.shape, (len(dkl), mu.shape[1]))
     dmu = np.empty(mu.shape, mu.dtype) if dmu is None else dmu
     dlogvar = np.empty(mu.shape, mu.dtype) if dlogvar is None else dlogvar
     _gaussian_kl_backward(dkl, mu, logvar, dmu, dlogvar)
@@ -634,6 +664,7 @@ def bernoulli_nll(
     dlogits: NDArray | None = None,
 ) -> tuple[NDArray, NDArray | None]:
     """One pass with one exp for each logit, one logarithm for 64 of them."""
+    _fit(logits.shape, x.shape, (len(logits if dnll is None else dnll), x.shape[1]))
     dtype, wanted = logits.dtype, dnll is not None
     value = _buffer(nll, logits.shape[:1], dtype)
     gradient = _buffer(dlogits, logits.shape, dtype) if wanted else logits
@@ -718,6 +749,7 @@ def gaussian_nll(
     dlogvar: NDArray | None = None,
 ) -> tuple[NDArray, NDArray | None, NDArray | None]:
     """A row's value, then its gradient while the row is in the cache; each tile sums dlogvar in a row of its own."""
+    _fit(mean.shape, x.shape, (len(mean if dnll is None else dnll), x.shape[1]))
     dtype, count = mean.dtype, pool.tiles(mean.size)
     value = _buffer(nll, mean.shape[:1], dtype)
     gradient = mean if dnll is None else _buffer(dmean, mean.shape, dtype)
@@ -791,6 +823,7 @@ def categorical_nll(
     dlogits: NDArray | None = None,
 ) -> tuple[NDArray, NDArray | None]:
     """Row by row: the log-probabilities of a row are kept until its gradient is done."""
+    _fit(logits.shape, x.shape, (len(logits if dnll is None else dnll), sum(groups)))
     dtype, count = logits.dtype, pool.tiles(logits.size)
     value = _buffer(nll, logits.shape[:1], dtype)
     gradient = logits if dnll is None else _buffer(dlogits, logits.shape, dtype)
@@ -823,6 +856,7 @@ def _categorical_mean(count, logits, starts, mean):
 def categorical_mean(logits: NDArray, groups: Sequence[int]) -> NDArray:
     """Row by row."""
     mean = np.empty(logits.shape, logits.dtype)
+    _fit(logits.shape, (len(logits), sum(groups)))
     _categorical_mean(pool.tiles(mean.size), _c(logits, mean.dtype), _starts(groups), mean)
     return mean
 
@@ -871,6 +905,7 @@ def sgd_update(
     parameters: NDArray, gradients: NDArray, velocity: NDArray, *, learning_rate: float, momentum: float
 ) -> None:
     """One pass."""
+    _fit(parameters.shape, gradients.shape, velocity.shape)
     count, real = pool.tiles(len(parameters)), parameters.dtype.type
     numbers = (real(learning_rate), real(momentum), SMALLEST_NORMAL[parameters.dtype])
     _sgd_update(count, parameters, gradients, velocity, *numbers)
@@ -902,6 +937,7 @@ def adagrad_update(
     parameters: NDArray, gradients: NDArray, sum_of_squares: NDArray, *, learning_rate: float, epsilon: float
 ) -> None:
     """One pass."""
+    _fit(parameters.shape, gradients.shape, sum_of_squares.shape)
     real = parameters.dtype.type
     _adagrad_update(
         pool.tiles(len(parameters)), parameters, gradients, sum_of_squares, real(learning_rate), real(epsilon)
@@ -944,6 +980,7 @@ def adam_update(
     epsilon: float,
 ) -> None:
     """One pass: four vectors are read and three written."""
+    _fit(parameters.shape, gradients.shape, m.shape, v.shape)
     real, root = parameters.dtype.type, (1 - beta2**t) ** 0.5
     step_size = learning_rate * root / (1 - beta1**t)
     numbers = (real(step_size), real(1 - beta1), real(1 - beta2), real(root * epsilon))
@@ -980,6 +1017,7 @@ def _add_penalty(count, w, dw, l1, l2, sums):
 
 def add_penalty(weights: NDArray, dweights: NDArray, *, l1: float, l2: float) -> float:
     """One pass; the tiles' sums are added in their order."""
+    _fit(weights.shape, dweights.shape)
     count, real = pool.tiles(len(weights)), weights.dtype.type
     sums = np.empty((count, 2))
     _add_penalty(count, weights, dweights, real(l1), real(l2), sums)
@@ -1061,6 +1099,7 @@ def _noise(count, kind, examples, c2, c3, k0, k1, scratch, x, out):
 
 def _fill(kind: int, seed: int, stream: int, step: int, examples: NDArray, x: NDArray, out: NDArray) -> NDArray:
     """Fill ``out`` (n, D); ``x`` (n, D) holds the probabilities of coins, and is not looked at for other noise."""
+    _fit(x.shape, out.shape, (len(examples), out.shape[1]))
     count = pool.tiles(16 * out.size)
     scratch = np.empty((count, (out.shape[1] + 3) // 4 * 4))
     counter = (np.uint64(step), np.uint64(stream), np.uint64(seed & 0xFFFFFFFF), np.uint64(seed >> 32))

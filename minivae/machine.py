@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import minivae
@@ -61,7 +62,7 @@ def what_changes_results(backend: str) -> dict[str, str]:
         "minivae": minivae.__version__,
         "numpy": numpy.__version__,
         "processor": processor(),
-        "BLAS": "; ".join(blas().values()),
+        "BLAS": "; ".join(text for name, text in blas().items() if "numpy" in name) or "; ".join(blas().values()),
     }
     if backend == "numba":
         names |= {"numba": str(installed("numba")), "threads": threads()["numba"]}
@@ -98,8 +99,11 @@ def blas() -> dict[str, str]:
     import numpy  # noqa: F401 - loads its BLAS
     from threadpoolctl import threadpool_info
 
+    def name(library: dict[str, Any]) -> str:
+        return f"{Path(library['filepath']).parent.name}/{library['prefix']}"
+
     return {
-        library["prefix"]: f"{library['internal_api']} {library['version']}, "
+        name(library): f"{library['internal_api']} {library['version']}, "
         f"{library.get('architecture', 'unknown')} kernels, {library['num_threads']} threads"
         for library in threadpool_info()
         if library["user_api"] == "blas"

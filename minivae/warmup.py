@@ -38,7 +38,8 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
         The time it took; about 0 for NumPy, and where all is compiled already.
     """
     optimizer = copy(optimizer or vae.optimizer or Adam())
-    kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__)
+    deep = "deep" if vae.hidden_dims else "linear"
+    kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep)
     start = perf_counter()
     if vae.backend != "numpy" and kind not in _compiled:
         with said_if_slow(f"compiling the {vae.backend} kernels", progress):
@@ -48,7 +49,7 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
 
 
 def _exercise(vae: VAE, optimizer: Optimizer) -> None:
-    """Call every kernel once, with two examples. Shapes are no part of what is compiled, types and layouts are."""
+    """Call every kernel with two examples, and with one, for which views are laid out in another way."""
     from minivae.training import Recipe, training_step
 
     small = type(vae)(
@@ -60,11 +61,12 @@ def _exercise(vae: VAE, optimizer: Optimizer) -> None:
         backend=vae.backend,
         dtype=vae.dtype,
     )
-    small.optimizer, rows = optimizer, np.arange(2)
-    data = np.zeros((2, vae.input_dim), vae.dtype)
-    training_step(small, small.kernels.asarray(data, vae.dtype), rows, Recipe(2, l1=1.0, l2=1.0))
-    batch = small.workspace.rows("x", 2, vae.input_dim)
-    small.kernels.binarize(batch, 0, 0, rows, out=batch)
-    small.loss_checked(data)
-    small.encode_checked(data)
-    small.decode(np.zeros((2, 2)))
+    small.optimizer = optimizer
+    for n in (2, 1):
+        rows, data = np.arange(n), np.zeros((n, vae.input_dim), vae.dtype)
+        training_step(small, small.kernels.asarray(data, vae.dtype), rows, Recipe(n, l1=1.0, l2=1.0))
+        batch = small.workspace.rows("x", n, vae.input_dim)
+        small.kernels.binarize(batch, 0, 0, rows, out=batch)
+        small.loss_checked(data)
+        small.encode_checked(data)
+        small.decode(np.zeros((n, 2)))

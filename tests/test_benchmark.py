@@ -323,9 +323,12 @@ def test_json_has_the_contracted_keys_and_nothing_else_is_printed(minivae, stub)
         (["--batch-size", "0"], "--batch-size must be"),
         (["--plot", "bars.txt"], "--plot draws .png, .svg, .pdf files"),
         (["--plot", "nowhere/bars.png"], "there is no folder nowhere"),
+        (["--plot", "folder.png"], "it is a folder"),
+        (["--batch-size", "1000000000"], "--batch-size must be"),
     ],
 )
 def test_bad_input_is_one_sentence(minivae, options, said):
+    os.makedirs("folder.png", exist_ok=True)
     status, out, err = minivae("bench", *options)
     assert (status, out) == (2, "")
     assert err.startswith("minivae bench: error: ")

@@ -144,6 +144,58 @@ def test_arrays_that_are_views_read_only_or_of_another_type_are_taken():
     assert numba_cpu.asarray(view, "float64").flags.writeable
 
 
+def test_tiles_cover_everything_once_and_nothing_else():
+    for cut in (numba_cpu._tile, numba_cpu._rows):
+        for n in range(150):
+            for count in (1, 2, 3, 7, 16, 64):
+                tiles = [cut(n, t, count) for t in range(count)]
+                assert [i for start, stop in tiles for i in range(start, stop)] == list(range(n)), (n, count)
+
+
+@pytest.mark.parametrize("shape", [(47, 40, 20), (6, 5, 3), (20, 30, 400), (301, 7, 9)])
+def test_any_number_of_tiles_gives_the_same_and_writes_nowhere_else(shape):
+    B, I, O = shape
+    rng = np.random.default_rng(0)
+    x, W, b, da = (rng.standard_normal(s) for s in ((B, I), (I, O), (O,), (B, O)))
+    y, dx, dW = np.full((B + 9, O), 7.0), np.full((B + 9, I), 7.0), np.full((I + 9, O), 7.0)
+    db = np.full(O + 9, 7.0)
+    for count in (1, 2, 3, 5, 16):
+        numba_cpu._linear_forward(count, x, W, b, numba_cpu.TANH, y[:B])
+        numba_cpu._linear_backward(count, da, x, W, True, dx[:B], dW[:I], db[:O])
+        np.testing.assert_allclose(y[:B], np.tanh(x @ W + b), rtol=1e-12)
+        for out, expected in ((dx, da @ W.T), (dW, x.T @ da), (db, da.sum(axis=0))):
+            np.testing.assert_allclose(out[: len(expected)], expected, rtol=1e-10, atol=1e-12)
+        for out, size in ((y, B), (dx, B), (dW, I), (db, O)):
+            assert np.all(out[size:] == 7)
+
+
+def test_shapes_that_do_not_fit_are_refused_before_compiled_code_reads_beyond_them():
+    x, row, v = np.ones((6, 8)), np.ones((1, 8)), np.ones(6)
+    calls = (
+        lambda: numba_cpu.linear_forward(x, np.ones((3, 10)), np.ones(10)),
+        lambda: numba_cpu.linear_backward(x, x, np.ones((8, 9))),
+        lambda: numba_cpu.activation_backward(x, row, "relu"),
+        lambda: numba_cpu.reparameterize_forward(x, x, row),
+        lambda: numba_cpu.reparameterize_backward(x, x, row),
+        lambda: numba_cpu.gaussian_kl_forward(x, row),
+        lambda: numba_cpu.gaussian_kl_backward(v[:5], x, x),
+        lambda: numba_cpu.bernoulli_nll(x, row),
+        lambda: numba_cpu.bernoulli_nll(x, x, v[:5]),
+        lambda: numba_cpu.gaussian_nll(x, v[:1], row),
+        lambda: numba_cpu.categorical_nll(x, x, (30, 30)),
+        lambda: numba_cpu.categorical_mean(x, (30, 30)),
+        lambda: numba_cpu.adam_update(v, v, v, v[:5], 1, learning_rate=1, beta1=0, beta2=0, epsilon=1),
+        lambda: numba_cpu.sgd_update(v, v[:5], v, learning_rate=1, momentum=0),
+        lambda: numba_cpu.adagrad_update(v, v[:5], v, learning_rate=1, epsilon=1),
+        lambda: numba_cpu.add_penalty(v, v[:5], l1=1, l2=1),
+        lambda: numba_cpu.uniform(0, 0, 0, np.arange(5), out=x),
+        lambda: numba_cpu.binarize(row, 0, 0, np.arange(6), out=x),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match="these shapes should be the same"):
+            call()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("activation", ["identity", "relu", "tanh", "sigmoid", "softplus"])
 def test_nan_stays_nan(activation, dtype):
@@ -271,6 +323,53 @@ def test_whoever_limits_blas_or_numba_limits_the_pool():
     assert run(code, OPENBLAS_NUM_THREADS=str(cores)) in {str(cores), "1"}  # 1 where there is no OpenMP
 
 
+def test_an_interrupt_while_the_pool_is_entered_leaves_it_as_it_was(monkeypatch):
+    pool = numba_threads.Pool()
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(numba_threads.Pool, "_measure", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pool.__enter__()
+    with pool:
+        assert pool.inside == 1
+    assert pool.inside == 0
+
+
+@pytest.mark.skipif(numba_threads.library() is None, reason="this BLAS does not say how many threads it has")
+def test_asking_for_tiles_does_not_disturb_who_is_inside():
+    before, pool = blas_threads(), numba_threads.Pool()
+    with pool:
+        width = pool.width
+        assert pool.tiles(10**6) == width
+        pool._measure()
+        assert pool.of_blas == before
+    assert blas_threads() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_forked_process_goes_on_with_one_tile():
+    code = """
+import os, warnings
+import numpy as np
+warnings.simplefilter("ignore")
+from minivae import VAE, fit
+from minivae.kernels.numba_threads import pool
+x = np.zeros((300, 64))
+fit(VAE(64, (100,), 5, backend="numba"), x, epochs=1, progress=False)
+child = os.fork()
+if child == 0:
+    vae = VAE(64, (100,), 5, backend="numba")
+    fit(vae, x, epochs=1, progress=False)
+    with pool:
+        os._exit(0 if pool.width == 1 and np.isfinite(vae.store.vector).all() else 1)
+print(os.waitpid(child, 0)[1])
+"""
+    assert run(code) == "0"
+
+
 TRAINED = """
 import numpy as np, os
 before = dict(os.environ)
@@ -347,6 +446,29 @@ print(sum(numba_cpu._bernoulli_mean.stats.cache_hits.values()))
     assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "1"
 
 
+def test_a_damaged_cache_or_a_full_disk_means_to_compile_again(tmp_path):
+    code = """
+import resource, sys
+import numpy as np
+from minivae.kernels import numba_cpu
+if sys.argv[1:] == ["full"]:
+    import signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+print(numba_cpu.bernoulli_mean(np.zeros((1, 2))))
+"""
+    if os.name == "nt":
+        pytest.skip("needs the resource module")
+    full = code.replace("sys.argv[1:]", "['full']")
+    assert run(full, NUMBA_CACHE_DIR=str(tmp_path / "full")) == "[[0.5 0.5]]"
+    assert run(code, NUMBA_CACHE_DIR=str(tmp_path / "damaged")) == "[[0.5 0.5]]"
+    files = [path for path in (tmp_path / "damaged").rglob("*") if path.suffix in (".nbi", ".nbc")]
+    assert files
+    for path in files:
+        path.write_bytes(b"")
+    assert run(code, NUMBA_CACHE_DIR=str(tmp_path / "damaged")) == "[[0.5 0.5]]"
+
+
 def test_warm_up_compiles_all_that_training_needs(monkeypatch):
     for likelihood in ("bernoulli", "gaussian", Categorical((3, 4))):
         vae = VAE(7, (6,), 3, likelihood=likelihood, backend="numba")
@@ -358,7 +480,7 @@ def test_warm_up_compiles_all_that_training_needs(monkeypatch):
         }
         x = np.zeros((64, 7))
         x[:, [0, 3]] = 1
-        fit(vae, x, epochs=1, batch_size=20, l1=1e-3, validation=x, progress=False)
+        fit(vae, x, epochs=1, batch_size=21, l1=1e-3, validation=x, progress=False)  # 64 = 3 * 21 + 1
         vae.reconstruct(x)
         vae.sample(3)
         vae.log_likelihood(x, n_samples=20)

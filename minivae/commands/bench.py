@@ -11,6 +11,7 @@ from typing import Any
 from minivae.commands.common import add_command, add_json
 
 PEERS = ("torch", "jax")
+LARGEST_BATCH = 2**16
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -57,7 +58,7 @@ def bench(options: argparse.Namespace) -> int:
     backends = getattr(options, "backends", tuple(backend.available()))
     check_names(backends, tuple(backend.states()), "--backends")
     check_names(options.peers, PEERS, "--peers", may_be_empty=True)
-    problem = Problem(check_int(options.batch_size, "--batch-size", 1))
+    problem = Problem(check_int(options.batch_size, "--batch-size", 1, LARGEST_BATCH))
     rounds = check_int(options.rounds, "--rounds", 1)
     plot = check_picture(options.plot) if "plot" in options else None
     try:
@@ -65,12 +66,12 @@ def bench(options: argparse.Namespace) -> int:
     except BenchmarkError as error:
         print(f"minivae bench: error: {error}", file=sys.stderr)
         return 1
+    print(json.dumps(result) if options.json else "\n".join(report(result)), flush=True)
     if plot is not None:
         from minivae.benchmark import pictures
         from minivae.plotting import save
 
         save(pictures.picture(result), plot)
-    print(json.dumps(result) if options.json else "\n".join(report(result)))
     return 0
 
 
@@ -88,6 +89,8 @@ def check_picture(path: str) -> Path:
     picture = Path(path)
     if picture.suffix.lower() not in PICTURES:
         raise ValueError(f"--plot draws {', '.join(PICTURES)} files, got {path!r}")
+    if picture.is_dir():
+        raise ValueError(f"--plot cannot write {path}: it is a folder")
     if not picture.parent.is_dir():
         raise ValueError(f"--plot cannot write {path}: there is no folder {picture.parent}")
     return picture
