@@ -389,6 +389,7 @@ def trained(first="", **environment):
     return layer, float(total), changed
 
 
+@pytest.mark.slow
 def test_without_openmp_and_after_another_openmp_the_result_is_the_same():
     layer, total, changed = trained()
     assert layer in {"omp", "tbb", "workqueue"}
@@ -446,6 +447,7 @@ print(sum(numba_cpu._bernoulli_mean.stats.cache_hits.values()))
     assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "1"
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_or_a_full_disk_means_to_compile_again(tmp_path):
     code = """
 import resource, sys
