@@ -258,15 +258,15 @@ def _tile(n, t, count):
 
 
 @compiled()
-def _cut_rows(n, width, count):
-    """Whether to cut a product (n, width) between its rows: if those are many, or more than its columns."""
-    return n >= 64 * count or n > width
-
-
-@compiled()
 def _rows(n, t, count):
     """The same for rows, each of which starts a vector: any row can be the first of a tile."""
     return n * t // count, n * (t + 1) // count
+
+
+@compiled()
+def _cut_rows(n, width, count):
+    """Whether to cut a product (n, width) between its rows: if those are many, or more than its columns."""
+    return n >= 64 * count or n > width
 
 
 def _c(x: NDArray, dtype: Any) -> NDArray:
@@ -280,8 +280,10 @@ def _fit(*shapes: tuple[int, ...]) -> None:
 
 
 def _buffer(out: NDArray | None, shape: tuple[int, ...], dtype: Any) -> NDArray:
-    """An array to compute into: ``out``, if it is one that a kernel can fill."""
-    return out if out is not None and out.flags.c_contiguous else np.empty(shape, dtype)
+    """An array to compute into: ``out``, if it is one that a kernel can fill; else a new one, to be copied from."""
+    if out is not None and out.shape == shape and out.dtype == dtype and out.flags.c_contiguous:
+        return out
+    return np.empty(shape, dtype)
 
 
 def _returned(computed: NDArray, out: NDArray | None) -> NDArray:
@@ -550,6 +552,7 @@ def reparameterize_forward(mu: NDArray, logvar: NDArray, eps: NDArray, *, out: N
     """One pass."""
     _fit(mu.shape, logvar.shape, eps.shape)
     z = np.empty(mu.shape, mu.dtype) if out is None else out
+    _fit(mu.shape, z.shape)
     _reparameterize_forward(mu, logvar, eps, z)
     return z
 
@@ -570,6 +573,7 @@ def reparameterize_backward(
     _fit(dz.shape, logvar.shape, eps.shape)
     dmu = np.empty(dz.shape, dz.dtype) if dmu is None else dmu
     dlogvar = np.empty(dz.shape, dz.dtype) if dlogvar is None else dlogvar
+    _fit(dz.shape, dmu.shape, dlogvar.shape)
     _reparameterize_backward(dz, logvar, eps, dmu, dlogvar)
     return dmu, dlogvar
 
@@ -588,6 +592,7 @@ def gaussian_kl_forward(mu: NDArray, logvar: NDArray, *, out: NDArray | None = N
     """One pass."""
     _fit(mu.shape, logvar.shape)
     kl = np.empty(len(mu), mu.dtype) if out is None else out
+    _fit(mu.shape[:1], kl.shape)
     _gaussian_kl_forward(mu, logvar, kl)
     return kl
 
@@ -608,6 +613,7 @@ def gaussian_kl_backward(
     _fit(mu.shape, logvar.shape, (len(dkl), mu.shape[1]))
     dmu = np.empty(mu.shape, mu.dtype) if dmu is None else dmu
     dlogvar = np.empty(mu.shape, mu.dtype) if dlogvar is None else dlogvar
+    _fit(mu.shape, dmu.shape, dlogvar.shape)
     _gaussian_kl_backward(dkl, mu, logvar, dmu, dlogvar)
     return dmu, dlogvar
 

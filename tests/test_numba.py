@@ -196,6 +196,27 @@ def test_shapes_that_do_not_fit_are_refused_before_compiled_code_reads_beyond_th
             call()
 
 
+def test_a_buffer_of_another_shape_is_refused_and_nothing_is_written_beyond_it():
+    x, v = np.ones((6, 8)), np.ones(6)
+    short = np.full((6, 8), 7.0)
+    calls = (
+        lambda: numba_cpu.linear_forward(x, np.eye(8), np.ones(8), out=short[:5]),
+        lambda: numba_cpu.linear_backward(x, x, np.eye(8), dx=short[:5]),
+        lambda: numba_cpu.activation_backward(x, x, "relu", out=short[:5]),
+        lambda: numba_cpu.reparameterize_forward(x, x, x, out=short[:5]),
+        lambda: numba_cpu.reparameterize_backward(x, x, x, dmu=short[:5]),
+        lambda: numba_cpu.gaussian_kl_forward(x, x, out=short[0, :5]),
+        lambda: numba_cpu.gaussian_kl_backward(v, x, x, dlogvar=short[:5]),
+        lambda: numba_cpu.bernoulli_nll(x, x, v, dlogits=short[:5]),
+        lambda: numba_cpu.gaussian_nll(x, v[:1], x, v, dmean=short[:5]),
+        lambda: numba_cpu.categorical_nll(x, x, (8,), v, nll=short[0, :5]),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match=r"these shapes should be the same|could not broadcast"):
+            call()
+    assert np.all(short[5] == 7)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("activation", ["identity", "relu", "tanh", "sigmoid", "softplus"])
 def test_nan_stays_nan(activation, dtype):

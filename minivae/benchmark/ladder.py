@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
@@ -19,13 +19,13 @@ import numpy as np
 from minivae.benchmark import facts
 from minivae.benchmark.contenders import Contender
 from minivae.benchmark.interleave import divided, in_turns, spread
-from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
+from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Layers, Problem, layers_of
 from minivae.benchmark.processes import BenchmarkError, Child
 from minivae.benchmark.suite import block, calibrated, say, shown, started
 from minivae.gradcheck import relative_error
+from minivae.vae import VAE
 
-Layers = Mapping[str, tuple[np.ndarray, np.ndarray]]
-Gradient = Callable[[Layers, np.ndarray, np.ndarray], tuple[float, dict[str, tuple[np.ndarray, np.ndarray]]]]
+Gradient = Callable[[Layers, np.ndarray, np.ndarray], tuple[float, Layers]]
 
 
 class Rung(NamedTuple):
@@ -49,9 +49,7 @@ RUNGS = (
 # The first two rungs: d loss / d parameter of a batch, with a layer's (W, b) in ``layers``
 
 
-def by_outer_products(
-    layers: Layers, x: np.ndarray, eps: np.ndarray
-) -> tuple[float, dict[str, tuple[np.ndarray, np.ndarray]]]:
+def by_outer_products(layers: Layers, x: np.ndarray, eps: np.ndarray) -> tuple[float, Layers]:
     """The loss and its gradients, example by example.
 
     Parameters
@@ -70,9 +68,7 @@ def by_outer_products(
     return loss, gradients
 
 
-def by_matrix_products(
-    layers: Layers, x: np.ndarray, eps: np.ndarray, outer: bool = False
-) -> tuple[float, dict[str, tuple[np.ndarray, np.ndarray]]]:
+def by_matrix_products(layers: Layers, x: np.ndarray, eps: np.ndarray, outer: bool = False) -> tuple[float, Layers]:
     """The loss and its gradients, for all examples at once, each line as it stands on paper.
 
     Parameters
@@ -160,23 +156,17 @@ def plain_contender(name: str, problem: Problem) -> Contender:
 def error_of(gradient: Gradient) -> float:
     """The relative error of a rung's gradient, in float64, against the reference."""
     problem = Problem(batch_size=6, examples=12, input_dim=11, hidden_dim=7, latent_dim=3)
-    vae, x = problem.model("numpy"), problem.data()[:6].astype(np.float64)
-    exact = type(vae)(11, (7,), 3, dtype="float64", backend="numpy", seed=0)
+    x = problem.data()[:6].astype(np.float64)
+    exact = VAE(11, (7,), 3, dtype="float64", backend="numpy", seed=0)
     eps = np.random.default_rng(0).standard_normal((6, 3))
     loss = exact.loss_and_gradients(x, eps).loss
-    p = exact.parameters
-    heads = [np.concatenate([p[f"encoder.mu.{v}"], p[f"encoder.logvar.{v}"]], axis=-1) for v in "Wb"]
-    names = {"encoder": "encoder.hidden.0", "decoder": "decoder.hidden.0", "output": "decoder.output"}
-    layers = {layer: (p[f"{name}.W"], p[f"{name}.b"]) for layer, name in names.items()}
-    ours, gradients = gradient({**layers, "heads": (heads[0], heads[1])}, x, eps)
-    expected = [exact.gradients[f"{name}.{v}"] for name in names.values() for v in "Wb"]
-    got = [array for layer in names for array in gradients[layer]]
-    K = exact.latent_dim
-    for name, columns in (("mu", slice(0, K)), ("logvar", slice(K, None))):
-        expected += [exact.gradients[f"encoder.{name}.{v}"] for v in "Wb"]
-        got += [array[..., columns] for array in gradients["heads"]]
-    errors = [relative_error(a, b) for a, b in zip(got, expected, strict=True)]
-    return max(abs(ours - loss) / abs(loss), *errors)
+    ours, gradients = gradient(layers_of(exact.parameters), x, eps)
+    pairs = [
+        pair
+        for layer, expected in layers_of(exact.gradients).items()
+        for pair in zip(gradients[layer], expected, strict=True)
+    ]
+    return max(abs(ours - loss) / abs(loss), *(relative_error(got, expected) for got, expected in pairs))
 
 
 def verify(rung: Rung, child: Child) -> None:

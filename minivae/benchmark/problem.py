@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from minivae.vae import VAE
 
 LEARNING_RATE, BETAS, EPSILON = 1e-3, (0.9, 0.999), 1e-8  # Adam's, for all contenders
+Layers = dict[str, tuple[np.ndarray, np.ndarray]]  # W (in, out) and b (out,) of each layer
 PROTOTYPES, FLIPPED = 10, 0.1
 
 
@@ -57,10 +59,20 @@ class Problem:
         dims = (self.input_dim, (self.hidden_dim,), self.latent_dim)
         return VAE(*dims, activation="relu", likelihood="bernoulli", backend=backend, dtype="float32", seed=0)
 
-    def layers(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def layers(self) -> Layers:
         """Its starting parameters for the peers: W (in, out) and b (out,) of each layer, the two heads as one."""
-        p = self.model("numpy").parameters
-        heads = [np.concatenate([p[f"encoder.mu.{v}"], p[f"encoder.logvar.{v}"]], axis=-1) for v in "Wb"]
-        names = {"encoder": "encoder.hidden.0", "decoder": "decoder.hidden.0", "output": "decoder.output"}
-        layers = {layer: (p[f"{name}.W"].copy(), p[f"{name}.b"].copy()) for layer, name in names.items()}
-        return layers | {"heads": (heads[0], heads[1])}
+        return layers_of(self.model("numpy").parameters)
+
+
+def layers_of(arrays: Mapping[str, np.ndarray]) -> Layers:
+    """Parameters or gradients by layer, copied; the two heads as one.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array
+        As ``VAE.parameters`` and ``VAE.gradients``, of a model with one hidden layer on each side.
+    """
+    heads = [np.concatenate([arrays[f"encoder.mu.{v}"], arrays[f"encoder.logvar.{v}"]], axis=-1) for v in "Wb"]
+    names = {"encoder": "encoder.hidden.0", "decoder": "decoder.hidden.0", "output": "decoder.output"}
+    layers = {layer: (arrays[f"{name}.W"].copy(), arrays[f"{name}.b"].copy()) for layer, name in names.items()}
+    return layers | {"heads": (heads[0], heads[1])}
