@@ -74,7 +74,7 @@ def diagnose(
     """
     analytic, numeric = np.asarray(analytic), np.asarray(numeric)
     if analytic.shape != numeric.shape:
-        return _diagnose_shape(analytic, numeric, tolerance)
+        return diagnose_shape(analytic, numeric, tolerance)
     if not np.all(np.isfinite(numeric)):
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(numeric))[0])
         return f"the trusted gradient itself is {numeric[index]} at index {index}: check at another point"
@@ -88,22 +88,36 @@ def diagnose(
     return _diagnose_ratio(analytic, numeric, sizes) or _diagnose_entries(analytic, numeric, tolerance)
 
 
-def _diagnose_shape(analytic: np.ndarray, numeric: np.ndarray, tolerance: float) -> str:
+def diagnose_shape(analytic: np.ndarray, numeric: np.ndarray, tolerance: float = TOLERANCE) -> str:
+    """What is wrong with a shape, and what would mend it; the values are asked before anything is said of an axis.
+
+    Parameters
+    ----------
+    analytic, numeric : ndarrays of different shapes
+    tolerance : float, default 1e-6
+    """
+
+    def same(a: np.ndarray, b: np.ndarray) -> bool:
+        return a.shape == b.shape and relative_error(a, b) < tolerance
+
     text = f"the shape is {analytic.shape}, expected {numeric.shape}"
     if analytic.T.shape == numeric.shape:
-        right = relative_error(analytic.T, numeric) < tolerance
-        return text + (": transposed" if right else ": transposed, and the values are wrong too")
-    if analytic.ndim == numeric.ndim + 1:
-        for axis in range(analytic.ndim):
-            summed = analytic.sum(axis=axis)
-            if summed.shape == numeric.shape and relative_error(summed, numeric) < tolerance:
-                return text + f": sum over axis {axis}"
+        return text + (": transposed" if same(analytic.T, numeric) else ": transposed, and the values are wrong too")
+    if analytic.size == numeric.size and same(analytic.reshape(numeric.shape), numeric):
+        return text + ": the values are right; an axis of length 1 is too many or too few (keepdims?)"
+    for axis in range(max(analytic.ndim, numeric.ndim)):
+        if axis < analytic.ndim and same(analytic.sum(axis=axis), numeric):
+            return text + f": sum over axis {axis}"
+        if axis < numeric.ndim and same(analytic, numeric.sum(axis=axis)):
+            return text + f": summed over axis {axis}, which has to stay"
+        if axis < numeric.ndim and same(analytic, numeric.mean(axis=axis)):
+            return text + f": averaged over axis {axis}, which has to stay"
     return text
 
 
 RATIO_MEANS = {
-    "2": "a factor 1/2 is missing (of sigma = exp(logvar / 2)? of the KL?)",
-    "1/2": "there is a factor 1/2 too many",
+    "2": "a factor 1/2 is missing, or there is a factor 2 too many",
+    "1/2": "there is a factor 1/2 too many, or a factor 2 is missing",
     "-1": "the sign is wrong",
     "B": "the 1/B of the batch mean is missing",
     "1/B": "averaged over the batch where the sum is meant, or averaged twice",
@@ -114,6 +128,15 @@ RATIO_MEANS = {
 }
 
 
+def named_ratios(sizes: Mapping[str, int]) -> dict[str, float]:
+    """The ratios that have a meaning, by name: 2, 1/2, -1, and B, 1/B, K, 1/K, D, 1/D where ``sizes`` has them."""
+    values = {"2": 2.0, "1/2": 0.5, "-1": -1.0}
+    for name in ("B", "K", "D"):
+        if name in sizes:
+            values |= {name: float(sizes[name]), f"1/{name}": 1 / sizes[name]}
+    return values
+
+
 def _diagnose_ratio(analytic: np.ndarray, numeric: np.ndarray, sizes: Mapping[str, int]) -> str:
     """Name a ratio that is the same everywhere. With one element only, every gradient has one: say nothing."""
     square = np.vdot(numeric, numeric)
@@ -122,11 +145,7 @@ def _diagnose_ratio(analytic: np.ndarray, numeric: np.ndarray, sizes: Mapping[st
     ratio = float(np.vdot(numeric, analytic) / square)
     if relative_error(analytic, ratio * numeric) > 1e-5:
         return ""
-    values = {"2": 2.0, "1/2": 0.5, "-1": -1.0}
-    for name in ("B", "K", "D"):
-        if name in sizes:
-            values |= {name: float(sizes[name]), f"1/{name}": 1 / sizes[name]}
-    matches = [name for name, value in values.items() if abs(ratio - value) < 1e-4 * abs(value)]
+    matches = [name for name, value in named_ratios(sizes).items() if abs(ratio - value) < 1e-4 * abs(value)]
     text = f"{ratio:.4g} times the expected values, everywhere"
     if matches:
         text += ": " + "; or: ".join(f"({name}) {RATIO_MEANS[name]}" for name in matches)

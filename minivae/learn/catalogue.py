@@ -1,0 +1,136 @@
+"""Where the exercises are, and what belongs to each: the learner's file, the check, the solution.
+
+A solution's own lines stand between two comments. The exercise is the same file with the stub in their place, so
+that the two cannot drift apart, and an exercise can be put back without asking git.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+
+import minivae
+from minivae.errors import MinivaeError
+from minivae.files import replacing
+from minivae.learn.exercise import Exercise
+
+YOURS = re.compile(r"^( *)# Your code.*:\n(.*?)^ *# End of your code\.\n", re.MULTILINE | re.DOTALL)
+
+
+class LearnError(MinivaeError, ValueError):
+    """An exercise that does not exist, or a place where there are none."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One exercise on disk: ``name`` is such as "11_gaussian_kl", ``lessons`` the folder of the lessons."""
+
+    name: str
+    lessons: Path
+
+    @property
+    def number(self) -> str:
+        """Its two digits."""
+        return self.name[:2]
+
+    @property
+    def file(self) -> Path:
+        """What the learner edits."""
+        return self.lessons / "exercises" / f"{self.name}.py"
+
+    @property
+    def check(self) -> Path:
+        """What judges it."""
+        return self.lessons / "checks" / f"{self.name}.py"
+
+    @property
+    def solution(self) -> Path:
+        """One way to do it."""
+        return self.lessons / "solutions" / f"{self.name}.py"
+
+    @cached_property
+    def exercise(self) -> Exercise:
+        """What the check says."""
+        from minivae.learn.child import load_check
+
+        return load_check(self.check)
+
+    @property
+    def lesson_file(self) -> Path | None:
+        """The lesson it belongs to."""
+        return next(iter(self.lessons.glob(f"{self.exercise.lesson:02d}-*.md")), None)
+
+    def pristine(self) -> str:
+        """The text of the exercise as it was at first, made from the solution."""
+        if not self.solution.is_file():
+            raise LearnError(f"{self.solution} is missing, from which exercise {self.number} would be made again")
+        return with_stub(self.solution.read_text(encoding="utf-8"), self.exercise.stub or waiting(self.number))
+
+    def reset(self) -> Path | None:
+        """Put the exercise back; what was there is kept beside, and its path returned."""
+        kept = None
+        if self.file.is_file() and self.file.read_text(encoding="utf-8", errors="replace") != self.pristine():
+            kept = self.file.with_suffix(".before-reset")
+            self.file.replace(kept)
+        with replacing(self.file) as beside:
+            beside.write_text(self.pristine(), encoding="utf-8")
+        return kept
+
+
+def waiting(number: str) -> str:
+    """The stub where there is nothing to begin with."""
+    return f'raise NotImplementedError("exercise {number} is waiting for your lines")'
+
+
+def with_stub(solution: str, stub: str) -> str:
+    """A solution with its own lines replaced by the stub's, at the same indentation."""
+    found = YOURS.search(solution)
+    if found is None:
+        raise LearnError('a solution needs the comments "# Your code, ...:" and "# End of your code."')
+    indent = found[1]
+    lines = "".join(f"{indent}{line}\n" if line else "\n" for line in stub.splitlines())
+    start, end = found.span(2)
+    return solution[:start] + lines + solution[end:]
+
+
+def find_lessons() -> Path:
+    """The folder ``lessons`` of the clone one is in, or of the clone that this minivae runs from."""
+    here = Path.cwd()
+    for folder in (here, *here.parents, Path(minivae.__file__).resolve().parents[1]):
+        if (folder / "lessons" / "checks").is_dir():
+            return folder / "lessons"
+    raise LearnError(
+        f"there are no exercises in {here}: they come with minivae's source, not with the installed package; "
+        f"clone the repository{_address()} and run this command in it"
+    )
+
+
+def _address() -> str:
+    """The address of the repository, in parentheses, where the package knows it."""
+    try:
+        urls = metadata.metadata("minivae").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        urls = []
+    return next((f" ({url.split(', ')[1]})" for url in urls if url.lower().startswith("repository")), "")
+
+
+def entries() -> list[Entry]:
+    """All exercises, by number."""
+    lessons = find_lessons()
+    return [Entry(check.stem, lessons) for check in sorted((lessons / "checks").glob("[0-9][0-9]_*.py"))]
+
+
+def entry(number: str) -> Entry:
+    """The exercise of this number, written 7 or 07, or its name."""
+    known = entries()
+    for candidate in known:
+        if number in (candidate.name, candidate.file.name) or (
+            number.isdecimal() and int(number) == int(candidate.number)
+        ):
+            return candidate
+    raise LearnError(
+        f"there is no exercise {number!r}; there are {known[0].number} to {known[-1].number}: see minivae learn"
+    )

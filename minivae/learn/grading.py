@@ -1,0 +1,66 @@
+"""Run the check of one exercise in a child process, and outlive whatever the learner's file does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from minivae.learn.catalogue import Entry
+from minivae.learn.judge import Report
+
+
+def grade(entry: Entry) -> Report:
+    """Judge the learner's file of this exercise."""
+    if not entry.file.is_file():
+        return Report(complaints=[f"{entry.file} is missing: minivae reset {entry.number} puts it back"])
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        status, errors = _run([str(entry.file), str(entry.check), str(report)], entry.exercise.seconds)
+        if status is None:
+            seconds = f"{entry.exercise.seconds:g} seconds"
+            return Report(complaints=[f"it had not finished after {seconds}: is there a loop that never ends?"])
+        if not report.is_file():
+            last = (errors.strip().splitlines() or ["it said nothing"])[-1]
+            return Report(complaints=[f"the process that ran your file ended early, with status {status}: {last}"])
+        return Report.from_dict(json.loads(report.read_text(encoding="utf-8")))
+
+
+def _run(arguments: list[str], seconds: float) -> tuple[int | None, str]:
+    """The exit status of the child, or None if it had to be stopped, with all that it has started; and its errors."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "minivae.learn.child", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": _import_path()},
+    )
+    try:
+        _, errors = child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return None, ""
+    finally:
+        _stop(child)
+    return child.returncode, errors.decode(errors="replace")
+
+
+def _import_path() -> str:
+    """The child imports the minivae that runs here, wherever it was started."""
+    import minivae
+
+    here = str(Path(minivae.__file__).resolve().parents[1])
+    return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
+
+
+def _stop(child: subprocess.Popen) -> None:
+    if child.poll() is None:
+        if hasattr(os, "killpg"):
+            os.killpg(child.pid, signal.SIGKILL)
+        else:
+            child.kill()
+        child.wait()

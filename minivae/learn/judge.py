@@ -1,0 +1,143 @@
+"""From a learner's function to a report: does it take and return what it should, and is it right."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minivae.gradcheck import relative_error
+from minivae.learn.diagnose import Case, diagnose
+from minivae.learn.exercise import Exercise, by_name, copied
+
+
+@dataclass
+class Output:
+    """The verdict on one of the values that the function returns."""
+
+    name: str
+    shape: tuple[int, ...]
+    error: float | None
+    passed: bool
+    message: str = ""
+
+
+@dataclass
+class Report:
+    """The verdict on a learner's file.
+
+    ``outputs`` holds a line for each returned value, where it came to that; ``complaints`` what else is wrong;
+    ``notes`` what is worth knowing when all is right; ``printed`` what the file printed.
+    """
+
+    outputs: list[Output] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    printed: str = ""
+    started: bool = True
+
+    @property
+    def passed(self) -> bool:
+        """Nothing is wrong."""
+        return not self.complaints and all(output.passed for output in self.outputs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"passed": self.passed} | asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Report:
+        """What :meth:`to_dict` made."""
+        values = {name: value for name, value in values.items() if name != "passed"}
+        return cls(**values | {"outputs": [Output(**output) for output in values["outputs"]]})
+
+
+class Unfit(Exception):
+    """The function cannot be judged; the sentence says why."""
+
+
+def judge(exercise: Exercise, function: Callable) -> Report:
+    """Try a function on every draw, compare with the oracle, and explain what differs.
+
+    Parameters
+    ----------
+    exercise : Exercise
+    function : callable
+        The learner's. What it raises passes through.
+    """
+    try:
+        if exercise.judge is not None:
+            return Report(complaints=exercise.judge(function))
+        cases = [_try(exercise, function, *draw) for draw in exercise.draws()]
+    except Unfit as error:
+        return Report(complaints=[str(error)])
+    report = Report(outputs=[_compare(exercise, name, cases) for name in exercise.returns])
+    if report.passed:
+        report.complaints = [complaint for law in exercise.laws if (complaint := law(function))]
+    if report.passed and exercise.reward is not None:
+        report.notes.append(exercise.reward(function))
+    return report
+
+
+def _try(exercise: Exercise, function: Callable, sizes: Any, arguments: dict[str, Any]) -> Case:
+    """Call it once, by position, with arguments of its own."""
+    _check_signature(exercise, function, arguments)
+    handed_in = copied(arguments)
+    returned = function(*handed_in.values())
+    for name, value in arguments.items():
+        if isinstance(value, np.ndarray) and not np.array_equal(value, handed_in[name], equal_nan=True):
+            raise Unfit(
+                f"{exercise.function} changes its argument {name} in place; the caller still needs it: make a new array"
+            )
+    return Case(sizes, arguments, _returned(exercise, returned), exercise.expected(arguments))
+
+
+def _check_signature(exercise: Exercise, function: Callable, arguments: dict[str, Any]) -> None:
+    wanted = f"{exercise.function}({', '.join(arguments)})"
+    try:
+        signature = inspect.signature(getattr(function, "py_func", function))  # py_func: of a Numba function
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*arguments.values())
+    except TypeError:
+        raise Unfit(f"{exercise.function}{signature} does not take these arguments; expected {wanted}") from None
+
+
+def _returned(exercise: Exercise, returned: Any) -> dict[str, np.ndarray]:
+    names, n = exercise.returns, len(exercise.returns)
+    wanted = names[0] if n == 1 else f"{n} values ({', '.join(names)})"
+    if returned is None:
+        raise Unfit(f"{exercise.function} returns None, expected {wanted}: is there a return?")
+    if n > 1 and (not isinstance(returned, (tuple, list)) or len(returned) != n):
+        got = f"{len(returned)} values" if isinstance(returned, (tuple, list)) else f"one {type(returned).__name__}"
+        raise Unfit(f"{exercise.function} returns {got}, expected {wanted}")
+    if n == 1 and isinstance(returned, tuple):
+        raise Unfit(f"{exercise.function} returns {len(returned)} values, expected {wanted} alone")
+    values = returned if n > 1 else (returned,)
+    for name, value in zip(names, values, strict=True):
+        try:
+            kind = np.asarray(value).dtype.kind
+        except ValueError:
+            kind = "O"
+        if kind not in "biuf":
+            raise Unfit(f"{name} is a {type(value).__name__}, expected an array of real numbers")
+    return by_name(names, returned)
+
+
+def _compare(exercise: Exercise, name: str, cases: list[Case]) -> Output:
+    """The worst error over the draws, and the diagnosis where it is too large."""
+    errors = [_error(case.yours[name], case.expected[name]) for case in cases]
+    passed = max(errors) < exercise.tolerance
+    error = max(errors) if np.isfinite(max(errors)) else None
+    message = "" if passed else diagnose(exercise, name, cases)
+    return Output(name, cases[0].yours[name].shape, error, passed, message)
+
+
+def _error(yours: np.ndarray, expected: np.ndarray) -> float:
+    if yours.shape != expected.shape or not np.all(np.isfinite(yours)):
+        return float("inf")
+    return relative_error(yours, expected)

@@ -1,0 +1,434 @@
+"""The exercises and their checker: stubs fail, solutions pass, known mistakes are named, and no cause is invented."""
+
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minivae import cli
+from minivae.learn.catalogue import Entry, LearnError, with_stub
+from minivae.learn.child import examine
+from minivae.learn.diagnose import outcome
+from minivae.learn.exercise import DRAWS, Exercise, Sizes, Wrong, finite_differences
+from minivae.learn.grading import grade
+from minivae.learn.judge import judge
+from minivae.learn.progress import Progress
+
+ROOT = Path(__file__).parents[1]
+ENTRIES = [Entry(path.stem, ROOT / "lessons") for path in sorted((ROOT / "lessons/checks").glob("*.py"))]
+JUDGED_BY_VALUE = [entry for entry in ENTRIES if entry.exercise.judge is None]
+WRONGS = [(entry, wrong) for entry in JUDGED_BY_VALUE for wrong in entry.exercise.wrong]
+each_exercise = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+
+
+def forms_of(folder):
+    return {path.stem for path in (ROOT / "lessons" / folder).glob("*.py")}
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The exercises
+
+
+def test_every_exercise_has_a_file_a_check_and_a_solution():
+    names = {entry.name for entry in ENTRIES}
+    assert names == forms_of("exercises") == forms_of("solutions")
+    assert [entry.number for entry in ENTRIES] == [f"{i + 1:02d}" for i in range(24)]
+
+
+@each_exercise
+def test_the_exercise_is_the_solution_with_the_stub_in_its_place(entry):
+    assert entry.file.read_text(encoding="utf-8") == entry.pristine()
+    assert len(entry.solution.read_text(encoding="utf-8").splitlines()) <= 40
+
+
+@each_exercise
+def test_the_stub_fails_with_its_own_message_and_the_solution_passes(entry):
+    report = examine(entry.file, entry.exercise)
+    assert not report.passed
+    said = " ".join(report.complaints + [output.message for output in report.outputs])
+    if entry.exercise.stub:
+        assert said
+        assert report.started
+    else:
+        assert f"exercise {entry.number} is waiting" in said
+        assert not report.started
+    solved = examine(entry.solution, entry.exercise)
+    assert solved.passed, solved
+
+
+@each_exercise
+def test_an_exercise_is_fully_described(entry):
+    exercise = entry.exercise
+    assert len(exercise.hints) == 3
+    assert all(exercise.hints)
+    assert exercise.why
+    assert exercise.function in entry.solution.read_text(encoding="utf-8")
+    assert f"Exercise {entry.number} (lesson {exercise.lesson})" in entry.solution.read_text(encoding="utf-8")
+    if exercise.judge is None:
+        assert 3 <= len(exercise.wrong) <= 8
+        assert {wrong.of for wrong in exercise.wrong} <= set(exercise.returns)
+
+
+@pytest.mark.parametrize(("entry", "wrong"), WRONGS, ids=[f"{entry.number}-{wrong.says}" for entry, wrong in WRONGS])
+def test_a_listed_mistake_gets_its_own_diagnosis_and_no_other(entry, wrong):
+    exercise = entry.exercise
+
+    def mistaken(*values):
+        arguments = dict(zip(exercise.draws()[0][1], values, strict=True))
+        answer = exercise.expected(arguments) | {wrong.of: outcome(wrong, arguments)}
+        return tuple(answer.values()) if len(answer) > 1 else answer[wrong.of]
+
+    report = judge(exercise, mistaken)
+    messages = {output.name: output.message for output in report.outputs}
+    others = [
+        w.says for w in exercise.wrong if w.of == wrong.of and w.says != wrong.says and w.says in messages[wrong.of]
+    ]
+    assert wrong.says in messages[wrong.of] or messages[wrong.of].startswith("the shape is")
+    assert others == []
+    assert not any(message for name, message in messages.items() if name != wrong.of)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The judge does not need the answer key
+
+WITHOUT_REFERENCE = """
+import json, sys
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+
+class Blocked(MetaPathFinder):
+    ALLOWED = ("minivae.learn", "minivae.differences", "minivae.gradcheck", "minivae.errors", "minivae.files")
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("minivae.") and not name.startswith(self.ALLOWED):
+            raise ImportError(f"{name} has been taken away")
+
+import minivae
+sys.modules.pop("minivae.kernels", None)
+sys.meta_path.insert(0, Blocked())
+from minivae.learn.child import examine, load_check
+lessons = Path(sys.argv[1])
+verdicts = {}
+for check in sorted((lessons / "checks").glob("*.py")):
+    exercise = load_check(check)
+    files = [lessons / folder / check.name for folder in ("exercises", "answers")]
+    verdicts[check.stem] = [examine(file, exercise).to_dict() for file in files]
+print(json.dumps(verdicts))
+"""
+
+
+@pytest.mark.slow
+def test_taking_the_reference_and_the_solutions_away_changes_no_verdict(tmp_path):
+    for folder in ("checks", "exercises"):
+        shutil.copytree(ROOT / "lessons" / folder, tmp_path / folder)
+    shutil.copytree(ROOT / "lessons" / "solutions", tmp_path / "answers")
+    command = [sys.executable, "-c", WITHOUT_REFERENCE, str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    verdicts = json.loads(result.stdout.splitlines()[-1])
+    assert len(verdicts) == len(ENTRIES)
+    for name, (stub, answer) in verdicts.items():
+        assert not stub["passed"], name
+        assert answer["passed"], (name, answer)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The diagnosis, on an exercise of its own
+
+
+def product(x, W):
+    return x @ W
+
+
+def draw_product(rng, sizes):
+    return {
+        "dy": rng.standard_normal((sizes.B, sizes.H)),
+        "x": rng.standard_normal((sizes.B, sizes.D)),
+        "W": rng.standard_normal((sizes.D, sizes.H)),
+    }
+
+
+PRODUCT = Exercise(
+    title="a product",
+    lesson=2,
+    function="backward",
+    returns=("dx", "dW"),
+    draw=draw_product,
+    oracle=finite_differences(product, of=("x", "W"), upstream="dy"),
+    upstream="dy",
+    hints=("?", "?", "?"),
+    why="",
+    wrong=(Wrong("dW", "dx is written twice", lambda dy, x, W: dy.T @ dy),),
+)
+
+
+def said(function, name, exercise=PRODUCT):
+    report = judge(exercise, function)
+    return next((output.message for output in report.outputs if output.name == name), " ".join(report.complaints))
+
+
+@pytest.mark.parametrize(
+    ("dW", "message"),
+    [
+        (lambda dy, x, W: 2 * x.T @ dy, "2 times what is expected, everywhere; a factor 1/2 is missing"),
+        (lambda dy, x, W: x.T @ dy / 2, "1/2 times what is expected, everywhere; there is a factor 1/2 too many"),
+        (lambda dy, x, W: -x.T @ dy, "-1 times what is expected, everywhere; the sign is wrong"),
+        (lambda dy, x, W: x.T @ dy / len(x), "1/B times what is expected, everywhere; averaged over the batch"),
+        (lambda dy, x, W: x.T @ dy * x.shape[1], "D times what is expected"),
+        (lambda dy, x, W: 3 * x.T @ dy, "3 times what is expected, everywhere"),
+        (lambda dy, x, W: 0 * W, "zero everywhere; it was not computed"),
+        (lambda dy, x, W: (x.T @ dy).T, "transposed"),
+        (lambda dy, x, W: x.T @ np.ones_like(dy), "dy is left out"),
+        (lambda dy, x, W: (x.T @ dy)[None], "keepdims"),
+        (lambda dy, x, W: (x.T @ dy).sum(axis=0), "summed over axis 0, which has to stay"),
+        (lambda dy, x, W: x[:, :, None] * dy[:, None, :], "sum over axis 0"),
+        (lambda dy, x, W: x.T @ dy + 0.5, "+0.5 more than is expected, everywhere"),
+        (
+            lambda dy, x, W: np.where(np.eye(*W.shape) == 1, np.nan, x.T @ dy),
+            "not finite is nan at index (0, 0)",
+        ),
+        (lambda dy, x, W: x.T @ dy + (W.max() == W), "34 of 35 entries are right; worst at index"),
+    ],
+)
+def test_a_family_of_mistakes_is_named(dW, message):
+    assert message in said(lambda dy, x, W: (dy @ W.T, dW(dy, x, W)), "dW")
+
+
+def test_two_answers_in_the_wrong_order():
+    same = Exercise(**{**vars(PRODUCT), "draw": draw_square, "returns": ("dx", "dW"), "wrong": ()})
+    assert "this is dW" in said(lambda dy, x, W: (x.T @ dy, dy @ W.T), "dx", same)
+
+
+def draw_square(rng, sizes):
+    return dict(zip(("dy", "x", "W"), rng.standard_normal((3, sizes.B, sizes.B)), strict=True))
+
+
+@pytest.mark.parametrize("factor", [3, 5, 2.5, 7, 1.01])
+def test_a_factor_that_is_a_size_in_one_draw_only_is_not_called_that_size(factor):
+    answer = said(lambda dy, x, W: (dy @ W.T, factor * x.T @ dy), "dW")
+    assert answer == f"{factor:.6g} times what is expected, everywhere"
+
+
+def test_noise_is_not_explained():
+    rng = np.random.default_rng(0)
+    answer = said(lambda dy, x, W: (dy @ W.T, rng.standard_normal(W.shape)), "dW")
+    assert answer.startswith("0 of 35 entries are right; worst at index")
+    assert "comes out if" not in answer
+
+
+def test_the_draws_differ_in_every_size():
+    for sizes in DRAWS:
+        assert len(set(sizes)) == 4
+    for column in zip(*DRAWS, strict=True):
+        assert len(set(column)) == len(DRAWS)
+
+
+def test_a_listed_mistake_is_named_where_it_overflows_too():
+    def softplus(x):
+        return np.logaddexp(0, x)
+
+    exercise = Exercise(
+        title="softplus",
+        lesson=3,
+        function="softplus",
+        returns=("y",),
+        draw=lambda rng, sizes: {"x": np.array([800.0, 0.3, -2])},
+        oracle=softplus,
+        hints=("?", "?", "?"),
+        why="",
+        wrong=(Wrong("y", "exp overflows", lambda x: np.log(1 + np.exp(x))),),
+    )
+    with np.errstate(over="ignore"):
+        assert "exp overflows" in said(lambda x: np.log(1 + np.exp(x)), "y", exercise)
+        assert "not finite is inf at index (0,) (where x = 800)" in said(
+            lambda x: np.log(1.01 + np.exp(x)), "y", exercise
+        )
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda dy, x: None, "does not take these arguments; expected backward(dy, x, W)"),
+        (lambda dy, x, W: None, "returns None"),
+        (lambda dy, x, W: x, "returns one ndarray, expected 2 values (dx, dW)"),
+        (lambda dy, x, W: (x, W, dy), "returns 3 values"),
+        (lambda dy, x, W: ("a", W), "dx is a str"),
+        (lambda dy, x, W: (x, 1j * W), "dW is a ndarray, expected an array of real numbers"),
+        (lambda dy, x, W: (x, [[1], [1, 2]]), "dW is a list"),
+        (lambda dy, x, W: (dy @ W.T, np.add(W, 1, out=W)), "changes its argument W in place"),
+    ],
+)
+def test_an_answer_that_cannot_be_judged_is_a_clear_sentence(function, message):
+    report = judge(PRODUCT, function)
+    assert not report.passed
+    assert message in " ".join(report.complaints)
+
+
+def test_lists_and_plain_numbers_are_fine():
+    assert judge(PRODUCT, lambda dy, x, W: [(dy @ W.T).tolist(), x.T @ dy]).passed
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Files that do anything at all, in a process of their own
+
+HEADER = "import numpy as np\n\ndef gaussian_kl(mu, logvar):\n"
+RIGHT = HEADER + "    return 0.5 * np.sum(mu**2 + np.exp(logvar) - 1 - logvar, axis=1)\n"
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A clone with one exercise, 11, and somebody who works in it."""
+    for folder in ("checks", "exercises", "solutions"):
+        (tmp_path / "lessons" / folder).mkdir(parents=True)
+        shutil.copy(ROOT / "lessons" / folder / "11_gaussian_kl.py", tmp_path / "lessons" / folder)
+    monkeypatch.chdir(tmp_path)
+    return Entry("11_gaussian_kl", tmp_path / "lessons")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEADER + "    while True: pass\n", "a loop that never ends"),
+        (HEADER + "    return mu +\n", "line 4 is not Python: invalid syntax: return mu +"),
+        (HEADER + "    return nothing\n", "NameError: name 'nothing' is not defined    (line 4: return nothing)"),
+        (HEADER + "    return np.linalg.inv(mu)\n", "LinAlgError"),
+        (HEADER + "    return gaussian_kl(mu, logvar)\n", "RecursionError"),
+        (HEADER + "    import os; os._exit(0)\n", "ended early, with status 0"),
+        (HEADER + "    raise SystemExit\n", "your code ends the process"),
+        (HEADER + "    raise KeyboardInterrupt\n", "KeyboardInterrupt"),
+        ("import nothing_of_that_name\n", "ModuleNotFoundError"),
+        ("x = 1\n", "the file has no function gaussian_kl"),
+        ("gaussian_kl = 3\n", "the file has no function gaussian_kl"),
+        ("\0", "not Python"),
+        ("", "the file has no function gaussian_kl"),
+    ],
+)
+def test_whatever_a_file_does_there_is_a_verdict(clone, text, message):
+    vars(clone)["exercise"] = Exercise(**{**vars(clone.exercise), "seconds": 4.0})
+    clone.file.write_text(text, encoding="utf-8")
+    report = grade(clone)
+    assert not report.passed
+    assert message in " ".join(report.complaints)
+
+
+def test_what_a_file_prints_is_shown_up_to_a_length(clone):
+    clone.file.write_text(RIGHT.replace("    return", "    print('x' * 100_000)\n    return"), encoding="utf-8")
+    report = grade(clone)
+    assert report.passed
+    assert 1000 < len(report.printed) < 10_000
+
+
+def test_bytes_that_are_no_text_get_a_verdict(clone):
+    clone.file.write_bytes(b"\xff\xfe\x00 = 1")
+    assert not grade(clone).passed
+    clone.file.unlink()
+    assert "minivae reset 11" in grade(clone).complaints[0]
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The commands
+
+
+def run(capsys, *arguments):
+    try:
+        status = cli.main([str(argument) for argument in arguments])
+    except SystemExit as exit:
+        status = exit.code
+    captured = capsys.readouterr()
+    assert captured.out.isascii()
+    return status, captured.out, captured.err
+
+
+def test_the_way_of_a_learner(clone, capsys):
+    status, out, _ = run(capsys, "learn")
+    assert status == 0
+    assert "0 of 1 exercises passed" in out
+    status, out, _ = run(capsys, "check", "11")
+    assert status == 1
+    assert "TODO  exercise 11 is waiting for your lines" in out
+    assert [run(capsys, "hint", "11")[1].split(":")[0] for _ in range(4)] == [
+        f"hint {level} of 3 for exercise 11" for level in (1, 2, 3, 3)
+    ]
+    status, _, err = run(capsys, "solution", "11")
+    assert status == 2
+    assert "--show" in err
+    assert "0.5 * np.sum" in run(capsys, "solution", "11", "--show")[1]
+    clone.file.write_text(RIGHT.replace("0.5 * ", ""), encoding="utf-8")
+    status, out, _ = run(capsys, "check", "11")
+    assert status == 1
+    assert "2 times what is expected, everywhere\n      that is what comes out if the 1/2 in front" in out
+    assert "tried" in run(capsys, "learn")[1]
+    clone.file.write_text(RIGHT, encoding="utf-8")
+    status, out, _ = run(capsys, "check", "11")
+    assert status == 0
+    assert "Exercise 11 passed. Four terms" in out
+    assert "1 of 1 exercises passed" in run(capsys, "learn")[1]
+    assert "0.5 * np.sum" in run(capsys, "solution", "11")[1]
+    status, out, _ = run(capsys, "reset", "11")
+    assert clone.file.read_text(encoding="utf-8") == clone.pristine()
+    assert clone.file.with_suffix(".before-reset").read_text(encoding="utf-8") == RIGHT
+
+
+def test_json_is_one_object(clone, capsys):
+    status, out, _ = run(capsys, "check", "11", "--json")
+    assert status == 1
+    assert json.loads(out)["passed"] is False
+    assert json.loads(run(capsys, "learn", "--json")[1])["exercises"][0]["number"] == "11"
+
+
+@pytest.mark.parametrize("number", ["12", "0", "x", "../11"])
+def test_an_exercise_that_does_not_exist_is_bad_input(clone, capsys, number):
+    status, _, err = run(capsys, "check", number)
+    assert status == 2
+    assert "there is no exercise" in err
+
+
+def test_outside_a_clone_it_says_where_to_get_one(tmp_path, monkeypatch):
+    import minivae
+    from minivae.learn import catalogue
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(minivae, "__file__", str(tmp_path / "site-packages/minivae/__init__.py"))
+    with pytest.raises(LearnError, match="clone the repository"):
+        catalogue.find_lessons()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"11_gaussian_kl": 3}', '{"11_gaussian_kl": {"hints": "x"}}'])
+def test_a_damaged_progress_file_is_no_error(tmp_path, text):
+    (tmp_path / ".progress.json").write_text(text, encoding="utf-8")
+    progress = Progress(tmp_path)
+    assert progress.of("11_gaussian_kl") == {"passed": False, "tries": 0, "hints": 0}
+    progress.update("11_gaussian_kl", passed=True)
+    assert Progress(tmp_path).of("11_gaussian_kl")["passed"]
+
+
+def test_watch_checks_what_is_saved(clone):
+    command = [sys.executable, "-u", "-m", "minivae", "watch"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert "watching" in process.stdout.readline()
+        clone.file.write_text(RIGHT, encoding="utf-8")
+        lines = [process.stdout.readline() for _ in range(5)]
+        process.kill()
+    assert any("ok    kl" in line for line in lines)
+    assert any("Exercise 11 passed" in line for line in lines)
+
+
+def test_a_solution_needs_its_marks():
+    solution = textwrap.dedent("""\
+        def f(x):
+            # Your code, one line:
+            y = x
+
+            # End of your code.
+            return y
+        """)
+    assert with_stub(solution, "pass\nraise") == solution.replace("    y = x\n\n", "    pass\n    raise\n")
+    with pytest.raises(LearnError, match="Your code"):
+        with_stub("x = 1", "pass")
+
+
+def test_sizes_are_named():
+    assert Sizes(1, 2, 3, 4)._asdict() == {"B": 1, "D": 2, "H": 3, "K": 4}
