@@ -101,7 +101,7 @@ class Exercise:
         return by_name(self.returns, self.oracle(**copied(arguments)))
 
 
-def finite_differences(forward: Callable[..., Any], of: Sequence[str], upstream: str) -> Callable[..., tuple]:
+def finite_differences(forward: Callable[..., Any], of: Sequence[str], upstream: str) -> Callable[..., Any]:
     """The oracle of a backward function: differences of ``sum(upstream * forward(...))``, and no formula at all.
 
     Parameters
@@ -114,7 +114,7 @@ def finite_differences(forward: Callable[..., Any], of: Sequence[str], upstream:
         The name of the argument that holds the upstream gradient, of the shape of what ``forward`` returns.
     """
 
-    def oracle(**arguments: Any) -> tuple:
+    def oracle(**arguments: Any) -> Any:
         dy = arguments.pop(upstream)
 
         def gradient(name: str) -> np.ndarray:
@@ -122,7 +122,8 @@ def finite_differences(forward: Callable[..., Any], of: Sequence[str], upstream:
                 lambda changed: np.sum(dy * forward(**arguments | {name: changed})), np.array(arguments[name])
             )
 
-        return tuple(gradient(name) for name in of)
+        gradients = tuple(gradient(name) for name in of)
+        return gradients if len(of) > 1 else gradients[0]
 
     return oracle
 
