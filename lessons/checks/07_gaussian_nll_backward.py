@@ -34,7 +34,7 @@ exercise = Exercise(
     upstream="dnll",
     hints=(
         "v stands in B times D terms of the loss. What becomes of the gradient of something that is used so often?",
-        "dmean = dnll (mean - x) / exp(v). With r = (x - mean)^2 / exp(v): dlogvar = sum over b, d of dnll (1 - r) / 2.",
+        "dmean = dnll (mean - x) / exp(v). With r = (x - mean)^2 / exp(v): dlogvar = sum of dnll (1 - r) / 2.",
         "dlogvar = np.sum(dnll[:, None] * 0.5 * (1 - ...)).reshape(1), with the sum over everything",
     ),
     why="dlogvar is zero when exp(v) is the mean squared error: the model learns how well it can do, and no more.",
