@@ -306,7 +306,7 @@ def report(path: Path, complaints: list[tuple[int, str]]) -> bool:
     return not complaints
 
 
-def execute(path: Path, how: Callable[[Path], Run]) -> bool:
+def attempt(path: Path, how: Callable[[Path], Run]) -> bool:
     """Run or refresh a lesson and say how it went; whether all is well."""
     start = time.perf_counter()
     try:
@@ -345,8 +345,8 @@ def main(arguments: list[str] | None = None) -> int:
             (options.out / f"{path.stem}.ipynb").write_text(notebook(path, options.install), encoding="utf-8")
         return 0
     job: dict[str, Callable[[Path], bool]] = {
-        "run": lambda path: execute(path, run),
-        "refresh": lambda path: execute(path, refresh),
+        "run": lambda path: attempt(path, run),
+        "refresh": lambda path: attempt(path, refresh),
         "lint": lambda path: report(path, lint.check(path)),
     }
     well = [job[options.command](path) for path in paths]  # a list, so that the first complaint does not end it

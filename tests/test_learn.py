@@ -267,6 +267,25 @@ def test_an_answer_that_cannot_be_judged_is_a_clear_sentence(function, message):
     assert message in " ".join(report.complaints)
 
 
+def test_a_law_is_judged_when_the_values_are_right_and_a_reward_given_when_all_is():
+    def right(dy, x, W):
+        return dy @ W.T, x.T @ dy
+
+    lawful = {**vars(PRODUCT), "laws": (lambda function: "", lambda function: "the variance is 16, not 4")}
+    report = judge(Exercise(**lawful), right)
+    assert report.complaints == ["the variance is 16, not 4"]
+    assert not report.passed
+    rewarded = {**vars(PRODUCT), "reward": lambda function: "twice as fast"}
+    assert judge(Exercise(**rewarded), right).notes == ["twice as fast"]
+    assert judge(Exercise(**rewarded), lambda dy, x, W: (x, W)).notes == []
+
+
+def test_an_exercise_may_judge_by_itself():
+    own = Exercise(**{**vars(PRODUCT), "judge": lambda function: [] if function() == 3 else ["it is not 3"]})
+    assert judge(own, lambda: 3).passed
+    assert judge(own, lambda: 4).complaints == ["it is not 3"]
+
+
 def test_lists_and_plain_numbers_are_fine():
     assert judge(PRODUCT, lambda dy, x, W: [(dy @ W.T).tolist(), x.T @ dy]).passed
 

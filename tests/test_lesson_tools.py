@@ -181,7 +181,7 @@ def test_what_a_fence_raises_has_a_traceback_into_the_lesson(lesson, capsys):
         build.run(path)
     steps = [(step.filename, step.lineno) for step in traceback.extract_tb(raised.value.__traceback__)]
     assert steps[-2:] == [(str(path), 10), (str(path), 5)]
-    assert not build.execute(path, build.run)
+    assert not build.attempt(path, build.run)
     shown = capsys.readouterr().err
     assert f'File "{path}", line 10, in <module>\n    f(0)' in shown
     assert "build.py" not in shown
@@ -191,7 +191,7 @@ def test_what_a_fence_raises_has_a_traceback_into_the_lesson(lesson, capsys):
 def test_warnings_are_errors_and_so_is_what_cannot_be_compiled(lesson, error, capsys):
     line = "x = = 1" if error == "SyntaxError" else f"import warnings; warnings.warn('so so', {error})"
     path = lesson("\n" + python(line))
-    assert not build.execute(path, build.run)
+    assert not build.attempt(path, build.run)
     assert re.search(rf'File "{re.escape(str(path))}", line 3\b.*\n{error}: ', capsys.readouterr().err, re.S)
 
 
@@ -456,7 +456,7 @@ def test_a_notebook_has_the_outputs_of_the_lesson_and_begins_with_an_import(less
         ("[`kernels/reference.py`](../kernels/reference.py)", "`kernels/reference.py`"),
         ("[x](https://example.org/08-next.md)", "[x](https://example.org/08-next.md)"),
         ("`x[0](08-next.md)`", "`x[0](08-next.md)`"),
-        ("```diff\n-`x`[0](08-next.md)\n```", "```diff\n-`x`[0](08-next.md)\n```"),
+        ("```diff\n-`[0](08-next.md)\n```", "```diff\n-`[0](08-next.md)\n```"),
         (QUESTION.strip(), QUESTION.strip()),
         ("a\n\n<!-- skip: end -->\n\nb", "a\n\nb"),
     ],
