@@ -105,7 +105,7 @@ def print_report(entry: Entry, report: Report, hints: int) -> None:
     for line in report.printed.splitlines():
         print(f"  | {line}")
     for output in report.outputs:
-        print_output(output)
+        print_output(output, max(len(output.name) for output in report.outputs))
     for complaint in report.complaints:
         print(f"{'FAIL' if report.started else 'TODO'}  {complaint}")
     for note in report.notes:
@@ -118,10 +118,10 @@ def print_report(entry: Entry, report: Report, hints: int) -> None:
         print(f"\nEdit and check again, or  minivae solution {entry.number} --show")
 
 
-def print_output(output: Output) -> None:
+def print_output(output: Output, width: int) -> None:
     """One line for a returned value, and its diagnosis below."""
     error = "" if output.error is None else f"   relative error {output.error:.0e}"
-    print(f"{'ok  ' if output.passed else 'FAIL'}  {output.name:<10} shape {tuple(output.shape)}{error}")
+    print(f"{'ok  ' if output.passed else 'FAIL'}  {output.name:<{width}}   shape {tuple(output.shape)}{error}")
     for sentence in output.message.split("; "):
         print(f"      {sentence}" if sentence else "", end="\n" if sentence else "")
 

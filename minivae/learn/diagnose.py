@@ -38,11 +38,15 @@ def diagnose(exercise: Exercise, name: str, cases: Sequence[Case]) -> str:
     """
     yours = [case.yours[name] for case in cases]
     expected = [case.expected[name] for case in cases]
+    causes = [f"that is what comes out if {wrong.says}" for wrong in _listed(exercise, name, yours, cases)]
     for a, b in zip(yours, expected, strict=True):
         if a.shape != b.shape:
-            return diagnose_shape(a, b, SAME)
+            return (
+                "; ".join([f"the shape is {a.shape}, expected {b.shape}", *causes])
+                if causes
+                else diagnose_shape(a, b, SAME)
+            )
     ratio, meaning = _ratio(yours, expected, cases)
-    causes = [f"that is what comes out if {wrong.says}" for wrong in _listed(exercise, name, yours, cases)]
     causes = causes or list(filter(None, [meaning])) or [*_structure(exercise, name, yours, cases)]
     facts = [*filter(None, [ratio]), *causes]
     return "; ".join(facts) or _first_not_finite(yours, expected, cases) or _worst(yours, expected, cases)
@@ -100,7 +104,7 @@ def _structure(exercise: Exercise, name: str, yours: Sequence[np.ndarray], cases
         yield f"that is what comes out if {exercise.upstream} is left out: the upstream gradient multiplies everything"
     for other in exercise.returns:
         if other != name and same(yours, [case.expected[other] for case in cases]):
-            yield f"this is {other}: are the returned values in the wrong order?"
+            yield f"this is {other}: was one taken for the other?"
     if all(array.ndim == 2 for array in yours) and same([array.T for array in yours], expected):
         yield "transposed"
     offset = _all(yours) - _all(expected)
