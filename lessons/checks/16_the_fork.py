@@ -81,5 +81,20 @@ exercise = Exercise(
             "the 1/2 of sigma = exp(logvar / 2) is missing on the way through z",
             lambda dz, mu, logvar, eps, beta: 2 * through_z(dz, logvar, eps) + through_kl(logvar, beta),
         ),
+        Wrong(
+            "dlogvar",
+            "the 1/2 of the KL is missing on its way",
+            lambda dz, mu, logvar, eps, beta: through_z(dz, logvar, eps) + 2 * through_kl(logvar, beta),
+        ),
+        Wrong(
+            "dlogvar",
+            "the 1/B of the mean over the batch is missing on the way through the KL",
+            lambda dz, mu, logvar, eps, beta: through_z(dz, logvar, eps) + len(mu) * through_kl(logvar, beta),
+        ),
+        Wrong(
+            "dlogvar",
+            "beta is missing on the way through the KL",
+            lambda dz, mu, logvar, eps, beta: through_z(dz, logvar, eps) + through_kl(logvar, 1),
+        ),
     ),
 )

@@ -121,5 +121,15 @@ exercise = Exercise(
             "only the way through the KL is left: = in the place of +=",
             mistake(lambda dkl, logvar, **_: dkl * (np.exp(logvar) - 1) / 2),
         ),
+        Wrong(
+            "dlogvar",
+            "the 1/B of the mean over the batch is missing on the way through the KL",
+            mistake(lambda through_z, dkl, B, logvar, **_: through_z + B * dkl * (np.exp(logvar) - 1) / 2),
+        ),
+        Wrong(
+            "dlogvar",
+            "the 1/2 of the KL is missing on its way",
+            mistake(lambda through_z, dkl, logvar, **_: through_z + dkl * (np.exp(logvar) - 1)),
+        ),
     ),
 )

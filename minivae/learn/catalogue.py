@@ -17,7 +17,7 @@ from minivae.errors import MinivaeError
 from minivae.files import replacing
 from minivae.learn.exercise import Exercise
 
-YOURS = re.compile(r"^( *)# Your code.*:\n(.*?)^ *# End of your code\.\n", re.MULTILINE | re.DOTALL)
+YOURS = re.compile(r"^( *)# Your code[^\n]*:\n(.*?)^ *# End of your code\.\n", re.MULTILINE | re.DOTALL)
 
 
 class LearnError(MinivaeError, ValueError):

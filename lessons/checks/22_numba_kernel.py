@@ -1,0 +1,97 @@
+"""Exercise 22: the value judged by an integral, the gradients by differences; timed, but never judged by time."""
+
+import statistics
+import time
+
+import numpy as np
+from scipy import stats
+
+from minivae.learn import Exercise, Wrong, finite_differences
+
+
+def draw(rng, sizes):
+    mu, logvar = rng.standard_normal((2, sizes.B, sizes.K))
+    return {"dkl": rng.standard_normal(sizes.B), "mu": mu, "logvar": logvar}
+
+
+def integral(mu, logvar):
+    """The KL from its definition, by the trapezoidal rule."""
+    std = np.exp(logvar / 2)[..., None]
+    t, dt = np.linspace(-12, 12, 241, retstep=True)
+    z = mu[..., None] + std * t
+    log_q = stats.norm.logpdf(z, mu[..., None], std)
+    return np.sum(np.exp(log_q) * (log_q - stats.norm.logpdf(z)) * dt * std, axis=(1, 2))
+
+
+def in_numpy(dkl, mu, logvar):
+    """What the kernel is timed against."""
+    variance = np.exp(logvar)
+    kl = 0.5 * np.sum(mu * mu + variance - 1 - logvar, axis=1)
+    return kl, dkl[:, None] * mu, dkl[:, None] * 0.5 * (variance - 1)
+
+
+gradients = finite_differences(integral, of=("mu", "logvar"), upstream="dkl")
+
+
+def oracle(dkl, mu, logvar):
+    return integral(mu, logvar), *gradients(dkl=dkl, mu=mu, logvar=logvar)
+
+
+def is_compiled(function):
+    if getattr(function, "nopython_signatures", None):
+        return ""
+    return f"{function.__name__} is plain Python: it needs @njit above it, to be compiled"
+
+
+def timing(function):
+    """Both in turns, on a batch of 4,096 with 64 latent dimensions."""
+    rng = np.random.default_rng(0)
+    arguments = (rng.standard_normal(4096), *rng.standard_normal((2, 4096, 64)))
+    ratios = [seconds(in_numpy, arguments) / seconds(function, arguments) for _ in range(15)]
+    return f"on this machine, now, your kernel is {statistics.median(ratios):.1f} times as fast as NumPy's expressions"
+
+
+def seconds(function, arguments):
+    start = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - start
+
+
+def spread(formula):
+    return lambda dkl, mu, logvar: dkl[:, None] * formula(mu, logvar)
+
+
+exercise = Exercise(
+    title="A Numba kernel: the KL and its gradients in one pass",
+    lesson=13,
+    function="kl_and_gradient",
+    returns=("kl", "dmu", "dlogvar"),
+    draw=draw,
+    oracle=oracle,
+    upstream="dkl",
+    laws=(is_compiled,),
+    reward=timing,
+    seconds=90.0,
+    hints=(
+        "For one b and one k, which numbers do the three results need? Read each of them once.",
+        "Inside the loop over k: v = math.exp(logvar[b, k]) serves the KL and dlogvar; the KL adds up with +=.",
+        "for k in range(K):  v = math.exp(...);  kl[b] += 0.5 * (...);  dmu[b, k] = dkl[b] * ...;  dlogvar[b, k] = ...",
+    ),
+    why="One exp and one visit to memory for each entry, in the place of half a dozen passes: that is fusion.",
+    wrong=(
+        Wrong(
+            "kl",
+            "only the last latent dimension is kept: = in the place of +=",
+            lambda dkl, mu, logvar: integral(mu[:, -1:], logvar[:, -1:]),
+        ),
+        Wrong("kl", "the 1/2 is missing", lambda dkl, mu, logvar: 2 * integral(mu, logvar)),
+        Wrong(
+            "kl",
+            "the upstream gradient is multiplied in: it belongs to the gradients alone",
+            lambda dkl, mu, logvar: dkl * integral(mu, logvar),
+        ),
+        Wrong("dlogvar", "the 1/2 is missing", spread(lambda mu, logvar: np.exp(logvar) - 1)),
+        Wrong("dlogvar", "the -1 is missing", spread(lambda mu, logvar: 0.5 * np.exp(logvar))),
+        Wrong("dlogvar", "logvar stands where its exponential belongs", spread(lambda mu, logvar: 0.5 * (logvar - 1))),
+    ),
+)
