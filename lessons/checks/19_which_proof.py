@@ -174,8 +174,8 @@ exercise = Exercise(
     judge=judge,
     stub=STUB,
     hints=(
-        "For each bug ask two things: does the gradient still belong to the value? And is the value still the right one?",
-        "A gradient check sees only a gradient that does not belong to its value. With ones for dy, a forgotten dy hides.",
+        "Ask two things of each bug: does the gradient still belong to the value? Is the value still the right one?",
+        "A gradient check sees only a gradient that does not belong to its value. Ones for dy hide a forgotten dy.",
         'Two bugs are in a gradient alone: one is seen by {"ones", "random"}, one by "random" only. No gradient check '
         "sees the other four; each of them breaks exactly one property of the value.",
     ),
