@@ -307,6 +307,7 @@ def clone(tmp_path, monkeypatch):
     return Entry("11_gaussian_kl", tmp_path / "lessons")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [
