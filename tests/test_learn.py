@@ -93,6 +93,41 @@ def test_a_listed_mistake_gets_its_own_diagnosis_and_no_other(entry, wrong):
     assert not any(message for name, message in messages.items() if name != wrong.of)
 
 
+def one_entry_off(right, rng):
+    off = right.copy()
+    off.flat[rng.integers(off.size)] += 1.0 + abs(right).max()
+    return off
+
+
+UNLISTED = {
+    "noise": lambda right, rng: right + rng.standard_normal(right.shape),
+    "a factor without a meaning": lambda right, rng: 1.37 * right,
+    "one entry": one_entry_off,
+    "squares": lambda right, rng: right**2 + 0.1 * right,
+    "shuffled": lambda right, rng: 1.1 * rng.permutation(right.ravel()).reshape(right.shape) + 0.01 * right,
+}
+
+
+@pytest.mark.parametrize("mistake", UNLISTED)
+@pytest.mark.parametrize("entry", JUDGED_BY_VALUE, ids=lambda entry: entry.name)
+def test_no_cause_is_invented_for_a_mistake_that_is_listed_nowhere(entry, mistake):
+    exercise, rng = entry.exercise, np.random.default_rng(0)
+
+    def mistaken(*values):
+        right = exercise.expected(dict(zip(exercise.draws()[0][1], values, strict=True)))
+        answer = tuple(UNLISTED[mistake](array, rng) for array in right.values())
+        return answer if len(answer) > 1 else answer[0]
+
+    for output in judge(exercise, mistaken).outputs:
+        assert not output.passed
+        facts = output.message.split("; ")
+        if mistake == "a factor without a meaning":
+            assert facts == ["1.37 times what is expected, everywhere"]
+        elif np.prod(output.shape) > 1:
+            assert facts[-1].startswith("worst at index"), facts
+        assert "comes out if" not in output.message
+
+
 # ---------------------------------------------------------------------------------------------------------
 # The judge does not need the answer key
 
