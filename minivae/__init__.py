@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from minivae import backend, checkpoint, datasets, evaluation, gradcheck
     from minivae.early_stopping import EarlyStopping
     from minivae.errors import BackendError, CheckpointError, DataError, GreyDataWarning, MinivaeError, TrainingDiverged
+    from minivae.estimator import VariationalAutoencoder
     from minivae.evaluation import log_likelihood
     from minivae.likelihoods import Bernoulli, Categorical, Gaussian
     from minivae.optimizers import SGD, Adagrad, Adam
@@ -47,6 +48,7 @@ _HOME_OF = {
     "Bernoulli": "likelihoods",
     "Gaussian": "likelihoods",
     "Categorical": "likelihoods",
+    "VariationalAutoencoder": "estimator",
     "log_likelihood": "evaluation",
     "MinivaeError": "errors",
     "BackendError": "errors",
@@ -81,6 +83,7 @@ __all__ = [  # noqa: RUF022 - in the order of the README's table
     "Gaussian",
     "Categorical",
     "Scaling",
+    "VariationalAutoencoder",
     "checkpoint",
     "datasets",
     "evaluation",

@@ -1,0 +1,173 @@
+"""The estimator keeps scikit-learn's contract, on every backend, and its numbers are the model's."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_wine
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from minivae import Gaussian, GreyDataWarning, VariationalAutoencoder
+from minivae.backend import states
+
+X = StandardScaler().fit_transform(load_wine().data)
+Y = load_wine().target
+CPU = [name for name, state in states().items() if state == "available" and name != "cupy"]
+
+
+def checks():
+    for backend in CPU:
+        estimator = VariationalAutoencoder(max_iter=5, hidden_dims=(8,), n_importance_samples=5, backend=backend)
+        for _, check in estimator_checks_generator(estimator):
+            yield pytest.param(check, backend, id=f"{backend}-{check.func.__name__}")
+
+
+@pytest.mark.parametrize(("check", "backend"), list(checks()))
+@pytest.mark.filterwarnings("ignore::minivae.GreyDataWarning")
+def test_what_scikit_learn_demands(check, backend):
+    estimator = VariationalAutoencoder(max_iter=5, hidden_dims=(8,), n_importance_samples=5, backend=backend)
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return VariationalAutoencoder(latent_dim=3, max_iter=60, random_state=0).fit(X)
+
+
+def test_it_learns(fitted):
+    assert fitted.score(X) > VariationalAutoencoder(latent_dim=3, max_iter=1, random_state=0).fit(X).score(X) + 2
+    assert fitted.history_["loss"][-1] < fitted.history_["loss"][0]
+    assert fitted.n_iter_ == len(fitted.history_["loss"]) == 60
+
+
+def test_its_numbers_are_those_of_its_model(fitted):
+    vae = fitted.model_
+    np.testing.assert_array_equal(fitted.transform(X), vae.encode(X)[0])
+    np.testing.assert_array_equal(fitted.reconstruct(X), fitted.inverse_transform(fitted.transform(X)))
+    assert vae.dtype == "float64"
+    exact = vae.log_likelihood(X, 4000)
+    more = clone(fitted).set_params(n_importance_samples=4000)
+    more.model_, more.n_features_in_ = vae, fitted.n_features_in_
+    assert abs(more.score_samples(X) - exact).mean() < 0.1
+    assert fitted.score(X) == pytest.approx(fitted.score_samples(X).mean())
+
+
+def test_a_score_does_not_depend_on_its_neighbours_or_their_order(fitted):
+    scores = fitted.score_samples(X)
+    np.testing.assert_allclose(fitted.score_samples(X[17:18]), scores[17:18], rtol=1e-9)
+    np.testing.assert_allclose(fitted.score_samples(X[::-1])[::-1], scores, rtol=1e-9)
+    np.testing.assert_allclose(fitted.score_samples(np.tile(X, (20, 1)))[-len(X) :], scores, rtol=1e-9)
+
+
+def test_an_int_makes_fits_and_samples_repeatable(fitted):
+    again = VariationalAutoencoder(latent_dim=3, max_iter=60, random_state=0).fit(X)
+    np.testing.assert_array_equal(again.transform(X), fitted.transform(X))
+    np.testing.assert_array_equal(again.sample(4), fitted.sample(4))
+    assert not np.array_equal(fitted.sample(4, random_state=1), fitted.sample(4))
+    other = VariationalAutoencoder(latent_dim=3, max_iter=60, random_state=1).fit(X)
+    assert not np.array_equal(other.transform(X), fitted.transform(X))
+
+
+def test_samples_are_draws_and_their_means_are_not(fitted):
+    draws, means = fitted.sample(4000), fitted.sample(4000, draw=False)
+    assert draws.shape == (4000, 13)
+    noise = np.exp(fitted.model_.parameters["decoder.output.logvar"])
+    np.testing.assert_allclose(np.var(draws - means), noise, rtol=0.1)
+
+
+def test_partial_fit_goes_on_and_warm_start_too():
+    parts = VariationalAutoencoder(random_state=0)
+    for _ in range(3):
+        parts.partial_fit(X)
+    assert parts.n_iter_ == 3
+    whole = VariationalAutoencoder(random_state=0, max_iter=3).fit(X)
+    np.testing.assert_allclose(parts.transform(X), whole.transform(X), rtol=1e-10)
+    warm = VariationalAutoencoder(random_state=0, max_iter=2, warm_start=True).fit(X)
+    warm.set_params(max_iter=1).fit(X)
+    assert warm.n_iter_ == 3
+    np.testing.assert_allclose(warm.transform(X), whole.transform(X), rtol=1e-10)
+    assert VariationalAutoencoder(max_iter=1).fit(X).fit(X).n_iter_ == 1
+
+
+def test_auto_is_bernoulli_in_the_unit_interval_and_gaussian_elsewhere():
+    digits = load_digits().data[:200]
+    assert repr(VariationalAutoencoder(max_iter=1).fit(digits > 7).model_.likelihood) == "Bernoulli()"
+    assert "Gaussian" in repr(VariationalAutoencoder(max_iter=1).fit(digits).model_.likelihood)
+    with pytest.warns(GreyDataWarning):
+        VariationalAutoencoder(max_iter=1).fit(digits / 16)
+    fixed = VariationalAutoencoder(max_iter=1, likelihood=Gaussian(0.5)).fit(digits)
+    assert fixed.model_.likelihood.config() == Gaussian(0.5).config()
+
+
+def test_it_works_in_a_pipeline_and_in_a_search_with_two_processes():
+    pipeline = make_pipeline(
+        StandardScaler(), VariationalAutoencoder(max_iter=40, random_state=0), LogisticRegression()
+    )
+    assert pipeline.fit(load_wine().data, Y).score(load_wine().data, Y) > 0.8
+    grid = {"variationalautoencoder__latent_dim": [1, 3]}
+    search = GridSearchCV(pipeline, grid, n_jobs=2, cv=2, error_score="raise").fit(load_wine().data, Y)
+    assert search.best_params_ == {"variationalautoencoder__latent_dim": 3}
+    densities = GridSearchCV(VariationalAutoencoder(max_iter=10, random_state=0), {"latent_dim": [1, 2]}, cv=2).fit(X)
+    assert np.isfinite(densities.best_score_)
+
+
+def test_a_pickle_goes_on_where_it_was(fitted):
+    copy = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(copy.transform(X), fitted.transform(X))
+    np.testing.assert_array_equal(copy.score_samples(X[:5]), fitted.score_samples(X[:5]))
+
+
+def test_names_come_in_and_go_out(fitted):
+    assert list(fitted.get_feature_names_out()) == [f"variationalautoencoder{k}" for k in range(3)]
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame(X, columns=load_wine().feature_names)
+    estimator = VariationalAutoencoder(max_iter=1).set_output(transform="pandas").fit(frame)
+    assert list(estimator.feature_names_in_) == load_wine().feature_names
+    assert list(estimator.transform(frame).columns) == ["variationalautoencoder0", "variationalautoencoder1"]
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        (sparse.csr_matrix(X), TypeError, "[Ss]parse"),
+        (np.where(X.max() == X, np.nan, X), ValueError, "NaN"),
+        (X[:, :5], ValueError, "5 features, but VariationalAutoencoder is expecting 13"),
+    ],
+)
+def test_bad_data_are_refused_clearly(fitted, data, error, message):
+    with pytest.raises(error, match=message):
+        fitted.transform(data)
+    if data.shape[1] == 13:
+        with pytest.raises(error, match=message):
+            VariationalAutoencoder(max_iter=1).fit(data)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_iter": 0}, {"latent_dim": 0}, {"learning_rate": -1.0}, {"batch_size": 0}, {"likelihood": "cauchy"}]
+)
+def test_bad_parameters_are_refused_by_fit_and_not_before(wrong):
+    estimator = VariationalAutoencoder(**wrong)
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        estimator.fit(X)
+
+
+def test_an_unfitted_one_says_so():
+    for method in ("transform", "inverse_transform", "reconstruct", "score_samples", "score"):
+        with pytest.raises(NotFittedError):
+            getattr(VariationalAutoencoder(), method)(X)
+    with pytest.raises(NotFittedError):
+        VariationalAutoencoder().sample()
+
+
+def test_importing_minivae_does_not_import_scikit_learn():
+    code = "import sys, minivae; assert not any(name.startswith('sklearn') for name in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
