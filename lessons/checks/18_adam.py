@@ -61,8 +61,16 @@ def inside_root(m, v, t, beta1, beta2, epsilon, **_):
     return m / (1 - beta1**t) / np.sqrt(v / (1 - beta2**t) + epsilon)
 
 
-def no_root(m, v, t, beta1, beta2, epsilon, **_):
-    return m / (1 - beta1**t) / (v / (1 - beta2**t) + epsilon)
+KEPT = "the means that are kept are divided by 1 - beta^t too: the correction is for the step alone"
+OTHER = "the other beta stands here: beta1 belongs to m, beta2 to v"
+
+
+def kept_m(beta1, t, **arguments):
+    return one_by_one(beta1=beta1, t=t, **arguments)[1] / (1 - beta1**t)
+
+
+def kept_v(beta2, t, **arguments):
+    return one_by_one(beta2=beta2, t=t, **arguments)[2] / (1 - beta2**t)
 
 
 exercise = Exercise(
@@ -83,9 +91,11 @@ exercise = Exercise(
         Wrong("w", "the start at zero is not undone: m and v are not divided by 1 - beta^t", step(uncorrected)),
         Wrong("w", "t is counted from 0: the exponent is t - 1", step(from_zero)),
         Wrong("w", "epsilon stands under the root", step(inside_root)),
-        Wrong("w", "the root of v_hat is missing", step(no_root)),
         Wrong("m", "beta1 and 1 - beta1 are exchanged", lambda m, g, beta1, **_: (1 - beta1) * m + beta1 * g),
         Wrong("v", "the gradient is not squared", lambda v, g, beta2, **_: beta2 * v + (1 - beta2) * g),
-        Wrong("v", "beta1 stands where beta2 belongs", lambda v, g, beta1, **_: beta1 * v + (1 - beta1) * g**2),
+        Wrong("m", OTHER, lambda m, g, beta2, **_: beta2 * m + (1 - beta2) * g),
+        Wrong("v", OTHER, lambda v, g, beta1, **_: beta1 * v + (1 - beta1) * g**2),
+        Wrong("m", KEPT, kept_m),
+        Wrong("v", KEPT, kept_v),
     ),
 )

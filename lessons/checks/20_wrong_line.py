@@ -70,10 +70,7 @@ def squared_twice(dz, eps, std, dkl, **_):
     return dz * eps * std**2 / 2 + dkl * (std**2 - 1) / 2
 
 
-SYMPTOM = (
-    "it is still as you found it: the columns of mu are right, those of logvar are not; which line makes them, and "
-    "which of its terms is wrong unless sigma = 1"
-)
+SYMPTOM = "it is still as you found it: the first K entries, of mu, are right, and the last K, of logvar, are not"
 
 exercise = Exercise(
     title="A bug hunt: one line of this backward pass is wrong",

@@ -64,7 +64,7 @@ exercise = Exercise(
     wrong=(
         Wrong(
             "log_w",
-            "it is as you found it: the KL, an average over draws, stands where log q(z|x) - log p(z) of one belongs",
+            "it is as you found it: two draws for one x with equal recon_nll get equal weights, wherever they are",
             lambda recon_nll, z, mu, logvar: -recon_nll - kl(mu, logvar),
         ),
         Wrong(
@@ -85,6 +85,14 @@ exercise = Exercise(
             "log_w",
             "sigma stands where sigma squared belongs in log q(z|x)",
             lambda recon_nll, z, mu, logvar: -recon_nll + log_prior(z) - log_q(z, mu, np.exp(logvar / 2)),
+        ),
+        Wrong(
+            "log_w",
+            "the distance from mu is multiplied by sigma squared in log q(z|x), and not divided by it",
+            lambda recon_nll, z, mu, logvar: (
+                by_scipy(recon_nll, z, mu, logvar)
+                + 0.5 * np.sum((z - mu) ** 2 * (np.exp(logvar) - np.exp(-logvar)), axis=1)
+            ),
         ),
         Wrong(
             "log_w",

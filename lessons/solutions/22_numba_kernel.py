@@ -20,7 +20,7 @@ from numba import njit
 def kl_and_gradient(dkl, mu, logvar):
     """KL and its gradients: (B,), (B, K), (B, K) -> (B,), (B, K), (B, K)."""
     B, K = mu.shape
-    kl, dmu, dlogvar = np.zeros(B), np.empty((B, K)), np.empty((B, K))
+    kl, dmu, dlogvar = np.zeros(B), np.zeros((B, K)), np.zeros((B, K))
     for b in range(B):
         # Your code, about five lines:
         for k in range(K):

@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -67,10 +68,15 @@ def examine(path: Path, exercise: Exercise) -> Report:
 
 
 def describe(error: BaseException, path: Path) -> str:
-    """The exception, and the learner's line that it came through last."""
+    """The exception, and the learner's line that it came through last; Numba's errors name that line in their text."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = next((line for line in lines if not line.startswith("Failed in nopython mode")), "")
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-    where = f"line {frames[-1].lineno}: {frames[-1].line}" if frames else "outside your file"
-    text = str(error).strip().split("\n")[0]
+    named = re.search(rf'{re.escape(path.name)}", line (\d+)', str(error))
+    if frames and not named:
+        where = f"line {frames[-1].lineno}: {frames[-1].line}"
+    else:
+        where = f"line {named[1]}" if named else "outside your file"
     return f"{type(error).__name__}{': ' if text else ''}{text}    ({where})"
 
 
