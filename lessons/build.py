@@ -30,11 +30,14 @@ from itertools import pairwise
 from pathlib import Path
 from unittest import SkipTest
 
-from sybil import Document, Example
-from sybil.evaluators.python import PythonEvaluator
-from sybil.parsers.markdown import CodeBlockParser, SkipParser
+try:
+    from sybil import Document, Example
+    from sybil.evaluators.python import PythonEvaluator
+    from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
-import lint
+    import lint
+except ModuleNotFoundError as error:
+    raise SystemExit(f'{error}: python -m pip install --editable ".[lessons]"') from None
 
 LESSONS = Path(__file__).resolve().parent
 NUMBER = re.compile(r"((?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)")

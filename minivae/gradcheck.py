@@ -107,11 +107,11 @@ def diagnose_shape(analytic: np.ndarray, numeric: np.ndarray, tolerance: float =
         return text + ": the values are right; an axis of length 1 is too many or too few (keepdims?)"
     for axis in range(max(analytic.ndim, numeric.ndim)):
         if axis < analytic.ndim and same(analytic.sum(axis=axis), numeric):
-            return text + f": sum over axis {axis}"
+            return text + f": sum over axis {axis}, of length {analytic.shape[axis]}"
         if axis < numeric.ndim and same(analytic, numeric.sum(axis=axis)):
-            return text + f": summed over axis {axis}, which has to stay"
+            return text + f": the axis of length {numeric.shape[axis]} has been summed away, and has to stay"
         if axis < numeric.ndim and same(analytic, numeric.mean(axis=axis)):
-            return text + f": averaged over axis {axis}, which has to stay"
+            return text + f": the axis of length {numeric.shape[axis]} has been averaged away, and has to stay"
     return text
 
 

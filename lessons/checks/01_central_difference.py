@@ -70,6 +70,11 @@ exercise = Exercise(
             "the difference is divided by h: from x - h to x + h it is 2 h",
             lambda f, x, h: 2 * exact(f, x, h),
         ),
+        Wrong(
+            "gradient",
+            "/ 2 * h stands for / (2 * h): that divides by 2 and multiplies by h",
+            lambda f, x, h: h**2 * exact(f, x, h),
+        ),
         Wrong("gradient", "only the step up is taken, f(x + h) - f(x): a forward difference", forward),
         Wrong(
             "gradient",

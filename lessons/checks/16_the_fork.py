@@ -48,7 +48,7 @@ exercise = Exercise(
         Wrong("dmu", "the way through the KL is missing", lambda dz, mu, logvar, eps, beta: dz),
         Wrong(
             "dmu",
-            "only the way through the KL is left: = in the place of +=",
+            "only the way through the KL is left, as with = in the place of +=",
             lambda dz, mu, logvar, eps, beta: beta / len(mu) * mu,
         ),
         Wrong(
@@ -68,12 +68,17 @@ exercise = Exercise(
         ),
         Wrong(
             "dlogvar",
+            "both ways are divided by B: dz holds its 1/B already",
+            lambda dz, mu, logvar, eps, beta: through_z(dz, logvar, eps) / len(mu) + through_kl(logvar, beta),
+        ),
+        Wrong(
+            "dlogvar",
             "the way through the KL is missing",
             lambda dz, mu, logvar, eps, beta: through_z(dz, logvar, eps),
         ),
         Wrong(
             "dlogvar",
-            "only the way through the KL is left: = in the place of +=",
+            "only the way through the KL is left, as with = in the place of +=",
             lambda dz, mu, logvar, eps, beta: through_kl(logvar, beta),
         ),
         Wrong(

@@ -107,7 +107,7 @@ exercise = Exercise(
         Wrong("dmu", "the way through the KL is missing", mistake(lambda dz, **_: dz)),
         Wrong(
             "dmu",
-            "only the way through the KL is left: = in the place of +=",
+            "only the way through the KL is left, as with = in the place of +=",
             mistake(lambda dkl, mu, **_: dkl * mu),
         ),
         Wrong(
@@ -118,7 +118,7 @@ exercise = Exercise(
         Wrong("dlogvar", "the way through the KL is missing", mistake(lambda through_z, **_: through_z)),
         Wrong(
             "dlogvar",
-            "only the way through the KL is left: = in the place of +=",
+            "only the way through the KL is left, as with = in the place of +=",
             mistake(lambda dkl, logvar, **_: dkl * (np.exp(logvar) - 1) / 2),
         ),
         Wrong(

@@ -1,6 +1,9 @@
 """Exercise 22: the value judged by an integral, the gradients by differences; timed, but never judged by time."""
 
+import ast
+import inspect
 import statistics
+import textwrap
 import time
 
 import numpy as np
@@ -43,11 +46,32 @@ def is_compiled(function):
     return f"{function.__name__} is plain Python: it needs @njit above it, to be compiled"
 
 
+def is_one_pass(function):
+    """The values alone cannot tell; the text of the function can."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function.py_func)))
+    loops = sum(isinstance(node, (ast.For, ast.While)) for node in ast.walk(tree))
+    calls = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_numpy(node.value)}
+    if loops > 2:
+        return f"the values are right, in {loops} loops; the task is one pair, that visits each entry once"
+    if not calls <= {"zeros", "empty", "exp"}:
+        names = ", ".join(f"np.{name}" for name in sorted(calls - {"zeros", "empty", "exp"}))
+        return f"the values are right, with {names}; the task is one pass of plain numbers, without array operations"
+    return ""
+
+
+def is_numpy(node):
+    return isinstance(node, ast.Name) and node.id == "np"
+
+
 def timing(function):
-    """Both in turns, on a batch of 4,096 with 64 latent dimensions."""
-    rng = np.random.default_rng(0)
+    """Both in turns, on a batch of 4,096 with 64 latent dimensions, without the bounds check of the judging."""
+    import numba
+
+    numba.config.BOUNDSCHECK = None
+    kernel, rng = numba.njit(function.py_func), np.random.default_rng(0)
     arguments = (rng.standard_normal(4096), *rng.standard_normal((2, 4096, 64)))
-    ratios = [seconds(in_numpy, arguments) / seconds(function, arguments) for _ in range(15)]
+    kernel(*arguments)
+    ratios = [seconds(in_numpy, arguments) / seconds(kernel, arguments) for _ in range(15)]
     return f"on this machine, now, your kernel is {statistics.median(ratios):.1f} times as fast as NumPy's expressions"
 
 
@@ -69,9 +93,10 @@ exercise = Exercise(
     draw=draw,
     oracle=oracle,
     upstream="dkl",
-    laws=(is_compiled,),
+    laws=(is_compiled, is_one_pass),
     reward=timing,
-    seconds=90.0,
+    seconds=60.0,
+    environment={"NUMBA_BOUNDSCHECK": "1"},
     hints=(
         "For one b and one k, which numbers do the three results need? Read each of them once.",
         "Inside the loop over k: v = math.exp(logvar[b, k]) serves the KL and dlogvar; the KL adds up with +=.",

@@ -77,6 +77,11 @@ exercise = Exercise(
             "log p(z) and log q(z|x) are exchanged",
             lambda recon_nll, z, mu, logvar: -recon_nll - log_prior(z) + log_q(z, mu, np.exp(logvar)),
         ),
+        Wrong(
+            "log_w",
+            "log q(z|x) is added, and has to be taken off",
+            lambda recon_nll, z, mu, logvar: -recon_nll + log_prior(z) + log_q(z, mu, np.exp(logvar)),
+        ),
         Wrong("log_w", "log q(z|x) is missing", lambda recon_nll, z, mu, logvar: -recon_nll + log_prior(z)),
         Wrong(
             "log_w", "log p(z) is missing", lambda recon_nll, z, mu, logvar: -recon_nll - log_q(z, mu, np.exp(logvar))

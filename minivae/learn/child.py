@@ -26,6 +26,11 @@ MOST_BYTES = 6 * 2**30
 class Kept(io.StringIO):
     """The first few thousand characters of what is written; an endless loop that prints fills no memory."""
 
+    @property
+    def is_full(self) -> bool:
+        """Nothing more will be kept."""
+        return self.tell() >= LONGEST_OUTPUT
+
     def write(self, text: str) -> int:
         """Keep ``text`` as far as there is room."""
         super().write(text[: max(0, LONGEST_OUTPUT - self.tell())])
@@ -59,8 +64,9 @@ def examine(path: Path, exercise: Exercise) -> Report:
     except NotImplementedError as error:
         return Report(complaints=[f"{error}" or "not done yet"], started=False)
     except SyntaxError as error:
-        text = (error.text or "").strip()
-        return Report(complaints=[f"line {error.lineno} is not Python: {error.msg}: {text}"])
+        where = f"line {error.lineno}" if error.lineno else "the file"
+        text = f": {error.text.strip()}" if error.text else ""
+        return Report(complaints=[f"{where} is not Python: {error.msg}{text}"])
     except SystemExit:
         return Report(complaints=["your code ends the process (exit or quit): a function only returns"])
     except BaseException as error:
@@ -69,15 +75,35 @@ def examine(path: Path, exercise: Exercise) -> Report:
 
 def describe(error: BaseException, path: Path) -> str:
     """The exception, and the learner's line that it came through last; Numba's errors name that line in their text."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = next((line for line in lines if not line.startswith("Failed in nopython mode")), "")
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
     named = re.search(rf'{re.escape(path.name)}", line (\d+)', str(error))
-    if frames and not named:
+    compiled = type(error).__module__.startswith("numba")
+    if frames and not compiled:
         where = f"line {frames[-1].lineno}: {frames[-1].line}"
+    elif named:
+        where = f"line {named[1]}"
     else:
-        where = f"line {named[1]}" if named else "outside your file"
-    return f"{type(error).__name__}{': ' if text else ''}{text}    ({where})"
+        where = "in the compiled function" if compiled else "outside your file"
+    text = first_words(error)
+    return f"{type(error).__name__}{': ' if text else ''}{text}    ({where}){advice(error)}"
+
+
+def first_words(error: BaseException) -> str:
+    """The first line of a message that says something; where it ends in a colon, the next one too."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Failed in nopython mode")] + [""]
+    return f"{lines[0]} {lines[1].removeprefix('>>> ')}" if lines[0].endswith(":") else lines[0]
+
+
+def advice(error: BaseException) -> str:
+    """A sentence more for what beginners meet most."""
+    if isinstance(error, ValueError) and "broadcast" in str(error):
+        return "; an array (B,) meets one of shape (B, K) as v[:, None]"
+    if isinstance(error, ModuleNotFoundError) and error.name == "numba":
+        return "; this exercise needs it: python -m pip install numba"
+    if isinstance(error, EOFError):
+        return "; there is no keyboard here"
+    return ""
 
 
 def limit_memory() -> None:
@@ -98,7 +124,7 @@ def main() -> None:
     kept = Kept()
     with contextlib.redirect_stdout(kept), contextlib.redirect_stderr(kept):
         report = examine(path, exercise)
-    report.printed = kept.getvalue()
+    report.printed = kept.getvalue() + ("\n... (the rest is not shown)" if kept.is_full else "")
     report_path.write_text(json.dumps(report.to_dict()), encoding="utf-8")
 
 

@@ -39,13 +39,13 @@ def diagnose(exercise: Exercise, name: str, cases: Sequence[Case]) -> str:
     yours = [case.yours[name] for case in cases]
     expected = [case.expected[name] for case in cases]
     causes = [f"that is what comes out if {wrong.says}" for wrong in _listed(exercise, name, yours, cases)]
-    for a, b in zip(yours, expected, strict=True):
+    for a, b, case in zip(yours, expected, cases, strict=True):
         if a.shape != b.shape:
-            return (
-                "; ".join([f"the shape is {a.shape}, expected {b.shape}", *causes])
-                if causes
-                else diagnose_shape(a, b, SAME)
-            )
+            # The report names the shape of the first draw; the reader has to know that this is another one.
+            sizes = ", ".join(f"{size}={value}" for size, value in case.sizes._asdict().items())
+            where = "" if case is cases[0] else f"; this was with other sizes, {sizes}"
+            fact = f"the shape is {a.shape}, expected {b.shape}" if causes else diagnose_shape(a, b, SAME)
+            return "; ".join([fact + where, *causes])
     ratio, meaning = _ratio(yours, expected, cases)
     causes = causes or list(filter(None, [meaning])) or [*_structure(exercise, name, yours, cases)]
     facts = [*filter(None, [ratio]), *causes]
@@ -104,7 +104,7 @@ def _structure(exercise: Exercise, name: str, yours: Sequence[np.ndarray], cases
         yield f"that is what comes out if {exercise.upstream} is left out: the upstream gradient multiplies everything"
     for other in exercise.returns:
         if other != name and same(yours, [case.expected[other] for case in cases]):
-            yield f"this is {other}: was one taken for the other?"
+            yield f"these are the right values of {other}, not of {name}"
     if all(array.ndim == 2 for array in yours) and same([array.T for array in yours], expected):
         yield "transposed"
     offset = _all(yours) - _all(expected)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +73,8 @@ class Exercise:
         Norm-wise relative error that still passes.
     seconds : float, default 20.0
         How long the whole check may take.
+    environment : mapping of str to str, optional
+        Environment variables of the process that runs the learner's file.
     """
 
     title: str
@@ -91,6 +93,7 @@ class Exercise:
     stub: str = ""
     tolerance: float = TOLERANCE
     seconds: float = 20.0
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def draws(self) -> list[tuple[Sizes, dict[str, Any]]]:
         """The arguments it is tried on; the same every time, so that a verdict repeats."""

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from minivae.learn.catalogue import Entry
+from minivae.learn.exercise import Exercise
 from minivae.learn.judge import Report
 
 
@@ -20,17 +21,17 @@ def grade(entry: Entry) -> Report:
         return Report(complaints=[f"{entry.file} is missing: minivae reset {entry.number} puts it back"])
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        status, errors = _run([str(entry.file), str(entry.check), str(report)], entry.exercise.seconds)
+        status, errors = _run([str(entry.file), str(entry.check), str(report)], entry.exercise)
         if status is None:
             seconds = f"{entry.exercise.seconds:g} seconds"
             return Report(complaints=[f"it had not finished after {seconds}: is there a loop that never ends?"])
         if not report.is_file():
-            last = (errors.strip().splitlines() or ["it said nothing"])[-1]
-            return Report(complaints=[f"the process that ran your file ended early, with status {status}: {last}"])
+            said = "".join(f": {line}" for line in errors.strip().splitlines()[-1:])
+            return Report(complaints=[f"the process that ran your file ended early, with status {status}{said}"])
         return Report.from_dict(json.loads(report.read_text(encoding="utf-8")))
 
 
-def _run(arguments: list[str], seconds: float) -> tuple[int | None, str]:
+def _run(arguments: list[str], exercise: Exercise) -> tuple[int | None, str]:
     """The exit status of the child, or None if it had to be stopped, with all that it has started; and its errors."""
     child = subprocess.Popen(
         [sys.executable, "-m", "minivae.learn.child", *arguments],
@@ -38,10 +39,10 @@ def _run(arguments: list[str], seconds: float) -> tuple[int | None, str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        env={**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": _import_path()},
+        env={**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": _import_path(), **exercise.environment},
     )
     try:
-        _, errors = child.communicate(timeout=seconds)
+        _, errors = child.communicate(timeout=exercise.seconds)
     except subprocess.TimeoutExpired:
         return None, ""
     finally:

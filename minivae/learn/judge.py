@@ -123,8 +123,10 @@ def _returned(exercise: Exercise, returned: Any) -> dict[str, np.ndarray]:
             kind = np.asarray(value).dtype.kind
         except ValueError:
             kind = "O"
+        if kind == "c":
+            raise Unfit(f"{name} holds complex numbers, expected real ones")
         if kind not in "biuf":
-            raise Unfit(f"{name} is a {type(value).__name__}, expected an array of real numbers")
+            raise Unfit(f"{name} is a {type(value).__name__}, expected an array of numbers")
     return by_name(names, returned)
 
 
