@@ -23,10 +23,6 @@ def kl_and_gradient(dkl, mu, logvar):
     kl, dmu, dlogvar = np.zeros(B), np.zeros((B, K)), np.zeros((B, K))
     for b in range(B):
         # Your code, about five lines:
-        for k in range(K):
-            m, v = mu[b, k], math.exp(logvar[b, k])
-            kl[b] += 0.5 * (m * m + v - 1 - logvar[b, k])
-            dmu[b, k] = dkl[b] * m
-            dlogvar[b, k] = dkl[b] * 0.5 * (v - 1)
+        raise NotImplementedError("exercise 22 is waiting for your lines")
         # End of your code.
     return kl, dmu, dlogvar

@@ -77,15 +77,13 @@ def describe(error: BaseException, path: Path) -> str:
     """The exception, and the learner's line that it came through last; Numba's errors name that line in their text."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
     named = re.search(rf'{re.escape(path.name)}", line (\d+)', str(error))
-    compiled = type(error).__module__.startswith("numba")
-    if frames and not compiled:
-        where = f"line {frames[-1].lineno}: {frames[-1].line}"
-    elif named:
-        where = f"line {named[1]}"
-    else:
-        where = "in the compiled function" if compiled else "outside your file"
+    where = ""  # compiled code leaves no frames
+    if named:
+        where = f"    (line {named[1]})"
+    elif frames:
+        where = f"    (line {frames[-1].lineno}: {frames[-1].line})"
     text = first_words(error)
-    return f"{type(error).__name__}{': ' if text else ''}{text}    ({where}){advice(error)}"
+    return f"{type(error).__name__}{': ' if text else ''}{text}{where}{advice(error)}"
 
 
 def first_words(error: BaseException) -> str:
