@@ -351,6 +351,11 @@ def clone(tmp_path, monkeypatch):
         (HEADER + "    return nothing\n", "NameError: name 'nothing' is not defined    (line 4: return nothing)"),
         (HEADER + "    return np.linalg.inv(mu)\n", "LinAlgError"),
         (HEADER + "    return gaussian_kl(mu, logvar)\n", "RecursionError"),
+        (
+            HEADER + "    return mu * mu[:, 0]\n",
+            "(line 4: return mu * mu[:, 0]); an array (B,) meets one of shape (B, K)",
+        ),
+        (HEADER + "    return input()\n", "there is no keyboard here"),
         (HEADER + "    import os; os._exit(0)\n", "ended early, with status 0"),
         (HEADER + "    raise SystemExit\n", "your code ends the process"),
         (HEADER + "    raise KeyboardInterrupt\n", "KeyboardInterrupt"),
