@@ -18,8 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minivae import backend, checkpoint, datasets, evaluation, gradcheck
+    from minivae.corruption import GaussianNoise, Masking, SaltAndPepper
     from minivae.early_stopping import EarlyStopping
-    from minivae.errors import BackendError, CheckpointError, DataError, GreyDataWarning, MinivaeError, TrainingDiverged
+    from minivae.errors import (
+        BackendError,
+        CheckpointError,
+        DataError,
+        GreyDataWarning,
+        MinivaeError,
+        RunawayVarianceWarning,
+        TrainingDiverged,
+    )
     from minivae.estimator import VariationalAutoencoder
     from minivae.evaluation import log_likelihood
     from minivae.likelihoods import Bernoulli, Categorical, Gaussian
@@ -45,6 +54,9 @@ _HOME_OF = {
     "Cosine": "schedules",
     "EarlyStopping": "early_stopping",
     "Scaling": "scaling",
+    "GaussianNoise": "corruption",
+    "Masking": "corruption",
+    "SaltAndPepper": "corruption",
     "Bernoulli": "likelihoods",
     "Gaussian": "likelihoods",
     "Categorical": "likelihoods",
@@ -56,6 +68,7 @@ _HOME_OF = {
     "DataError": "errors",
     "TrainingDiverged": "errors",
     "GreyDataWarning": "errors",
+    "RunawayVarianceWarning": "errors",
 }
 _MODULES = (
     "backend",
@@ -83,6 +96,9 @@ __all__ = [  # noqa: RUF022 - in the order of the README's table
     "Gaussian",
     "Categorical",
     "Scaling",
+    "GaussianNoise",
+    "Masking",
+    "SaltAndPepper",
     "VariationalAutoencoder",
     "checkpoint",
     "datasets",
@@ -97,6 +113,7 @@ __all__ = [  # noqa: RUF022 - in the order of the README's table
     "DataError",
     "TrainingDiverged",
     "GreyDataWarning",
+    "RunawayVarianceWarning",
     "__version__",
 ]
 

@@ -11,14 +11,16 @@ from dataclasses import replace
 import numpy as np
 
 from minivae.backend import load, permutation
+from minivae.corruption import CORRUPTIONS, Corruption, check_corruption
 from minivae.datasets import LOADERS, Dataset
 from minivae.early_stopping import EarlyStopping
 from minivae.errors import DataError, GreyDataWarning
+from minivae.examples import check_examples
 from minivae.optimizers import OPTIMIZERS, Optimizer
 from minivae.scaling import SCALINGS, WHITE, Scaling
 from minivae.schedules import Cosine, Schedule, StepList
 from minivae.settings import Settings
-from minivae.training import Recipe, check_training_data
+from minivae.training import Recipe
 from minivae.vae import VAE
 from minivae.validation import check_choice, check_int
 
@@ -116,7 +118,22 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
 
 def build_recipe(settings: Settings) -> Recipe:
     """The settings of the training loop."""
-    return Recipe(settings.batch_size, settings.seed, settings.l1, settings.l2, settings.binarize)
+    return Recipe(
+        settings.batch_size, settings.seed, settings.l1, settings.l2, settings.binarize, build_corruption(settings)
+    )
+
+
+def build_corruption(settings: Settings) -> Corruption | None:
+    """The noise on the examples; where they are standardised, pepper and salt are three standard deviations off."""
+    kind = check_choice(settings.corruption, "corruption", ("none", *CORRUPTIONS))
+    denoise = check_choice(settings.corruption_target, "corruption_target", ("clean", "noisy")) == "clean"
+    if kind == "none":
+        if (settings.corruption_level, denoise) != (Settings.corruption_level, True):
+            raise ValueError("--corruption-level and --corruption-target belong to a --corruption other than none")
+        return None
+    extremes = (-3.0, 3.0) if kind == "salt-and-pepper" and settings.scale == "standard" else ()
+    corruption = CORRUPTIONS[kind](settings.corruption_level, *extremes, denoise=denoise)
+    return check_corruption(corruption, settings.likelihood)
 
 
 def build_schedule(settings: Settings) -> Schedule:
@@ -140,6 +157,6 @@ def check_data(vae: VAE, data: Dataset, settings: Settings, say: Say) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", GreyDataWarning)
         for part in (data.train, data.test):
-            check_training_data(vae, part, recipe)
+            check_examples(vae, part, recipe)
     for warning in caught:
         say(f"note        {warning.message}")

@@ -25,3 +25,7 @@ class TrainingDiverged(MinivaeError, ArithmeticError):
 
 class GreyDataWarning(UserWarning):
     """Bernoulli likelihood on values between 0 and 1: the loss is a cross-entropy, not -log p(x)."""
+
+
+class RunawayVarianceWarning(UserWarning):
+    """A log variance has left the range in which numbers mean something; the message says what to do."""

@@ -9,10 +9,11 @@ import numpy as np
 
 import minivae
 from minivae.backend import Backend
+from minivae.examples import binarized, check_examples
 from minivae.importance import LogLikelihood, log_likelihood, log_likelihood_checked
 from minivae.likelihoods import Bernoulli
 from minivae.terms import LossTerms
-from minivae.training import Recipe, binarized, check_training_data
+from minivae.training import Recipe
 from minivae.validation import check_float, check_int, check_seed
 from minivae.workspace import pieces
 
@@ -72,7 +73,7 @@ def evaluate(
         As :func:`minivae.fit`.
     """
     n_samples, recipe = check_int(n_samples, "n_samples", 1, 2**32), Recipe(seed=check_seed(seed), binarize=binarize)
-    x = binarized(vae, check_training_data(vae, x, recipe), recipe)
+    x = binarized(vae, check_examples(vae, x, recipe), recipe)
     estimate = log_likelihood_checked(vae, x, n_samples, recipe.seed, progress)
     mu, logvar = vae.encode_checked(x)
     with np.errstate(all="ignore"):  # what is not finite shows in the report

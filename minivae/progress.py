@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Timer
@@ -60,6 +61,14 @@ def said_if_slow(what: str, progress: bool) -> Iterator[None]:
         timer.cancel()
     if perf_counter() - start > 1:
         say(f"{what} took {perf_counter() - start:.1f} s")
+
+
+@contextmanager
+def warnings_said(say: Callable[[str], object]) -> Iterator[None]:
+    """Let each warning be a line like the others, without the place in the code."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *place, **more: say(f"note        {message}")
+        yield
 
 
 @contextmanager

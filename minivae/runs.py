@@ -24,10 +24,11 @@ from minivae.decisions import (
 )
 from minivae.early_stopping import EarlyStopping
 from minivae.errors import MinivaeError, TrainingDiverged
+from minivae.examples import as_trained, loss_of
 from minivae.machine import what_changes_results
 from minivae.run_folder import RunFolder, fingerprint, free_folder, identity
 from minivae.settings import Settings, differences
-from minivae.training import as_trained, fit, loss_of
+from minivae.training import fit
 from minivae.vae import VAE
 from minivae.warmup import warm_up
 
@@ -82,6 +83,7 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
             l1=settings.l1,
             l2=settings.l2,
             binarize=settings.binarize,
+            corruption=build_recipe(settings).corruption,
             schedule=build_schedule(settings),
             early_stopping=early_stopping,
             callbacks=[recorder],

@@ -23,6 +23,9 @@ class Settings:
     output_bias: str = "init"
     binarize: str = "none"
     scale: str = "auto"
+    corruption: str = "none"
+    corruption_level: float = 0.25
+    corruption_target: str = "clean"
     epochs: int | None = None
     batch_size: int = 128
     optimizer: str = "adam"

@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from minivae.backend import Array, load, permutation
+from minivae.backend import Array, permutation
+from minivae.corruption import Corruption, check_corruption
 from minivae.early_stopping import EarlyStopping
 from minivae.errors import TrainingDiverged
+from minivae.examples import RowsOnDisk, binarized, check_examples, on_device, take_rows, training_examples
 from minivae.optimizers import Adam, Optimizer
 from minivae.progress import History, epochs_shown
+from minivae.runaway import Watch, largest_logvar
 from minivae.schedules import Schedule
 from minivae.terms import LossTerms, mean
 from minivae.vae import VAE
@@ -37,6 +40,7 @@ def fit(
     l1: float = 0.0,
     l2: float = 0.0,
     binarize: str = "none",
+    corruption: Corruption | None = None,
     schedule: Schedule | None = None,
     early_stopping: EarlyStopping | None = None,
     callbacks: Iterable[Callback] = (),
@@ -54,6 +58,8 @@ def fit(
         Trained in place. A second call goes on from where the model is: steps, epochs and (unless another is
         given) the optimizer with its state.
     x : array-like of shape (N, D)
+        Of an array that is mapped from a file, such as ``np.load(file, mmap_mode="r")``, only minibatches are
+        brought into memory.
     epochs : int, default 10
     batch_size : int, default 128
         The last batch of an epoch holds what is left.
@@ -62,11 +68,13 @@ def fit(
     validation : array-like of shape (M, D), optional
         Its loss is computed after each epoch.
     seed : int, default 0
-        Of the shuffling, the noise and the binarisation.
+        Of the shuffling, the noise, the binarisation and the corruption.
     l1, l2 : float, default 0
     binarize : {"none", "stochastic", "threshold"}
         What becomes of values between 0 and 1: kept; drawn anew in each step with the value as probability (a
         validation set: once); or 1 from 0.5 on.
+    corruption : GaussianNoise, Masking or SaltAndPepper, optional
+        Noise that is put on each minibatch, for denoising or augmentation (lesson 16). A validation set stays clean.
     schedule : StepList or Cosine, optional
         A factor on the learning rate, epoch by epoch: a callable of the number of epochs done.
     early_stopping : EarlyStopping, optional
@@ -92,25 +100,28 @@ def fit(
         If the loss is no longer finite. Then, and after Ctrl-C, the model is as the last finished epoch left it.
     """
     epochs = check_int(epochs, "epochs", 0, 2**32 - 1)
-    recipe = Recipe(batch_size, seed, l1, l2, binarize, check_schedule(schedule))
+    corruption = check_corruption(corruption, vae.likelihood.name)
+    recipe = Recipe(batch_size, seed, l1, l2, binarize, corruption, check_schedule(schedule))
     optimizer, callbacks = check_optimizer(optimizer), check_callbacks(callbacks)
     callbacks = [*check_early_stopping(early_stopping, validation), *callbacks]
-    x = check_training_data(vae, x, recipe)
+    x = training_examples(vae, x, recipe)
     if validation is not None:
-        validation = binarized(vae, check_training_data(vae, validation, recipe), recipe)
+        validation = binarized(vae, check_examples(vae, validation, recipe), recipe)
     vae.optimizer = optimizer or vae.optimizer or Adam()
     if early_stopping is not None:
         early_stopping.watch(vae)
 
     history: History = {name: [] for name in columns(validation is not None)}
-    device_x = vae.kernels.asarray(x, vae.dtype)
+    device_x = on_device(vae, x)
     warm_up(vae, progress=progress)
+    watch = Watch(vae)
     for epoch in epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
         with undone_if_cut_short(vae, early_stopping):
             metrics = {"epoch": epoch, **run_epoch(vae, device_x, validation, recipe)}
             for name, value in metrics.items():
                 history[name].append(value)
             answers = [callback(vae, epoch, metrics) for callback in callbacks]
+        watch.look(last_batch(vae, len(x), batch_size))
         if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
             break
     for callback in reversed(callbacks):  # the early stopping last: the others see the model as training left it
@@ -127,6 +138,7 @@ class Recipe:
     l1: float = 0.0
     l2: float = 0.0
     binarize: str = "none"
+    corruption: Corruption | None = None
     schedule: Callable[[int], float] = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
@@ -200,37 +212,42 @@ def undone_if_cut_short(vae: VAE, early_stopping: EarlyStopping | None) -> Itera
         raise
 
 
-def run_epoch(vae: VAE, x: Array, validation: np.ndarray | None, recipe: Recipe) -> dict[str, float]:
+def run_epoch(vae: VAE, x: Array | RowsOnDisk, validation: np.ndarray | None, recipe: Recipe) -> dict[str, float]:
     """Train on every example once, then validate."""
     rate = recipe.factor(vae.epoch) * getattr(vae.optimizer, "learning_rate", math.nan)
     with np.errstate(all="ignore"):  # an overflow shows in the loss, where the message can say what to do
         metrics = {"learning_rate": rate, **train_epoch(vae, x, recipe)}
         if validation is not None:
             terms = vae.loss_checked(validation)
-            check_finite(vae, terms, "the validation loss", terms.loss)
+            check_finite(vae, terms, "the validation loss", terms.loss, last_batch(vae, len(x), recipe.batch_size))
             metrics |= {f"val_{name}": value for name, value in terms._asdict().items()}
     vae.epoch += 1
     return metrics
 
 
-def train_epoch(vae: VAE, x: Array, recipe: Recipe) -> dict[str, float]:
+def train_epoch(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe) -> dict[str, float]:
     """All updates of an epoch; returns the means over it, in nats per example."""
     with vae.kernels.session():
         return _train_epoch(vae, x, recipe)
 
 
-def _train_epoch(vae: VAE, x: Array, recipe: Recipe) -> dict[str, float]:
+def _train_epoch(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe) -> dict[str, float]:
     sums = np.zeros(3)  # recon_nll, kl, penalty
     for rows in minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch):
         terms, penalty = training_step(vae, x, rows, recipe)
         sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty))
     # The loss of a step is that before its update, so that no loss has seen the last update yet.
-    last = vae.workspace.rows("x", len(rows), vae.input_dim)
+    last = last_batch(vae, len(x), recipe.batch_size)
     recon_nll, kl = (mean(term) for term in vae.forward(last, vae.noise(rows, recipe.seed)))
     terms = LossTerms.of(recon_nll, kl, vae.beta)
-    check_finite(vae, terms, "the loss", terms.loss)
+    check_finite(vae, terms, "the loss", terms.loss, last)
     recon_nll, kl, penalty = (float(value) for value in sums / len(x))
     return LossTerms.of(recon_nll, kl, vae.beta)._asdict() | {"penalty": penalty}
+
+
+def last_batch(vae: VAE, n: int, batch_size: int) -> Array:
+    """The examples of an epoch's last minibatch, (B, D), which are still in their buffer."""
+    return vae.workspace.rows("x", n % batch_size or min(n, batch_size), vae.input_dim)
 
 
 def minibatches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
@@ -240,61 +257,33 @@ def minibatches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.n
         yield order[start : start + batch_size]
 
 
-def training_step(vae: VAE, x: Array, rows: np.ndarray, recipe: Recipe) -> tuple[LossTerms, float]:
+def training_step(vae: VAE, x: Array | RowsOnDisk, rows: np.ndarray, recipe: Recipe) -> tuple[LossTerms, float]:
     """Gather, draw noise, forwards, backwards, update. Returns the terms before the update, and the penalty."""
     k, store = vae.kernels, vae.store
-    batch = k.take_rows(x, rows, out=vae.workspace.rows("x", len(rows), vae.input_dim))
+    batch = target = take_rows(vae, x, rows)
     if recipe.binarize == "stochastic":
         k.binarize(batch, recipe.seed, vae.step, rows, out=batch)
-    terms = vae.forward_backward(batch, vae.noise(rows, recipe.seed))
+    if recipe.corruption is not None:
+        noisy = vae.workspace.rows("noisy x", len(rows), vae.input_dim)
+        batch = recipe.corruption.apply(k, target, recipe.seed, vae.step, rows, out=noisy)
+        target = target if recipe.corruption.denoise else batch
+    terms = vae.forward_backward(batch, vae.noise(rows, recipe.seed), target)
     penalty = 0.0
     if recipe.l1 or recipe.l2:
         weights = slice(0, store.n_weights)
         penalty = k.add_penalty(store.vector[weights], store.gradient[weights], l1=recipe.l1, l2=recipe.l2)
-    check_finite(vae, terms, "the loss", terms.loss + penalty)
+    check_finite(vae, terms, "the loss", terms.loss + penalty, batch)
     vae.optimizer.step(vae, recipe.factor(vae.epoch))
     return terms, penalty
 
 
-def check_finite(vae: VAE, terms: LossTerms, what: str, value: float) -> None:
+def check_finite(vae: VAE, terms: LossTerms, what: str, value: float, batch: Array) -> None:
     """Raise TrainingDiverged, with what happened and what to try, unless ``value`` is finite."""
     if not math.isfinite(value):
         rate = getattr(vae.optimizer, "learning_rate", math.nan)
         raise TrainingDiverged(
             f"{what} became {value} in epoch {vae.epoch + 1}, after {vae.step} updates "
-            f"(reconstruction {terms.recon_nll:g}, KL {terms.kl:g}): try a smaller learning rate (now {rate:g}), "
+            f"(reconstruction {terms.recon_nll:g}, KL {terms.kl:g}, the encoder's largest logvar "
+            f"{largest_logvar(vae, batch):g}): try a smaller learning rate (now {rate:g}), "
             "data scaled to about unit size, or dtype='float64'"
         )
-
-
-def check_training_data(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
-    """``x`` (N, D) as the model takes it, thresholded where that is asked for."""
-    if recipe.binarize == "none":
-        return vae.check(x)
-    if vae.likelihood.name != "bernoulli":
-        raise ValueError(
-            f"binarize={recipe.binarize!r} needs likelihood='bernoulli', this model has {vae.likelihood.name!r}"
-        )
-    x = vae.check(x, grey_is_fine=True)
-    return (x >= 0.5).astype(vae.dtype) if recipe.binarize == "threshold" else x
-
-
-def loss_of(vae: VAE, x: Any, recipe: Recipe) -> LossTerms:
-    """The loss of ``x`` (N, D) as :func:`fit` computes that of a validation set."""
-    return vae.loss_checked(binarized(vae, check_training_data(vae, x, recipe), recipe))
-
-
-def as_trained(vae: VAE, x: Any, recipe: Recipe) -> Any:
-    """``x`` (N, D), in its own units, with its pixels binarised as a validation set's were."""
-    if recipe.binarize == "none":
-        return x
-    return vae.scaling.invert(binarized(vae, check_training_data(vae, x, recipe), recipe))
-
-
-def binarized(vae: VAE, x: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """A validation set (M, D) with its pixels drawn once, so that epochs can be compared."""
-    if recipe.binarize != "stochastic":
-        return x
-    a_step_of_its_own = 2**32 - 1  # which no training step reaches
-    draw = load("numpy").binarize
-    return draw(x, recipe.seed, a_step_of_its_own, np.arange(len(x)), out=np.empty_like(x))

@@ -215,7 +215,7 @@ class VAE(Inference):
         eps = self._check_eps(eps, len(x))
         return self.forward_backward(self.kernels.asarray(x, self.dtype), self._noise(eps, slice(0, len(x))))
 
-    def forward(self, x: Array, eps: Array) -> tuple[Array, Array]:
+    def forward(self, x: Array, eps: Array, target: Array | None = None) -> tuple[Array, Array]:
         """Both terms of the negative ELBO for each example, in nats.
 
         Parameters
@@ -223,13 +223,15 @@ class VAE(Inference):
         x : array of shape (B, D), of the model's backend and dtype
             As :meth:`check` returns it: scaled. Not checked here.
         eps : array of shape (B, K)
+        target : array of shape (B, D), optional
+            What shall come out of the decoder, where that is not ``x`` itself: denoising.
 
         Returns
         -------
         recon_nll, kl : arrays of shape (B,)
         """
         mu, logvar, output = self._forward(x, eps)
-        return self.recon_nll(output, x), self.kernels.gaussian_kl_forward(mu, logvar)
+        return self.recon_nll(output, x if target is None else target), self.kernels.gaussian_kl_forward(mu, logvar)
 
     def recon_nll(self, output: Array, x: Array, dnll: Array | None = None, **out: Array | None) -> Array:
         """-log p(x|z) of the data before their scaling, in nats: (B, D), (B, D) -> (B,); see Likelihood.nll."""
@@ -245,7 +247,7 @@ class VAE(Inference):
         return mu, logvar, self.decoder.forward(z)
 
     @one_at_a_time
-    def forward_backward(self, x: Array, eps: Array) -> LossTerms:
+    def forward_backward(self, x: Array, eps: Array, target: Array | None = None) -> LossTerms:
         """One pass forwards and one back: the chain rule, read from the end (lesson 9).
 
         Arguments as for :meth:`forward`; fills ``gradients`` with d loss / d parameter.
@@ -260,7 +262,7 @@ class VAE(Inference):
         doutput = self._buffer("doutput", x, self.input_dim)
         recon_nll = self.recon_nll(
             output,
-            x,
+            x if target is None else target,
             drecon_nll,
             nll=self._buffer("recon_nll", x),
             doutput=doutput,

@@ -42,7 +42,7 @@ def test_every_epoch_sees_every_example_once_in_an_order_of_its_own():
 def test_fit_takes_the_examples_in_a_new_order_in_every_epoch():
     vae, x, firsts = small(likelihood="gaussian"), np.arange(70.0).reshape(10, 7) / 70, []
     forward_backward = vae.forward_backward
-    vae.forward_backward = lambda batch, eps: firsts.append(batch[:, 0].copy()) or forward_backward(batch, eps)
+    vae.forward_backward = lambda batch, *rest: firsts.append(batch[:, 0].copy()) or forward_backward(batch, *rest)
     fit(vae, x, epochs=2, batch_size=10, optimizer=SGD(1e-9))
     assert sorted(firsts[0]) == sorted(firsts[1]) == list(x[:, 0])
     assert not np.array_equal(firsts[0], firsts[1])
@@ -230,7 +230,7 @@ def test_stochastic_binarisation_draws_anew_and_threshold_does_not():
         vae = small()
         batches = []
         forward_backward = vae.forward_backward
-        vae.forward_backward = lambda x, eps, b=batches, f=forward_backward: b.append(x.copy()) or f(x, eps)
+        vae.forward_backward = lambda x, *rest, b=batches, f=forward_backward: b.append(x.copy()) or f(x, *rest)
         fit(vae, grey, epochs=4, batch_size=40, binarize=mode)
         seen[mode] = batches
     drawn = np.array(seen["stochastic"])

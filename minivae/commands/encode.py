@@ -28,9 +28,10 @@ def add(commands: Any) -> None:
 
 def encode(options: argparse.Namespace) -> int:
     """Write the posterior means, or all of the posterior."""
+    from minivae.examples import as_trained
     from minivae.run_data import examples_for
     from minivae.run_folder import open_run
-    from minivae.training import Recipe, as_trained
+    from minivae.training import Recipe
 
     run = open_run(options.run, getattr(options, "backend", None))
     out = Path(options.out) if "out" in options else run.folder / "z.npy"

@@ -79,6 +79,19 @@ def add_training(group: Any) -> None:
         type=int,
         metavar="EPOCHS",
     )
+    setting(
+        group,
+        "--corruption",
+        "noise on the training examples",
+        choices=("none", "gaussian", "masking", "salt-and-pepper"),
+    )
+    setting(group, "--corruption-level", "its standard deviation, or the share of entries it hits", type=float)
+    setting(
+        group,
+        "--corruption-target",
+        "what has to come out: the clean examples (denoising), or the noisy ones (augmentation)",
+        choices=("clean", "noisy"),
+    )
     setting(group, "--l1", "L1 penalty on the weights", type=float)
     setting(group, "--l2", "L2 penalty on the weights", type=float)
     setting(group, "--seed", "of everything random", type=int)
@@ -110,10 +123,13 @@ def whole_numbers(text: str) -> tuple[int, ...]:
 def train(options: argparse.Namespace) -> int:
     """Train, then say how it went and where the run folder is."""
     from minivae import runs
+    from minivae.progress import warnings_said
 
     given = {name: value for name, value in vars(options).items() if name in DEFAULTS}
     settings = runs.settings_of_a_resumed_run(given) if given.get("resume") else runs.Settings(**given)
-    summary = runs.train(settings, say=sayer(options))
+    say = sayer(options)
+    with warnings_said(say):
+        summary = runs.train(settings, say=say)
     if options.json:
         print(json.dumps(summary))
         return 0

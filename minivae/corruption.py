@@ -1,0 +1,161 @@
+"""Noise on the examples while a model is trained: to denoise, or to have more examples (lesson 16).
+
+    denoising      the encoder sees the noisy x, the decoder has to give back the clean one
+    augmentation   the noisy x is an example of its own: it goes in, and it has to come out
+
+Which entries are hit in a training step is a function of (seed, step, example): stream 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minivae.backend import Array, Backend, Stream
+from minivae.validation import check_float
+
+
+class Corruption:
+    """The base of the three below, and of your own.
+
+    Parameters
+    ----------
+    denoise : bool, default True
+        True: the loss compares the reconstruction with the clean example; its value is then no bound on log p(x) of
+        the noisy or of the clean data. False: with the noisy one (augmentation).
+    """
+
+    def __init__(self, denoise: bool = True):
+        self.denoise = bool(denoise)
+
+    def apply(self, kernels: Backend, x: Array, seed: int, step: int, rows: Array, *, out: Array) -> Array:
+        """A noisy copy of a batch.
+
+        Parameters
+        ----------
+        kernels : Backend
+        x : array of shape (B, D)
+            As the model sees it: scaled.
+        seed, step : int
+        rows : array of int, shape (B,)
+            The row of each example in the full data set.
+        out : array of shape (B, D)
+            Overwritten; not ``x`` itself.
+
+        Returns
+        -------
+        out : array of shape (B, D)
+        """
+        raise NotImplementedError
+
+    def stays_in_unit_interval(self) -> bool:
+        """True if examples in [0, 1] stay there."""
+        return False
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
+
+class GaussianNoise(Corruption):
+    """x + std * noise, with noise from N(0, 1) for every entry.
+
+    Parameters
+    ----------
+    std : float
+        In the units that the model sees: after its scaling.
+    denoise : bool, default True
+        See :class:`Corruption`.
+    """
+
+    def __init__(self, std: float, denoise: bool = True):
+        self.std = check_float(std, "std")
+        super().__init__(denoise)
+
+    def apply(self, kernels, x, seed, step, rows, *, out):  # noqa: D102
+        kernels.standard_normal(seed, Stream.CORRUPTION, step, rows, out=out)
+        out *= self.std
+        out += x
+        return out
+
+
+class Masking(Corruption):
+    """Every entry is set to 0 with probability ``rate``: black, or after standardising the column's mean.
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1).
+    denoise : bool, default True
+        See :class:`Corruption`.
+
+    References
+    ----------
+    Vincent et al., "Extracting and composing robust features with denoising autoencoders", ICML 2008.
+    """
+
+    def __init__(self, rate: float, denoise: bool = True):
+        self.rate = check_float(rate, "rate", below=1)
+        super().__init__(denoise)
+
+    def stays_in_unit_interval(self):
+        """Zero is in it."""
+        return True
+
+    def apply(self, kernels, x, seed, step, rows, *, out):  # noqa: D102
+        u = kernels.uniform(seed, Stream.CORRUPTION, step, rows, out=out)
+        hit = u < self.rate
+        out[...] = x
+        out[hit] = 0
+        return out
+
+
+class SaltAndPepper(Corruption):
+    """Every entry becomes ``low`` with probability rate/2, and ``high`` with probability rate/2.
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1).
+    low : float, default 0.0
+        Pepper, in the units that the model sees; for standardised columns something like -3.
+    high : float, default 1.0
+        Salt; for standardised columns something like 3.
+    denoise : bool, default True
+        See :class:`Corruption`.
+    """
+
+    def __init__(self, rate: float, low: float = 0.0, high: float = 1.0, denoise: bool = True):
+        self.rate = check_float(rate, "rate", below=1)
+        self.low, self.high = float(low), float(high)
+        if not -float("inf") < self.low <= self.high < float("inf"):
+            raise ValueError(f"low and high must be finite, and low not above high; got {low} and {high}")
+        super().__init__(denoise)
+
+    def stays_in_unit_interval(self):
+        """If pepper and salt are in it."""
+        return self.low >= 0 and self.high <= 1
+
+    def apply(self, kernels, x, seed, step, rows, *, out):  # noqa: D102
+        u = kernels.uniform(seed, Stream.CORRUPTION, step, rows, out=out)
+        pepper, salt = u < self.rate / 2, u >= 1 - self.rate / 2
+        out[...] = x
+        out[pepper], out[salt] = self.low, self.high
+        return out
+
+
+CORRUPTIONS = {"gaussian": GaussianNoise, "masking": Masking, "salt-and-pepper": SaltAndPepper}
+
+
+def check_corruption(corruption: Any, likelihood: str) -> Corruption | None:
+    """A corruption or None; ValueError if its examples could not come from the likelihood but would have to."""
+    if corruption is None:
+        return None
+    if not isinstance(corruption, Corruption):
+        raise TypeError(f"corruption must be an object such as Masking(0.25) or GaussianNoise(0.1), got {corruption!r}")
+    impossible = likelihood == "categorical" or (likelihood == "bernoulli" and not corruption.stays_in_unit_interval())
+    if impossible and not corruption.denoise:
+        raise ValueError(
+            f"{corruption!r} makes examples that a {likelihood} likelihood cannot have: use denoise=True, "
+            "so that they only go into the encoder"
+        )
+    return corruption
