@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple, Protocol, cast
 
+from minivae.cuda import why_no_gpu
 from minivae.errors import BackendError
 from minivae.kernels import reference
 from minivae.kernels.philox import Stream, permutation
@@ -54,6 +55,7 @@ class Backend(Protocol):
     """The functions of a backend. Their formulas, shapes and units are documented in kernels/reference.py."""
 
     name: str
+    graph: Any  # what records a training step and replays it, see device_epoch.py; None but on a GPU
 
     def session(self) -> AbstractContextManager: ...
     def asarray(self, x: Array, dtype: str) -> Array: ...
@@ -214,7 +216,8 @@ def why_unavailable(name: str) -> str | None:
         return f"this version of minivae has no {name} kernels yet (they will need: {source.install}); use numpy"
     if find_spec(source.package) is None:
         return f"the {name} backend needs the package {source.package}; install it with: {source.install}"
-    return None
+    reason = why_no_gpu() if name == "cupy" else None
+    return f"the cupy backend needs an NVIDIA GPU, but {reason}" if reason else None
 
 
 @cache
@@ -230,4 +233,4 @@ def _load(name: str) -> Backend:
 def from_module(module: ModuleType, name: str) -> Backend:
     """The functions of a kernels module as a Backend; those it does not define come from the reference."""
     functions = {f: getattr(module, f, getattr(reference, f)) for f in reference.__all__}
-    return cast(Backend, SimpleNamespace(name=name, **functions))
+    return cast(Backend, SimpleNamespace(name=name, graph=getattr(module, "graph", None), **functions))

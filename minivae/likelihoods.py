@@ -148,7 +148,8 @@ class Gaussian(Likelihood):
 
     def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):  # noqa: D102
         if logvar is None:
-            logvar = kernels.asarray(self._fixed_logvar(), output.dtype)
+            logvar = kernels.zeros(1, output.dtype)  # nothing may come from the host while a CUDA graph is recorded
+            logvar += float(self._fixed_logvar()[0])
         return kernels.gaussian_nll(output, logvar, x, dnll, nll=nll, dmean=doutput, dlogvar=dlogvar)[0]
 
     def _fixed_logvar(self) -> np.ndarray:

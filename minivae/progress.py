@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Timer
 from time import perf_counter
+from typing import Any
 
 History = dict[str, list[float]]
 Advance = Callable[[int], object]
@@ -67,7 +68,11 @@ def said_if_slow(what: str, progress: bool) -> Iterator[None]:
 def warnings_said(say: Callable[[str], object]) -> Iterator[None]:
     """Let each warning be a line like the others, without the place in the code."""
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *place, **more: say(f"note        {message}")
+
+        def show(message: Warning | str, *place: Any, **more: Any) -> None:
+            say(f"note        {message}")
+
+        warnings.showwarning = show
         yield
 
 

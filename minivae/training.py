@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from minivae.warmup import warm_up
 BINARIZE = ("none", "stochastic", "threshold")
 
 Callback = Callable[[VAE, int, dict[str, float]], Any]
+Steps = Callable[[], np.ndarray]
 
 
 def fit(
@@ -114,10 +116,10 @@ def fit(
     history: History = {name: [] for name in columns(validation is not None)}
     device_x = on_device(vae, x)
     warm_up(vae, progress=progress)
-    watch = Watch(vae)
+    steps, watch = steps_of_an_epoch(vae, device_x, recipe), Watch(vae)
     for epoch in epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
         with undone_if_cut_short(vae, early_stopping):
-            metrics = {"epoch": epoch, **run_epoch(vae, device_x, validation, recipe)}
+            metrics = {"epoch": epoch, **run_epoch(vae, device_x, validation, recipe, steps)}
             for name, value in metrics.items():
                 history[name].append(value)
             answers = [callback(vae, epoch, metrics) for callback in callbacks]
@@ -212,11 +214,13 @@ def undone_if_cut_short(vae: VAE, early_stopping: EarlyStopping | None) -> Itera
         raise
 
 
-def run_epoch(vae: VAE, x: Array | RowsOnDisk, validation: np.ndarray | None, recipe: Recipe) -> dict[str, float]:
+def run_epoch(
+    vae: VAE, x: Array | RowsOnDisk, validation: np.ndarray | None, recipe: Recipe, steps: Steps
+) -> dict[str, float]:
     """Train on every example once, then validate."""
     rate = recipe.factor(vae.epoch) * getattr(vae.optimizer, "learning_rate", math.nan)
     with np.errstate(all="ignore"):  # an overflow shows in the loss, where the message can say what to do
-        metrics = {"learning_rate": rate, **train_epoch(vae, x, recipe)}
+        metrics = {"learning_rate": rate, **train_epoch(vae, x, recipe, steps)}
         if validation is not None:
             terms = vae.loss_checked(validation)
             check_finite(vae, terms, "the validation loss", terms.loss, last_batch(vae, len(x), recipe.batch_size))
@@ -225,24 +229,52 @@ def run_epoch(vae: VAE, x: Array | RowsOnDisk, validation: np.ndarray | None, re
     return metrics
 
 
-def train_epoch(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe) -> dict[str, float]:
+def train_epoch(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe, steps: Steps) -> dict[str, float]:
     """All updates of an epoch; returns the means over it, in nats per example."""
     with vae.kernels.session():
-        return _train_epoch(vae, x, recipe)
+        recon_nll, kl, penalty = (float(value) for value in steps() / len(x))
+        terms = LossTerms.of(recon_nll, kl, vae.beta)
+        last = last_batch(vae, len(x), recipe.batch_size)
+        check_finite(vae, terms, "the loss", terms.loss + penalty, last)
+        # The loss of a step is that before its update, so that no loss has seen the last update yet.
+        recon_nll, kl = (mean(term) for term in vae.forward(last, vae.noise(np.arange(len(last)))))
+        after = LossTerms.of(recon_nll, kl, vae.beta)
+        check_finite(vae, after, "the loss", after.loss, last)
+    return terms._asdict() | {"penalty": penalty}
 
 
-def _train_epoch(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe) -> dict[str, float]:
-    sums = np.zeros(3)  # recon_nll, kl, penalty
+def steps_of_an_epoch(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe) -> Steps:
+    """A function that makes all updates of the next epoch, and returns the sums of its losses."""
+    plain = type(vae.optimizer).step is Optimizer.step and not isinstance(x, RowsOnDisk)
+    if vae.kernels.graph is None or not plain:
+        return partial(host_steps, vae, x, recipe)
+    from minivae.device_epoch import DeviceSteps
+
+    return DeviceSteps(vae, x, recipe)
+
+
+def host_steps(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe) -> np.ndarray:
+    """Train on every example once; returns the sums of recon_nll, kl and penalty over them, (3,), in nats."""
+    sums = np.zeros(3)
     for rows in minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch):
         terms, penalty = training_step(vae, x, rows, recipe)
         sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty))
-    # The loss of a step is that before its update, so that no loss has seen the last update yet.
-    last = last_batch(vae, len(x), recipe.batch_size)
-    recon_nll, kl = (mean(term) for term in vae.forward(last, vae.noise(rows, recipe.seed)))
-    terms = LossTerms.of(recon_nll, kl, vae.beta)
-    check_finite(vae, terms, "the loss", terms.loss, last)
-    recon_nll, kl, penalty = (float(value) for value in sums / len(x))
-    return LossTerms.of(recon_nll, kl, vae.beta)._asdict() | {"penalty": penalty}
+    return sums
+
+
+def noisy_minibatch(
+    vae: VAE, x: Array | RowsOnDisk, rows: Array, step: int | Array, recipe: Recipe
+) -> tuple[Array, Array]:
+    """What goes into the encoder and what shall come out of the decoder, both (B, D); ``step`` decides the noise."""
+    k = vae.kernels
+    target = take_rows(vae, x, rows)
+    if recipe.binarize == "stochastic":
+        k.binarize(target, recipe.seed, step, rows, out=target)
+    if recipe.corruption is None:
+        return target, target
+    noisy = vae.workspace.rows("noisy x", len(rows), vae.input_dim)
+    batch = recipe.corruption.apply(k, target, recipe.seed, step, rows, out=noisy)
+    return batch, target if recipe.corruption.denoise else batch
 
 
 def last_batch(vae: VAE, n: int, batch_size: int) -> Array:
@@ -260,13 +292,7 @@ def minibatches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.n
 def training_step(vae: VAE, x: Array | RowsOnDisk, rows: np.ndarray, recipe: Recipe) -> tuple[LossTerms, float]:
     """Gather, draw noise, forwards, backwards, update. Returns the terms before the update, and the penalty."""
     k, store = vae.kernels, vae.store
-    batch = target = take_rows(vae, x, rows)
-    if recipe.binarize == "stochastic":
-        k.binarize(batch, recipe.seed, vae.step, rows, out=batch)
-    if recipe.corruption is not None:
-        noisy = vae.workspace.rows("noisy x", len(rows), vae.input_dim)
-        batch = recipe.corruption.apply(k, target, recipe.seed, vae.step, rows, out=noisy)
-        target = target if recipe.corruption.denoise else batch
+    batch, target = noisy_minibatch(vae, x, rows, vae.step, recipe)
     terms = vae.forward_backward(batch, vae.noise(rows, recipe.seed), target)
     penalty = 0.0
     if recipe.l1 or recipe.l2:

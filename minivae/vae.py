@@ -27,9 +27,9 @@ from minivae.terms import LossTerms, mean
 from minivae.validation import (
     LARGEST_WIDTH,
     check_choice,
+    check_eps,
     check_float,
     check_int,
-    check_matrix,
     check_seed,
     check_widths,
 )
@@ -193,7 +193,7 @@ class VAE(Inference):
             If ``x`` does not fit the model or its likelihood.
         """
         x = self.check(x)
-        return self.loss_checked(x, self._check_eps(eps, len(x)))
+        return self.loss_checked(x, check_eps(eps, self.dtype, (len(x), self.latent_dim)))
 
     def loss_checked(self, x: np.ndarray, eps: np.ndarray | None = None) -> LossTerms:
         """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, K) of the model's dtype."""
@@ -212,7 +212,7 @@ class VAE(Inference):
         Parameters, returned value and errors are those of :meth:`loss`. Penalties are not included.
         """
         x = self.check(x)
-        eps = self._check_eps(eps, len(x))
+        eps = check_eps(eps, self.dtype, (len(x), self.latent_dim))
         return self.forward_backward(self.kernels.asarray(x, self.dtype), self._noise(eps, slice(0, len(x))))
 
     def forward(self, x: Array, eps: Array, target: Array | None = None) -> tuple[Array, Array]:
@@ -248,21 +248,25 @@ class VAE(Inference):
 
     @one_at_a_time
     def forward_backward(self, x: Array, eps: Array, target: Array | None = None) -> LossTerms:
+        """The loss of a batch, and d loss / d parameter into ``gradients``. Arguments as for :meth:`forward`."""
+        # loss = sum_b recon_nll_b / B + sum_b beta kl_b / B, so that these are the first two gradients.
+        drecon_nll = self.workspace.filled("drecon_nll", len(x), 1 / len(x))
+        dkl = self.workspace.filled("dkl", len(x), self.beta / len(x))
+        recon_nll, kl = self.there_and_back(x, eps, x if target is None else target, drecon_nll, dkl)
+        return LossTerms.of(mean(recon_nll), mean(kl), self.beta)
+
+    def there_and_back(self, x: Array, eps: Array, target: Array, drecon_nll: Array, dkl: Array) -> tuple[Array, Array]:
         """One pass forwards and one back: the chain rule, read from the end (lesson 9).
 
-        Arguments as for :meth:`forward`; fills ``gradients`` with d loss / d parameter.
+        ``drecon_nll`` and ``dkl``, (B,), are d loss / d of the two terms, which are returned.
         """
         k, K = self.kernels, self.latent_dim
         mu, logvar, output = self._forward(x, eps)
 
-        # loss = sum_b recon_nll_b / B + sum_b beta kl_b / B, so that these are the first two gradients.
-        drecon_nll = self.workspace.filled("drecon_nll", len(x), 1 / len(x))
-        dkl = self.workspace.filled("dkl", len(x), self.beta / len(x))
-
         doutput = self._buffer("doutput", x, self.input_dim)
         recon_nll = self.recon_nll(
             output,
-            x if target is None else target,
+            target,
             drecon_nll,
             nll=self._buffer("recon_nll", x),
             doutput=doutput,
@@ -283,7 +287,7 @@ class VAE(Inference):
         dlogvar += dlogvar_kl
 
         self.encoder.backward(dmu, dlogvar)
-        return LossTerms.of(mean(recon_nll), mean(kl), self.beta)
+        return recon_nll, kl
 
     def _buffer(self, name: str, x: Array, *width: int) -> Array:
         return self.workspace.rows(name, len(x), *width)
@@ -300,14 +304,6 @@ class VAE(Inference):
         if eps is None:
             return self.noise(np.arange(rows.start, rows.stop))
         return self.kernels.asarray(eps[rows], self.dtype)
-
-    def _check_eps(self, eps: Any, n: int) -> np.ndarray | None:
-        if eps is None:
-            return None
-        eps, shape = check_matrix(eps, self.dtype, what="eps"), (n, self.latent_dim)
-        if eps.shape != shape:
-            raise ValueError(f"eps must have shape {shape} (examples, latent_dim), got {eps.shape}")
-        return eps
 
     # -- starting point --------------------------------------------------------------------------------------
 

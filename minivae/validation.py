@@ -83,6 +83,16 @@ def _as_finite(x: np.ndarray, dtype: str, what: str) -> np.ndarray:
     return np.ascontiguousarray(x, dtype=dtype)
 
 
+def check_eps(eps: Any, dtype: str, shape: tuple[int, int]) -> np.ndarray | None:
+    """Noise of ``shape`` (B, K), or None; ValueError for another shape, else as :func:`check_matrix`."""
+    if eps is None:
+        return None
+    eps = check_matrix(eps, dtype, what="eps")
+    if eps.shape != shape:
+        raise ValueError(f"eps must have shape {shape} (examples, latent_dim), got {eps.shape}")
+    return eps
+
+
 def check_int(value: Any, name: str, minimum: int, maximum: int | None = None) -> int:
     """``value`` as an int within bounds; TypeError or ValueError otherwise."""
     try:

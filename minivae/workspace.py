@@ -30,6 +30,10 @@ class Workspace:
             buffer = self._buffers[name] = self.kernels.zeros((n, *width), self.dtype)
         return buffer[:n]
 
+    def arrays(self) -> list[Array]:
+        """All buffers that there are now."""
+        return list(self._buffers.values())
+
     def filled(self, name: str, n: int, value: float) -> Array:
         """A buffer (n,) that holds ``value`` throughout."""
         buffer = self.rows(name, n)

@@ -14,7 +14,7 @@ from minivae import backend
 from minivae.benchmark import peers
 from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
 from minivae.optimizers import Adam
-from minivae.training import Recipe, train_epoch
+from minivae.training import Recipe, steps_of_an_epoch, train_epoch
 
 PEERS = {"torch": ("torch eager", "torch compile"), "jax": ("jax jit", "jax scan")}
 RUNGS = ("outer products", "matrix products")  # those of the speed ladder that are not a backend
@@ -89,6 +89,7 @@ def our_contender(problem: Problem, name: str) -> Contender:
 
     images = vae.kernels.to_numpy(data[:PASS])
     z = np.random.default_rng(0).standard_normal((len(images), problem.latent_dim)).astype(vae.dtype)
-    epoch = partial(train_epoch, vae, data[:EPOCH], Recipe(problem.batch_size))
+    recipe = Recipe(problem.batch_size)
+    epoch = partial(train_epoch, vae, data[:EPOCH], recipe, steps_of_an_epoch(vae, data[:EPOCH], recipe))
     passes = {"encode": lambda: vae.encode(images), "decode": lambda: vae.decode(z)}
     return Contender(run, epoch, passes=passes)
