@@ -1,6 +1,8 @@
 """The estimator keeps scikit-learn's contract, on every backend, and its numbers are the model's."""
 
+import os
 import pickle
+import re
 import subprocess
 import sys
 
@@ -36,6 +38,25 @@ def checks():
 def test_what_scikit_learn_demands(check, backend):
     estimator = VariationalAutoencoder(max_iter=5, hidden_dims=(8,), n_importance_samples=5, backend=backend)
     check(estimator)
+
+
+ALL_CHECKS = """
+from collections import Counter
+from sklearn.utils.estimator_checks import check_estimator
+from minivae import VariationalAutoencoder
+results = check_estimator(VariationalAutoencoder(max_iter=2, hidden_dims=(5,), backend={backend!r}), on_fail=None)
+print(dict(Counter(result["status"] for result in results)), not any(r["expected_to_fail"] for r in results))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", CPU)
+def test_check_estimator_passes_whole_with_nothing_skipped_or_expected_to_fail(backend):
+    # scikit-learn skips its check of the array API unless SciPy was imported with this variable.
+    command = [sys.executable, "-W", "ignore", "-c", ALL_CHECKS.format(backend=backend)]
+    environment = os.environ | {"SCIPY_ARRAY_API": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert re.fullmatch(r"\{'passed': \d\d\} True\n", done.stdout), done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
