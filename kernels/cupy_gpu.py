@@ -401,4 +401,6 @@ def count_step(recon_nll: Array, kl: Array, penalty: Array | None, counts: Array
     launch("count_step", kl.dtype, 1, int32(len(kl)), recon_nll, kl, or_null(penalty), counts, sums)
 
 
-graph = SimpleNamespace(Graph=Graph, next_rows=next_rows, count_step=count_step, add_penalty=add_penalty_on_device)
+graph = SimpleNamespace(
+    Graph=Graph, next_rows=next_rows, count_step=count_step, add_penalty=add_penalty_on_device, matmul=matmul
+)

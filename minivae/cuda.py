@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from functools import cache
 
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 SUCCESS, NO_DEVICE = 0, 100
+
+
+def uses_tf32() -> bool:
+    """True if ``MINIVAE_TF32=1`` asks for matrix products of float32 that keep 10 bits of their factors."""
+    return os.environ.get("MINIVAE_TF32") == "1"
 
 
 @cache

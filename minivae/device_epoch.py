@@ -43,6 +43,7 @@ class DeviceSteps:
         self.graphs: dict[int, Any] = {}
         self.state: State | None = None
         self.stream = k.graph.Graph.new_stream()
+        self.orders: dict[int, np.ndarray] = {}  # of the next epoch: found while the device is busy with this one
 
     def __call__(self) -> np.ndarray:
         """Train on every example once; returns the sums of recon_nll, kl and penalty over them, (3,), in nats."""
@@ -51,6 +52,7 @@ class DeviceSteps:
             self.begin()
             for start in range(0, n, self.size):
                 self.step(min(self.size, n - start))
+            self.orders = {vae.epoch + 1: permutation(self.recipe.seed, vae.epoch + 1, n)}
         steps = -(-n // self.size)
         vae.step += steps
         vae.optimizer.state_of(vae).t += steps
@@ -62,7 +64,8 @@ class DeviceSteps:
         state = vae.optimizer.state_of(vae)
         if state is not self.state:  # the graphs write into another one's arrays
             self.state, self.graphs = state, {}
-        order = permutation(recipe.seed, vae.epoch, len(self.x))
+        order = self.orders.get(vae.epoch)
+        order = permutation(recipe.seed, vae.epoch, len(self.x)) if order is None else order
         self.order[...] = k.asarray(order, "uint32")
         self.counts[...] = k.asarray(np.array([vae.step, state.t + 1, 0]), "uint32")
         self.rate[...] = recipe.factor(vae.epoch) * vae.optimizer.learning_rate

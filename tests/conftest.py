@@ -13,9 +13,12 @@ def pytest_report_header():
     return [f"backend {name}: {state}" for name, state in STATE.items()]
 
 
-@pytest.fixture(params=STATE)
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.gpu] if name == "cupy" else []) for name in STATE])
 def backend(request):
-    """The name of a backend; a test that asks for it runs once for each, or is skipped with the reason."""
+    """The name of a backend; a test that asks for it runs once for each, or is skipped with the reason.
+
+    Those on a GPU run with ``pytest -m gpu`` alone.
+    """
     if STATE[request.param] != "available":
         pytest.skip(STATE[request.param])
     return request.param

@@ -9,9 +9,8 @@ extern "C" __global__ void reparameterize(int n, int width, const REAL* __restri
                                           const REAL* __restrict__ logvar, int logvar_stride,
                                           const REAL* __restrict__ eps, int eps_stride, REAL* __restrict__ z,
                                           int z_stride) {
-    long long element = thread_of_grid();
-    if (element >= (long long)(n)*width) return;
-    long long i = element / width;
+    long long element = thread_of_grid(), i = element / width;
+    if (i >= n) return;
     int j = int(element % width);
     REAL std = standard_deviation(row_of(logvar, i, logvar_stride)[j]);
     row_of(z, i, z_stride)[j] = row_of(mu, i, mu_stride)[j] + std * row_of(eps, i, eps_stride)[j];
@@ -23,9 +22,8 @@ extern "C" __global__ void reparameterize_backward(int n, int width, const REAL*
                                                    const REAL* __restrict__ eps, int eps_stride,
                                                    REAL* __restrict__ dmu, int dmu_stride, REAL* __restrict__ dlogvar,
                                                    int dlogvar_stride) {
-    long long element = thread_of_grid();
-    if (element >= (long long)(n)*width) return;
-    long long i = element / width;
+    long long element = thread_of_grid(), i = element / width;
+    if (i >= n) return;
     int j = int(element % width);
     REAL upstream = row_of(dz, i, dz_stride)[j];
     REAL std = standard_deviation(row_of(logvar, i, logvar_stride)[j]);
@@ -51,9 +49,8 @@ extern "C" __global__ void gaussian_kl_backward(int n, int width, const REAL* __
                                                 const REAL* __restrict__ logvar, int logvar_stride,
                                                 REAL* __restrict__ dmu, int dmu_stride, REAL* __restrict__ dlogvar,
                                                 int dlogvar_stride) {
-    long long element = thread_of_grid();
-    if (element >= (long long)(n)*width) return;
-    long long i = element / width;
+    long long element = thread_of_grid(), i = element / width;
+    if (i >= n) return;
     int j = int(element % width);
     row_of(dmu, i, dmu_stride)[j] = dkl[i] * row_of(mu, i, mu_stride)[j];
     row_of(dlogvar, i, dlogvar_stride)[j] = dkl[i] * gaussian_kl_dlogvar(row_of(logvar, i, logvar_stride)[j]);

@@ -5,10 +5,10 @@
 // y = act(y + b) in place, where y (n, width) comes from the product x W. Mirrors linear_forward. Thread = element.
 extern "C" __global__ void bias_activation(int n, int width, REAL* __restrict__ y, int y_stride,
                                            const REAL* __restrict__ b, int activation) {
-    long long element = thread_of_grid();
-    if (element >= (long long)(n)*width) return;
+    long long element = thread_of_grid(), i = element / width;
+    if (i >= n) return;
     int j = int(element % width);
-    REAL* row = row_of(y, element / width, y_stride);
+    REAL* row = row_of(y, i, y_stride);
     row[j] = activate(activation, row[j] + b[j]);
 }
 
@@ -16,9 +16,8 @@ extern "C" __global__ void bias_activation(int n, int width, REAL* __restrict__ 
 extern "C" __global__ void activation_backward(int n, int width, const REAL* dy, int dy_stride,
                                                const REAL* __restrict__ y, int y_stride, int activation, REAL* da,
                                                int da_stride) {
-    long long element = thread_of_grid();
-    if (element >= (long long)(n)*width) return;
-    long long i = element / width;
+    long long element = thread_of_grid(), i = element / width;
+    if (i >= n) return;
     int j = int(element % width);
     REAL derivative = activation_derivative(activation, row_of(y, i, y_stride)[j]);
     row_of(da, i, da_stride)[j] = row_of(dy, i, dy_stride)[j] * derivative;

@@ -1,7 +1,7 @@
 // Likelihoods: -log p(x|z) of each example, in nats, and its gradient in the same pass. Not yet run on a GPU.
 //
-// Matrices are (n, width): a row is an example, a column a data dimension. dnll (n,) is d loss / d nll; where it is null,
-// only the value is computed. A block has a row, unless said otherwise.
+// Matrices are (n, width): a row is an example, a column a data dimension. dnll (n,) is d loss / d nll; where it is
+// null, only the value is computed. A block has a row, unless said otherwise.
 #include "common.cuh"
 #include "elements.cuh"
 
@@ -28,16 +28,15 @@ extern "C" __global__ void bernoulli_nll(int n, int width, const REAL* __restric
 // out = sigmoid(logits), (n, width). Mirrors bernoulli_mean. Thread = element.
 extern "C" __global__ void bernoulli_mean(int n, int width, const REAL* __restrict__ logits, int logits_stride,
                                           REAL* __restrict__ out, int out_stride) {
-    long long element = thread_of_grid();
-    if (element >= (long long)(n)*width) return;
-    long long i = element / width;
+    long long element = thread_of_grid(), i = element / width;
+    if (i >= n) return;
     int j = int(element % width);
     row_of(out, i, out_stride)[j] = sigmoid(row_of(logits, i, logits_stride)[j]);
 }
 
-// With r = (x - mean)^2 / exp(logvar): nll_i = 1/2 sum_j [ log 2 pi + logvar_j + r ], dmean = dnll (mean - x) / exp(logvar).
-// logvar is (1,) or (width,), as n_logvar says. dlogvar_rows (n,), or null: the row's part of the gradient of a logvar
-// that all dimensions share, dnll_i sum_j (1 - r) / 2. Mirrors gaussian_nll.
+// With r = (x - mean)^2 / exp(logvar): nll_i = 1/2 sum_j [ log 2 pi + logvar_j + r ], and
+// dmean = dnll (mean - x) / exp(logvar). logvar is (1,) or (width,), as n_logvar says. dlogvar_rows (n,), or null: the
+// row's part of the gradient of a logvar that all dimensions share, dnll_i sum_j (1 - r) / 2. Mirrors gaussian_nll.
 extern "C" __global__ void gaussian_nll(int n, int width, const REAL* __restrict__ mean, int mean_stride,
                                         const REAL* __restrict__ logvar, int n_logvar, const REAL* __restrict__ x,
                                         int x_stride, const REAL* __restrict__ dnll, REAL* __restrict__ nll,
@@ -49,13 +48,11 @@ extern "C" __global__ void gaussian_nll(int n, int width, const REAL* __restrict
     double sum = 0, dlogvar = 0;
     for (int j = thread_of_block(); j < width; j += THREADS) {
         REAL log_variance = logvar[n_logvar == 1 ? 0 : j];
-        REAL precision = exp(-log_variance);
-        REAL difference = mean_row[j] - x_row[j];
-        REAL r = difference * difference * precision;
-        sum += double(gaussian_nll_term(log_variance, r));
+        Residual<REAL> residual = gaussian_residual(mean_row[j], x_row[j], log_variance);
+        sum += double(gaussian_nll_term(log_variance, residual.r));
         if (dnll != nullptr) {
-            row_of(dmean, i, dmean_stride)[j] = dnll[i] * (difference * precision);
-            dlogvar += double(dnll[i] * gaussian_nll_dlogvar(r));
+            row_of(dmean, i, dmean_stride)[j] = dnll[i] * residual.dmean;
+            dlogvar += double(dnll[i] * gaussian_nll_dlogvar(residual.r));
         }
     }
     sum = block_sum(sum);
@@ -65,18 +62,18 @@ extern "C" __global__ void gaussian_nll(int n, int width, const REAL* __restrict
     if (thread_of_block() == 0) dlogvar_rows[i] = dlogvar;
 }
 
-// dlogvar_j = sum_i dnll_i (1 - r_ij) / 2, for one logvar per dimension, (width,). Mirrors gaussian_nll. A block has COLUMNS
-// columns.
+// dlogvar_j = sum_i dnll_i (1 - r_ij) / 2, for one logvar per dimension, (width,). Mirrors gaussian_nll. A block has
+// COLUMNS columns.
 extern "C" __global__ void gaussian_dlogvar(int n, int width, const REAL* __restrict__ mean, int mean_stride,
                                             const REAL* __restrict__ logvar, const REAL* __restrict__ x, int x_stride,
                                             const REAL* __restrict__ dnll, REAL* __restrict__ dlogvar) {
     int j = column_of_thread();
     double sum = 0;
     if (j < width) {
-        REAL precision = exp(-logvar[j]);
         for (int i = group_of_thread(); i < n; i += GROUPS) {
-            REAL difference = row_of(mean, i, mean_stride)[j] - row_of(x, i, x_stride)[j];
-            sum += double(dnll[i] * gaussian_nll_dlogvar(difference * difference * precision));
+            Residual<REAL> residual =
+                gaussian_residual(row_of(mean, i, mean_stride)[j], row_of(x, i, x_stride)[j], logvar[j]);
+            sum += double(dnll[i] * gaussian_nll_dlogvar(residual.r));
         }
     }
     sum = sum_of_groups(sum);
@@ -91,8 +88,8 @@ extern "C" __global__ void sum_to(int n, const double* __restrict__ values, REAL
     if (thread_of_block() == 0) out[0] = REAL(sum);
 }
 
-// nll_i = -sum_j x_j log softmax(l)_j and dlogits = dnll (softmax(l) - x), a softmax for each group of columns; group g has
-// the columns starts[g] to starts[g + 1] - 1. Mirrors categorical_nll. A thread takes whole groups of the block's row.
+// nll_i = -sum_j x_j log softmax(l)_j and dlogits = dnll (softmax(l) - x), a softmax for each group of columns; group g
+// has the columns starts[g] to starts[g + 1] - 1. Mirrors categorical_nll. A thread takes whole groups of the row.
 extern "C" __global__ void categorical_nll(int n, int width, const REAL* __restrict__ logits, int logits_stride,
                                            const REAL* __restrict__ x, int x_stride, const int* __restrict__ starts,
                                            int n_groups, const REAL* __restrict__ dnll, REAL* __restrict__ nll,

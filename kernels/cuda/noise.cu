@@ -53,5 +53,7 @@ extern "C" __global__ void binarize(unsigned long long seed, unsigned step, cons
     FourNumbers u = to_unit_interval(words);
     const REAL* grey = row_of(x, quad.row, x_stride);
     REAL* row = row_of(out, quad.row, out_stride);
-    for (int i = quad.first, j = 0; j < quad.count; ++i, ++j) row[i] = u.number[j] < double(grey[i]) ? REAL(1) : REAL(0);
+    for (int i = 0; i < quad.count; ++i) {
+        row[quad.first + i] = u.number[i] < double(grey[quad.first + i]) ? REAL(1) : REAL(0);
+    }
 }

@@ -21,8 +21,8 @@ extern "C" __global__ void adagrad(int n, REAL* __restrict__ w, const REAL* __re
     adagrad_element(w[i], g[i], sum_of_squares[i], rate, REAL(epsilon));
 }
 
-// m <- m + (1 - beta1) (g - m); v <- v + (1 - beta2) (g^2 - v); w <- w - size m / (sqrt(v) + root epsilon), t from 1 on.
-// Mirrors adam_update. Thread = parameter; the first of a block computes the size of the step for all.
+// m <- m + (1 - beta1) (g - m); v <- v + (1 - beta2) (g^2 - v); w <- w - size m / (sqrt(v) + root epsilon); t counts
+// from 1. Mirrors adam_update. Thread = parameter; the first of a block computes the size of the step for all.
 extern "C" __global__ void adam(int n, REAL* __restrict__ w, const REAL* __restrict__ g, REAL* __restrict__ m,
                                 REAL* __restrict__ v, unsigned t, const unsigned* __restrict__ t_at,
                                 double learning_rate, const double* __restrict__ learning_rate_at, double beta1,
@@ -39,8 +39,8 @@ extern "C" __global__ void adam(int n, REAL* __restrict__ w, const REAL* __restr
     if (i < n) adam_element(w[i], g[i], m[i], v[i], beta1, beta2, AdamStep{size, root_epsilon});
 }
 
-// dw <- dw + l1 sign(w) + l2 w; partial_b = l1 sum |w| + l2/2 sum w^2 over the weights of block b, any number of blocks.
-// Mirrors add_penalty, whose value is the sum of partial: sum_to.
+// dw <- dw + l1 sign(w) + l2 w; partial_b = l1 sum |w| + l2/2 sum w^2 over the weights of block b, for any number of
+// blocks. Mirrors add_penalty, whose value is the sum of partial: sum_to.
 extern "C" __global__ void penalty(int n, const REAL* __restrict__ w, REAL* __restrict__ dw, double l1, double l2,
                                    double* __restrict__ partial) {
     double sum = 0;

@@ -20,8 +20,8 @@ struct FourNumbers {
     double number[4];
 };
 
-// Ten rounds of (c0, c1, c2, c3) <- (high_2 ^ c1 ^ k0, low_2, high_0 ^ c3 ^ k1, low_0), where the high and low halves are
-// those of the products of c0 and c2 with two constants.
+// Ten rounds of (c0, c1, c2, c3) <- (high_2 ^ c1 ^ k0, low_2, high_0 ^ c3 ^ k1, low_0), where high and low are the
+// halves of the products of c0 and c2 with two constants.
 HD Words philox4x32(unsigned c0, unsigned c1, unsigned c2, unsigned c3, unsigned long long seed) {
     unsigned k0 = unsigned(seed), k1 = unsigned(seed >> 32);
     for (int round = 0; round < 10; ++round) {

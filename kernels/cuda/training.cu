@@ -1,4 +1,5 @@
-// What a captured training step needs beside the mathematics: its rows of the data, and its place. Not yet run on a GPU.
+// What a captured training step needs beside the mathematics: its rows of the data, and its place in the epoch. Not yet
+// run on a GPU.
 //
 // counts (3,): the model's step, the optimizer's t, and the place in the epoch's order.
 #include "common.cuh"
@@ -6,9 +7,8 @@
 // out = x[rows]: (N, width), (n,) -> (n, width). Mirrors take_rows. Thread = element.
 extern "C" __global__ void take_rows(int n, int width, const REAL* __restrict__ x, int x_stride,
                                      const unsigned* __restrict__ rows, REAL* __restrict__ out, int out_stride) {
-    long long element = thread_of_grid();
-    if (element >= (long long)(n)*width) return;
-    long long i = element / width;
+    long long element = thread_of_grid(), i = element / width;
+    if (i >= n) return;
     int j = int(element % width);
     row_of(out, i, out_stride)[j] = row_of(x, rows[i], x_stride)[j];
 }
@@ -20,8 +20,8 @@ extern "C" __global__ void next_rows(int n, const unsigned* __restrict__ order, 
     if (i < n) rows[i] = order[counts[2] + i];
 }
 
-// sums (3,) += the batch's sums of recon_nll (n,) and kl (n,), and n times the penalty (1,), which may be null; in nats.
-// Then counts += (1, 1, n). One block.
+// sums (3,) += the batch's sums of recon_nll (n,) and kl (n,), and n times the penalty (1,), which may be null; all in
+// nats. Then counts += (1, 1, n). One block.
 extern "C" __global__ void count_step(int n, const REAL* __restrict__ recon_nll, const REAL* __restrict__ kl,
                                       const double* __restrict__ penalty, unsigned* __restrict__ counts,
                                       double* __restrict__ sums) {

@@ -19,7 +19,7 @@ from dataclasses import fields
 from typing import Any
 
 from minivae import backend
-from minivae.benchmark import contenders, facts, roofs
+from minivae.benchmark import contenders, facts, gpu, roofs
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.verify import ODD, verify
 from minivae.errors import BackendError
@@ -95,6 +95,14 @@ class Worker:
     def roofs(self) -> dict[str, Any]:
         """Time what the machine can do, and NumPy's matrix products."""
         return {"roofs": roofs.roofs(self.problem.sizes), "rows": roofs.product_rows(self.problem.sizes)}
+
+    def peak(self) -> dict[str, float]:
+        """Flops per second of large products on the GPU."""
+        return {"peak": gpu.peak()}
+
+    def device_facts(self) -> dict[str, Any]:
+        """What the GPU says of itself."""
+        return gpu.device_facts()
 
     def facts(self) -> dict[str, Any]:
         """What this process knows of itself."""

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from minivae import backend
-from minivae.benchmark import peers
+from minivae.backend import Array
+from minivae.benchmark import gpu, peers
 from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
 from minivae.optimizers import Adam
 from minivae.training import Recipe, steps_of_an_epoch, train_epoch
+from minivae.vae import VAE
 
 PEERS = {"torch": ("torch eager", "torch compile"), "jax": ("jax jit", "jax scan")}
 RUNGS = ("outer products", "matrix products")  # those of the speed ladder that are not a backend
@@ -57,6 +59,9 @@ def make(name: str, problem: Problem, device: str = "cpu") -> Contender:
     """
     if name in RUNGS:
         return import_module("minivae.benchmark.ladder").plain_contender(name, problem)
+    if name in gpu.TORCH:
+        run = gpu.torch_run(problem, name)
+        return Contender(run, partial(run, problem.batches))
     if name not in PEER_NAMES:
         return our_contender(problem, name)
     if name == "jax scan":
@@ -87,9 +92,16 @@ def our_contender(problem: Problem, name: str) -> Contender:
         vae.kernels.to_numpy(vae.store.vector[:1])  # on a device, wait for the last update
         return losses[0], losses[-1]
 
-    images = vae.kernels.to_numpy(data[:PASS])
-    z = np.random.default_rng(0).standard_normal((len(images), problem.latent_dim)).astype(vae.dtype)
+    if vae.kernels.graph is not None:
+        graph_run = gpu.graph_run(problem, vae, data)
+        return Contender(graph_run, partial(graph_run, problem.batches), problem.batches, passes_of(vae, data))
     recipe = Recipe(problem.batch_size)
     epoch = partial(train_epoch, vae, data[:EPOCH], recipe, steps_of_an_epoch(vae, data[:EPOCH], recipe))
-    passes = {"encode": lambda: vae.encode(images), "decode": lambda: vae.decode(z)}
-    return Contender(run, epoch, passes=passes)
+    return Contender(run, epoch, passes=passes_of(vae, data))
+
+
+def passes_of(vae: VAE, data: Array) -> dict[str, Callable[[], Any]]:
+    """Encoding and decoding as many examples as MNIST's test set has."""
+    images = vae.kernels.to_numpy(data[:PASS])
+    z = np.random.default_rng(0).standard_normal((len(images), vae.latent_dim)).astype(vae.dtype)
+    return {"encode": lambda: vae.encode(images), "decode": lambda: vae.decode(z)}

@@ -14,6 +14,8 @@ def report(result: Mapping[str, Any]) -> list[str]:
     """All there is to say."""
     lines = [*machine_lines(result["machine"]), "", *textwrap.wrap(result["protocol"], WIDTH), ""]
     lines += step_lines(result)
+    if "gpu" in result:
+        lines += ["", *gpu_lines(result["gpu"])]
     if "batches" in result:
         for size, steps in result["batches"].items():
             lines += ["", *timing_lines(f"batch {size}", steps["timings"]), "", *ratio_lines(steps["ratio_ranges"])]
@@ -76,6 +78,16 @@ def ratio_lines(ratios: Mapping[str, Any]) -> list[str]:
     rows = [["time of / time of", "median", "min", "max"]]
     rows += [[name, *(f"{ratio[key]:.2f}" for key in ("median", "min", "max"))] for name, ratio in ratios.items()]
     return columns(rows, max(width, 20), 8)
+
+
+def gpu_lines(gpu: Mapping[str, Any]) -> list[str]:
+    """The device, and how near a step with a large batch comes to the peak of its products."""
+    tf32 = "TF32 (MINIVAE_TF32=1), ours and PyTorch's" if gpu["tf32"] else "no TF32, neither ours nor PyTorch's"
+    return [
+        f"device          {gpu['device']}, driver {gpu['driver']}, CUDA {gpu['cuda']}; {tf32}",
+        f"batch {gpu['batch_size']:<10}{gpu['ms']:.3f} ms for a step of cupy: {gpu['fraction_of_peak']:.0%} of the "
+        f"{gpu['peak'] / 1e12:.1f} Tflop/s of a large product, counting its products alone",
+    ]
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from minivae.benchmark import gpu
 from minivae.benchmark.calls import CALLS
 from minivae.benchmark.contenders import EPOCH, PASS, PEERS
 from minivae.benchmark.interleave import in_turns, ratios, spread
@@ -22,7 +23,7 @@ from minivae.benchmark.roofs import under_the_roof
 PAUSE = 0.1  # seconds: idle threads of the last contender spin for less
 BLOCK, WARM_UP = 0.25, 0.1  # seconds of steps in a block, and of steps before it that fill the caches
 FEWEST = 5  # steps in a block
-OTHER_BATCHES = (20, 512)
+OTHER_BATCHES, LARGE_BATCH = (20, 512), 4096
 ROUNDS_OF_EPOCHS = 3
 
 
@@ -64,6 +65,8 @@ class Suite:
         if self.full:
             result["batches"] = {str(size): self.time_batch(size) for size in OTHER_BATCHES}
             result |= self.time_kernels() | self.time_epochs()
+        if self.has_gpu:
+            result["gpu"] = self.time_large_batch()
         return result | {"skipped": self.skipped}
 
     def protocol(self) -> str:
@@ -108,8 +111,18 @@ class Suite:
 
     def names(self) -> list[str]:
         """The contenders that have not been skipped."""
-        names = [*self.backends, *(name for peer in self.peers for name in PEERS[peer])]
+        names = [*self.backends, *(name for group in self.groups().values() for name in group)]
         return [name for name in names if name not in self.skipped]
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The peers by framework, and those on the GPU where one of our backends is there."""
+        groups = {peer: PEERS[peer] for peer in self.peers}
+        return groups | ({"torch cuda": gpu.TORCH} if "torch" in groups and self.has_gpu else {})
+
+    @property
+    def has_gpu(self) -> bool:
+        """True if the backend on the GPU takes part."""
+        return "cupy" in self.backends and "cupy" not in self.skipped
 
     def start(self, problem: Problem, stack: ExitStack, what: str) -> tuple[dict[str, Child], dict[str, Any]]:
         """A process for each contender, ready to be timed, and what it said of its start."""
@@ -138,10 +151,11 @@ class Suite:
             timings = in_turns(blocks, shown(self.rounds, f"timing {what}"))
             facts = {name: child.ask("facts") for name, child in children.items()}
             memory = {name: child.ask("memory")["peak_mb"] for name, child in children.items()}
-        groups = {peer: PEERS[peer] for peer in self.peers}
         return {
             "timings": {name: spread(values) | {"rounds": values} for name, values in timings.items()},
-            "ratio_ranges": {name: spread(values) for name, values in ratios(timings, self.backends, groups).items()},
+            "ratio_ranges": {
+                name: spread(values) for name, values in ratios(timings, self.backends, self.groups()).items()
+            },
             "starts": starts,
             "peak_memory_mb": memory,
             "machine": facts,
@@ -151,6 +165,16 @@ class Suite:
         """The same with another batch size, in short."""
         steps = self.time_steps(replace(self.problem, batch_size=size))
         return {name: steps[name] for name in ("timings", "ratio_ranges")}
+
+    def time_large_batch(self) -> dict[str, Any]:
+        """A step of the backend on the GPU at a batch so large that its products alone should matter."""
+        problem = replace(self.problem, batch_size=LARGE_BATCH, examples=16 * LARGE_BATCH)
+        with Child("cupy", problem, self.patience) as child:
+            started(child)
+            ms = min(child.ask("run", steps=problem.batches)["ms"] for _ in range(ROUNDS_OF_EPOCHS))
+            peak, facts = child.ask("peak")["peak"], child.ask("device_facts")
+        per_second = gpu.step_flops(problem) / (ms / 1e3)
+        return facts | {"batch_size": LARGE_BATCH, "ms": ms, "peak": peak, "fraction_of_peak": per_second / peak}
 
     # -- with full -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,173 @@
+"""Contenders on an NVIDIA GPU: our captured graph, and PyTorch in its three ways. Not yet run on a GPU.
+
+Float32 without TF32, unless ``MINIVAE_TF32=1`` asks all of them for it. No step waits for its loss: whoever times a
+series of steps waits for the device at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from minivae.benchmark import peers
+from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
+from minivae.cuda import uses_tf32
+from minivae.optimizers import Adam
+from minivae.training import Recipe, steps_of_an_epoch
+
+if TYPE_CHECKING:
+    import torch
+
+    from minivae.vae import VAE
+
+EAGER, COMPILED, GRAPH = "torch eager cuda", "torch compile cuda", "torch graph cuda"
+TORCH = (EAGER, COMPILED, GRAPH)
+WARM_UP = 3  # steps on a side stream before PyTorch captures one, as its manual asks
+LARGE = 8192  # the side of the matrices whose product counts as the peak
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Ours
+
+
+def graph_run(problem: Problem, vae: VAE, data: Any) -> peers.Run:
+    """Whole epochs as ``fit`` makes them on a GPU: rows shuffled and gathered, each step a replay of one graph.
+
+    Parameters
+    ----------
+    problem : Problem
+    vae : VAE
+        Of a backend with a ``graph``; its optimizer becomes Adam.
+    data : array of shape (batches * batch_size, D), on the device
+
+    Returns
+    -------
+    run : callable
+        ``run(n)`` trains n // batches epochs, and returns the loss before the first one, once, then of the epochs.
+    """
+    vae.optimizer = Adam(LEARNING_RATE, BETAS, EPSILON)
+    steps = steps_of_an_epoch(vae, data, Recipe(problem.batch_size))
+    first = vae.loss(vae.kernels.to_numpy(data[: problem.batch_size])).loss
+
+    def run(n: int) -> tuple[float, float]:
+        nonlocal first
+        for _ in range(n // problem.batches):
+            recon_nll, kl, _ = steps() / len(data)
+            vae.epoch += 1
+        before, first = first, float(recon_nll + kl)
+        return before, first
+
+    return run
+
+
+def peak() -> float:
+    """Flops per second of the fastest cuBLAS product of large float32 matrices."""
+    from minivae.backend import load
+    from minivae.benchmark.roofs import seconds_of
+
+    kernels = load("cupy")
+    a, b, out = (kernels.zeros((LARGE, LARGE), "float32") for _ in range(3))
+    a += 1
+    b += 1
+    one = kernels.zeros(1, "float32")
+    seconds = seconds_of(lambda: kernels.graph.matmul(a, b, out), wait=lambda: kernels.to_numpy(one))
+    return 2 * LARGE**3 / seconds
+
+
+def step_flops(problem: Problem) -> int:
+    """Those of the products of a training step: x W, x^T da, and da W^T for all layers but the first."""
+    D, H, K = problem.input_dim, problem.hidden_dim, problem.latent_dim
+    forwards = D * H + H * 2 * K + K * H + H * D
+    return 2 * problem.batch_size * (3 * forwards - D * H)
+
+
+def device_facts() -> dict[str, Any]:
+    """The GPU, the driver and the libraries, as CuPy tells of them."""
+    import cupy
+
+    properties, runtime = cupy.cuda.runtime.getDeviceProperties(0), cupy.cuda.runtime
+    return {
+        "device": properties["name"].decode(),
+        "driver": runtime.driverGetVersion(),
+        "cuda": runtime.runtimeGetVersion(),
+        "tf32": uses_tf32(),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------
+# PyTorch
+
+
+def torch_run(problem: Problem, name: str) -> peers.Run:
+    """Training steps in PyTorch on the GPU: eager, torch.compile(mode="reduce-overhead"), or a captured CUDA graph."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ImportError("PyTorch finds no GPU: torch.cuda.is_available() is False")
+    for library in (torch.backends.cuda.matmul, torch.backends.cudnn):
+        library.allow_tf32 = uses_tf32()
+    torch.manual_seed(0)
+    model = peers.torch_model(problem.layers()).cuda()
+    data = torch.from_numpy(problem.data()).cuda().split(problem.batch_size)
+    options = {"lr": LEARNING_RATE, "betas": BETAS, "eps": EPSILON, "fused": True}
+    adam = torch.optim.Adam(model.parameters(), **options, capturable=name == GRAPH)
+    if name == GRAPH:
+        train = captured(model, adam, data[0])
+    else:
+        loss_of = torch.compile(model, mode="reduce-overhead", fullgraph=True) if name == COMPILED else model
+        train = stepwise(loss_of, adam)
+    return in_series(train, data)
+
+
+def stepwise(loss_of: Callable[..., torch.Tensor], adam: torch.optim.Optimizer) -> Callable[..., torch.Tensor]:
+    """A training step, as one writes it; returns the loss, on the device."""
+
+    def train(x: torch.Tensor) -> torch.Tensor:
+        adam.zero_grad(set_to_none=True)
+        loss = loss_of(x)
+        loss.backward()
+        adam.step()
+        return loss.detach()
+
+    return train
+
+
+def captured(
+    model: torch.nn.Module, adam: torch.optim.Optimizer, x: torch.Tensor
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The same step as one CUDA graph, by hand: a batch is copied to where the graph looks for it."""
+    import torch
+
+    place, train, side = x.clone(), stepwise(model, adam), torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(WARM_UP):
+            train(place)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    adam.zero_grad(set_to_none=True)
+    with torch.cuda.graph(graph):
+        loss = train(place)
+
+    def replay(x: torch.Tensor) -> torch.Tensor:
+        place.copy_(x)
+        graph.replay()
+        return loss
+
+    return replay
+
+
+def in_series(train: Callable[[torch.Tensor], torch.Tensor], data: Any) -> peers.Run:
+    """So many steps, from where the last call ended; only the first loss and the last are looked at, at the end."""
+    step = 0
+
+    def run(n: int) -> tuple[float, float]:
+        nonlocal step
+        first = train(data[step % len(data)]).clone()
+        loss = first
+        for i in range(step + 1, step + n):
+            loss = train(data[i % len(data)])
+        step += n
+        return float(first), float(loss)
+
+    return run
