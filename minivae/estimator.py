@@ -15,7 +15,7 @@ from minivae.likelihoods import Likelihood
 from minivae.optimizers import Adam
 from minivae.training import fit
 from minivae.vae import VAE
-from minivae.validation import check_int
+from minivae.validation import check_float, check_int
 from minivae.workspace import pieces
 
 
@@ -25,6 +25,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     Beside :class:`sklearn.decomposition.PCA` and ``FactorAnalysis``: those are linear, exact, and done in
     milliseconds, and with ``hidden_dims=()`` this is the model of probabilistic PCA (lesson 12). With hidden layers
     it bends; it needs more data and more time, and its log p(x) is an estimate. Scale tables of real numbers first.
+    The README says when which is the better choice, with figures (``lessons/compare.py``).
 
     Parameters
     ----------
@@ -162,6 +163,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.model_.optimizer = Adam(self.learning_rate)
 
     def _train(self, X: np.ndarray, epochs: int) -> VariationalAutoencoder:
+        self.model_.optimizer.learning_rate = check_float(self.learning_rate, "learning_rate", positive=True)
         self.history_ = fit(
             self.model_,
             X,

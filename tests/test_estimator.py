@@ -181,6 +181,13 @@ def test_bad_parameters_are_refused_by_fit_and_not_before(wrong):
         estimator.fit(X)
 
 
+def test_a_changed_learning_rate_counts_in_a_warm_start():
+    estimator = VariationalAutoencoder(max_iter=1, warm_start=True, random_state=0).fit(X)
+    before = estimator.model_.store.vector.copy()
+    estimator.set_params(learning_rate=1e-30).fit(X)
+    np.testing.assert_allclose(estimator.model_.store.vector, before, rtol=0, atol=1e-12)
+
+
 def test_an_unfitted_one_says_so():
     for method in ("transform", "inverse_transform", "reconstruct", "score_samples", "score"):
         with pytest.raises(NotFittedError):

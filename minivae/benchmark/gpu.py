@@ -104,13 +104,13 @@ def torch_run(problem: Problem, name: str) -> peers.Run:
 
     if not torch.cuda.is_available():
         raise ImportError("PyTorch finds no GPU: torch.cuda.is_available() is False")
-    for library in (torch.backends.cuda.matmul, torch.backends.cudnn):
-        library.allow_tf32 = uses_tf32()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = uses_tf32()
     torch.manual_seed(0)
     model = peers.torch_model(problem.layers()).cuda()
     data = torch.from_numpy(problem.data()).cuda().split(problem.batch_size)
-    options = {"lr": LEARNING_RATE, "betas": BETAS, "eps": EPSILON, "fused": True}
-    adam = torch.optim.Adam(model.parameters(), **options, capturable=name == GRAPH)
+    adam = torch.optim.Adam(
+        model.parameters(), lr=LEARNING_RATE, betas=BETAS, eps=EPSILON, fused=True, capturable=name == GRAPH
+    )
     if name == GRAPH:
         train = captured(model, adam, data[0])
     else:

@@ -151,11 +151,10 @@ class Suite:
             timings = in_turns(blocks, shown(self.rounds, f"timing {what}"))
             facts = {name: child.ask("facts") for name, child in children.items()}
             memory = {name: child.ask("memory")["peak_mb"] for name, child in children.items()}
+        ranges = ratios(timings, self.backends, self.groups())
         return {
             "timings": {name: spread(values) | {"rounds": values} for name, values in timings.items()},
-            "ratio_ranges": {
-                name: spread(values) for name, values in ratios(timings, self.backends, self.groups()).items()
-            },
+            "ratio_ranges": {name: spread(values) for name, values in ranges.items()},
             "starts": starts,
             "peak_memory_mb": memory,
             "machine": facts,
