@@ -182,6 +182,27 @@ def test_the_loss_of_torch_is_ours(ours):
     assert float(loss.detach()) == pytest.approx(vae.loss(x, eps).loss, rel=1e-6)
 
 
+def test_the_series_of_steps_that_torch_takes_on_a_gpu_learns_here_too():
+    torch = pytest.importorskip("torch")
+    from minivae.benchmark.gpu import in_series, stepwise
+    from minivae.benchmark.peers import torch_model
+
+    problem = Problem(batch_size=32, examples=2048, input_dim=100, hidden_dim=50, latent_dim=5)
+    model = torch_model(problem.layers())
+    data = torch.from_numpy(problem.data()).split(32)
+    run = in_series(stepwise(model, torch.optim.Adam(model.parameters(), fused=True)), data)
+    first, last = run(50)
+    assert first == pytest.approx(100 * np.log(2), abs=2)
+    again, last = run(100)  # goes on where it was
+    assert last < again < first - 2
+
+
+def test_the_flops_of_a_step_are_those_of_its_eleven_products():
+    from minivae.benchmark.gpu import step_flops
+
+    assert step_flops(Problem()) == 2 * 128 * (2 * 784 * 400 + 3 * (400 * 40 + 20 * 400 + 400 * 784))
+
+
 def test_the_loss_of_jax_and_its_adam_are_ours(ours):
     jax = pytest.importorskip("jax")
     from minivae.benchmark.peers import jax_loss, jax_start, jax_step
