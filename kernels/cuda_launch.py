@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, wraps
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -41,7 +42,15 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def module(file: str, dtype: str) -> Any:
     """A source file, compiled for one precision."""
     code = (SOURCES / f"{file}.cu").read_text(encoding="utf-8")
-    return cupy.RawModule(code=code, options=(f"-DREAL={REAL[dtype]}", f"-I{SOURCES}", "--std=c++17"))
+    options = (f"-DREAL={REAL[dtype]}", f"-DHEADERS={hash_of_headers()}", f"-I{SOURCES}", "--std=c++17")
+    return cupy.RawModule(code=code, options=options)
+
+
+@cache
+def hash_of_headers() -> str:
+    """Changes with what the sources include: CuPy's cache on disk looks only at their own text and at the options."""
+    headers = sorted(SOURCES.glob("*.cuh"))
+    return sha256(b"".join(header.read_bytes() for header in headers)).hexdigest()[:16]
 
 
 @cache
