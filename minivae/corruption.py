@@ -103,9 +103,8 @@ class Masking(Corruption):
 
     def apply(self, kernels, x, seed, step, rows, *, out):  # noqa: D102
         u = kernels.uniform(seed, Stream.CORRUPTION, step, rows, out=out)
-        hit = u < self.rate
-        out[...] = x
-        out[hit] = 0
+        out[...] = u >= self.rate
+        out *= x
         return out
 
 
@@ -137,9 +136,9 @@ class SaltAndPepper(Corruption):
 
     def apply(self, kernels, x, seed, step, rows, *, out):  # noqa: D102
         u = kernels.uniform(seed, Stream.CORRUPTION, step, rows, out=out)
+        # Not out[pepper] = low: how many entries that hits must not be asked while a CUDA graph is recorded.
         pepper, salt = u < self.rate / 2, u >= 1 - self.rate / 2
-        out[...] = x
-        out[pepper], out[salt] = self.low, self.high
+        out[...] = x * ~(pepper | salt) + self.low * pepper + self.high * salt
         return out
 
 
