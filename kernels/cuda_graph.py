@@ -50,6 +50,8 @@ class Graph:
 def on_stream(stream: Any) -> Any:
     """Let launches go to a stream; before, wait for the current one, and in the end for this one."""
     cupy.cuda.get_current_stream().synchronize()
-    with stream:
-        yield
+    try:
+        with stream:
+            yield
+    finally:  # also after Ctrl-C: what is under way would overwrite what is put back
         stream.synchronize()

@@ -19,7 +19,7 @@ import cupy
 import numpy as np
 
 from .cuda_blas import matmul
-from .cuda_graph import Graph
+from .cuda_graph import Graph, on_stream
 from .cuda_launch import (
     blocks_for,
     for_hosts_too,
@@ -379,10 +379,11 @@ def add_penalty(weights: Array, dweights: Array, *, l1: float, l2: float) -> flo
 
 def add_penalty_on_device(weights: Array, dweights: Array, *, l1: float, l2: float) -> Array:
     """The same, without waiting: the value is an array (1,) of float64 on the device."""
-    partial, total = cupy.empty(PENALTY_BLOCKS, np.float64), cupy.empty(1, np.float64)
+    blocks = min(PENALTY_BLOCKS, blocks_for(weights.size))
+    partial, total = cupy.empty(blocks, np.float64), cupy.empty(1, np.float64)
     levels = (np.float64(l1), np.float64(l2))
-    launch("penalty", weights.dtype, PENALTY_BLOCKS, int32(weights.size), weights, dweights, *levels, partial)
-    launch("sum_to", "float64", 1, int32(PENALTY_BLOCKS), partial, total)
+    launch("penalty", weights.dtype, blocks, int32(weights.size), weights, dweights, *levels, partial)
+    launch("sum_to", "float64", 1, int32(blocks), partial, total)
     return total
 
 
@@ -402,5 +403,10 @@ def count_step(recon_nll: Array, kl: Array, penalty: Array | None, counts: Array
 
 
 graph = SimpleNamespace(
-    Graph=Graph, next_rows=next_rows, count_step=count_step, add_penalty=add_penalty_on_device, matmul=matmul
+    on_stream=on_stream,
+    Graph=Graph,
+    next_rows=next_rows,
+    count_step=count_step,
+    add_penalty=add_penalty_on_device,
+    matmul=matmul,
 )

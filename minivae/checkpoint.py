@@ -9,6 +9,8 @@ A checkpoint is a model too: :func:`load` reads both.
 from __future__ import annotations
 
 import os
+import reprlib
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from minivae.errors import BackendError, CheckpointError
 from minivae.likelihoods import LIKELIHOODS, from_config
 from minivae.optimizers import State
 from minivae.scaling import Scaling
-from minivae.tensorfile import Metadata, Tensors
+from minivae.tensorfile import Metadata, Tensors, in_one_line
 from minivae.vae import VAE
 from minivae.validation import check_int
 
@@ -137,7 +139,7 @@ def load_training(path: str | os.PathLike, backend: str | None = None) -> tuple[
             best = flat(tensors, "early_stopping.best", vae)
             early_stopping.best = vae.kernels.asarray(best, vae.dtype)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise CheckpointError(f"{path} holds no state that training can go on from: {error}") from None
+        raise CheckpointError(f"{path} holds no state that training can go on from: {in_one_line(error)}") from None
     return vae, early_stopping
 
 
@@ -171,7 +173,7 @@ def read(path: str | os.PathLike, *formats: str) -> tuple[Tensors, Metadata]:
     if metadata.get("format") not in formats:
         what = "model" if MODEL in formats else "checkpoint"
         raise CheckpointError(
-            f"{path} is not a minivae {what}: its format is {metadata.get('format')!r}, not {formats[0]!r}"
+            f"{path} is not a minivae {what}: its format is {reprlib.repr(metadata.get('format'))}, not {formats[0]!r}"
         )
     return tensors, metadata
 
@@ -195,22 +197,19 @@ def model_of(tensors: Tensors, metadata: Metadata, path: str | os.PathLike, back
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, CheckpointError | BackendError):
             raise
-        raise CheckpointError(f"{path} holds a configuration that makes no model: {error}") from None
+        raise CheckpointError(f"{path} holds a configuration that makes no model: {in_one_line(error)}") from None
     fill(vae, tensors, path)
     return vae
 
 
 def check_widths_of(config: dict[str, Any], tensors: Tensors) -> None:
     """CheckpointError unless the widths are those of the tensors: no file shall ask for more memory than it has."""
-    widths = {
-        "decoder.output.b": config["input_dim"],
-        "encoder.mu.b": config["latent_dim"],
-        **{f"encoder.hidden.{i}.b": width for i, width in enumerate(config["hidden_dims"])},
-    }
-    for name, width in widths.items():
-        if name not in tensors or tensors[name].shape != (width,):
+    widths = (config["input_dim"], *config["hidden_dims"], config["latent_dim"])
+    names = [f"encoder.hidden.{i}.W" for i in range(len(widths) - 2)] + ["encoder.mu.W"]
+    for name, shape in zip(names, pairwise(widths), strict=True):  # matrices: two vectors may promise much more
+        if name not in tensors or tensors[name].shape != shape:
             raise CheckpointError(
-                f"the configuration asks for {name} of shape ({width},), which the file does not hold"
+                f"the configuration asks for {name} of shape {reprlib.repr(shape)}, which the file does not hold"
             )
 
 
@@ -220,7 +219,9 @@ def fill(vae: VAE, tensors: Tensors, path: str | os.PathLike) -> None:
     names = {name for name in tensors if not name.startswith(beside)}
     wrong_names = sorted(vae.parameters.keys() ^ names)
     if wrong_names:
-        raise CheckpointError(f"{path} holds the tensors of another model: {wrong_names[0]} is in only one of the two")
+        raise CheckpointError(
+            f"{path} holds the tensors of another model: {in_one_line(wrong_names[0])} is in only one of the two"
+        )
     for name, array in vae.parameters.items():
         check_like(tensors[name], array.shape, vae.dtype, f"{path}: {name}")
         array[...] = vae.kernels.asarray(tensors[name], vae.dtype)

@@ -22,6 +22,7 @@ from minivae.errors import DataError
 
 SEPARATORS = ",;\t"
 SHOWN_NAMES = 20  # in a message
+LONGEST_INT = 640  # characters; Python may refuse to make an int of more
 Row = tuple[int, list[str]]  # its number in a spreadsheet, from 1, and its cells
 
 
@@ -148,7 +149,7 @@ def find_label(path: str, names: tuple[str, ...], width: int, labels: str | int 
         raise DataError(f"{path!r} has {len(same)} columns called {labels!r}: give the number of one, from 0")
     column = same[0] if same else position(labels, width)
     if column is None:
-        known = ", ".join(map(repr, names[:SHOWN_NAMES])) + ", ..." * (len(names) > SHOWN_NAMES) or "not named"
+        known = ", ".join(map(reprlib.repr, names[:SHOWN_NAMES])) + ", ..." * (len(names) > SHOWN_NAMES) or "not named"
         raise DataError(f"{path!r} has no column {labels!r}: its {width} columns, numbered from 0, are {known}")
     return column
 
@@ -223,6 +224,6 @@ def number(text: str) -> float | None:
 def whole_number(text: str) -> int | None:
     """The whole number of 64 bits that ``text`` is, such as "3" or "3.0"; None for any other text."""
     value = number(text)
-    if value is None or not value.is_integer() or abs(value) >= 2**63:
+    if value is None or len(text) > LONGEST_INT or not value.is_integer() or abs(value) >= 2**63:
         return None
     return int(text) if text.lstrip("+-").isdigit() else int(value)  # a float has no more than 53 bits

@@ -239,15 +239,29 @@ def check_model(vae: VAE, x: np.ndarray, name: str = "VAE", seed: int = 0) -> li
 
 
 def _check_model(vae: VAE, x: np.ndarray, name: str, rng: np.random.Generator) -> list[Check]:
+    k = vae.kernels
     for array in vae.parameters.values():  # away from zero, where mistakes could hide
-        array[...] = 0.5 * rng.standard_normal(array.shape)
+        array[...] = k.asarray(0.5 * rng.standard_normal(array.shape), vae.dtype)
     eps = _noise_away_from_kinks(vae, x, rng)
     vae.loss_and_gradients(x, eps)
-    analytic = {parameter: gradient.copy() for parameter, gradient in vae.gradients.items()}
-    return [
-        verdict(name, parameter, analytic[parameter], numerical_gradient(lambda _: vae.loss(x, eps).loss, array))
-        for parameter, array in vae.parameters.items()
-    ]
+    analytic = {parameter: np.array(k.to_numpy(gradient)) for parameter, gradient in vae.gradients.items()}
+    checks = []
+    for parameter, array in vae.parameters.items():
+        start = np.array(k.to_numpy(array))
+        numeric = numerical_gradient(loss_as_a_function_of(vae, array, x, eps), start)
+        array[...] = k.asarray(start, vae.dtype)
+        checks.append(verdict(name, parameter, analytic[parameter], numeric))
+    return checks
+
+
+def loss_as_a_function_of(vae: VAE, array: Any, x: np.ndarray, eps: np.ndarray) -> Callable[[np.ndarray], float]:
+    """The loss, given what shall stand in one array of the model, wherever that lives; leaves it there."""
+
+    def loss(values: np.ndarray) -> float:
+        array[...] = vae.kernels.asarray(values, vae.dtype)
+        return vae.loss(x, eps).loss
+
+    return loss
 
 
 def _noise_away_from_kinks(vae: VAE, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -255,8 +269,8 @@ def _noise_away_from_kinks(vae: VAE, x: np.ndarray, rng: np.random.Generator) ->
         eps = rng.standard_normal((len(x), vae.latent_dim))
         vae.loss(x, eps)
         hidden = [layer for layer in (*vae.encoder.layers, *vae.decoder.layers) if layer.activation == "relu"]
-        distances = [np.min(np.abs(layer.x @ layer.W + layer.b)) for layer in hidden]
+        distances = [float(abs(layer.x @ layer.W + layer.b).min()) for layer in hidden]
         if not distances or min(distances) > 1e-3:
             return eps
         for layer in hidden:
-            layer.b += 0.01 * rng.standard_normal(layer.b.shape)
+            layer.b += vae.kernels.asarray(0.01 * rng.standard_normal(layer.b.shape), vae.dtype)

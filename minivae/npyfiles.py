@@ -8,6 +8,9 @@ from __future__ import annotations
 import io
 import math
 import os
+import reprlib
+import textwrap
+import warnings
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +18,7 @@ import numpy as np
 from minivae.errors import DataError
 
 NPY_MAGIC = b"\x93NUMPY"
+LARGEST_FILE = 2**63  # bytes; a promise of more may have too many digits to be shown
 LARGEST_HEADER = 2**14  # bytes; NumPy itself refuses a header of more than 10000
 
 
@@ -80,13 +84,14 @@ def parse_header(start: bytes, size: int, what: str) -> Header:
     try:
         version = np.lib.format.read_magic(file)
         parse = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-        shape, fortran_order, dtype = parse(file)
+        with warnings.catch_warnings(action="ignore"):  # of NumPy's and Python's parser, about how a header is written
+            shape, fortran_order, dtype = parse(file)
     except Exception:  # NumPy's parser of a damaged header raises whatever Python's parser raises
         raise DataError(f"{what} is damaged: its .npy header cannot be read") from None
-    if any(length < 0 for length in shape):
-        raise DataError(f"{what} is damaged: its header gives the shape {shape}")
+    if any(type(length) is not int or length < 0 for length in shape):  # True is an int, too, but no length
+        raise DataError(f"{what} is damaged: its header gives the shape {reprlib.repr(shape)}")
     header = Header(shape, fortran_order, dtype, file.tell())
-    expected = header.offset + math.prod(shape) * dtype.itemsize
+    expected = header.offset + min(math.prod(shape) * dtype.itemsize, LARGEST_FILE)
     if size != expected and not dtype.hasobject:  # the length of pickled objects is anything
         how = "truncated" if size < expected else "damaged"
         raise DataError(f"{what} is {how}: its header promises {expected} bytes, but the file has {size}")
@@ -99,9 +104,11 @@ def check_examples(header: Header, what: str) -> None:
     if dtype.hasobject:
         raise DataError(f"{what} holds Python objects, which are never unpickled: save an array of numbers")
     if dtype.kind not in "fiub" or dtype.itemsize > 8:  # a long double is another type on every system
-        raise DataError(f"{what} must hold real numbers of at most 64 bits, got dtype {dtype}")
+        got = textwrap.shorten(str(dtype), 200)
+        raise DataError(f"{what} must hold real numbers of at most 64 bits, got dtype {got}")
     if len(shape) not in (2, 3):
-        raise DataError(f"{what} must have the shape (examples, features) or (examples, h, w), got {shape}")
+        got = reprlib.repr(shape)
+        raise DataError(f"{what} must have the shape (examples, features) or (examples, h, w), got {got}")
     if 0 in shape[1:]:
         raise DataError(f"{what} has 0 features: its shape is {shape}")
     if shape[0] == 0:

@@ -10,6 +10,8 @@ An archive's sizes are compared with the file, and an array's header with the ar
 from __future__ import annotations
 
 import os
+import reprlib
+import textwrap
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ from minivae.npyfiles import LARGEST_HEADER, Header, check_examples, parse_heade
 DATA = ("x", "X", "data")
 SPLITS = (("x_train", "x_test"), ("train", "test"))
 LABELS = ("y", "labels")
+SHOWN_NAMES = 20  # in a message
 LARGEST_RATIO = 1100  # deflate makes one byte out of at most 1032
 ENCRYPTED = 0x1  # a bit of an entry's flags
 CHUNK = 2**18  # bytes
@@ -57,7 +60,7 @@ def read(path: str, labels: str | None = None) -> Content:
     with open(path, "rb") as file, damage_refused(path):
         archive = Archive(file, path)
         names = choose(archive)
-        what = " and ".join(map(repr, names)) + f" in {path!r}"
+        what = " and ".join(map(reprlib.repr, names)) + f" in {path!r}"
         rows = count_rows(archive, names, what)
         found = read_labels(archive, rows, labels)
         arrays = [archive.read(name) for name in names]
@@ -77,7 +80,7 @@ def damage_refused(path: str) -> Iterator[None]:
     except (DataError, OSError, MemoryError):
         raise
     except Exception as error:  # damage shows as BadZipFile, zlib.error, EOFError, struct.error, ValueError, ...
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = textwrap.shorten(str(error), 300) or type(error).__name__  # zipfile quotes names of any length
         raise DataError(f"{path!r} is damaged, or no file that np.savez wrote: {reason}") from None
 
 
@@ -93,7 +96,7 @@ class Archive:
 
     def what(self, name: str) -> str:
         """The name of an array in a message."""
-        return f"{name!r} in {self.path!r}"
+        return f"{reprlib.repr(name)} in {self.path!r}"
 
     def read_header(self, name: str) -> Header:
         """The header of an array whose sizes are plausible; DataError otherwise."""
@@ -156,7 +159,8 @@ def count_rows(archive: Archive, names: tuple[str, ...], what: str) -> list[int]
 
 def names_in(archive: Archive) -> str:
     """The names of the arrays, for a message."""
-    return ", ".join(map(repr, archive.headers)) or "no arrays"
+    names = list(archive.headers)
+    return ", ".join(map(reprlib.repr, names[:SHOWN_NAMES])) + ", ..." * (len(names) > SHOWN_NAMES) or "no arrays"
 
 
 def read_labels(archive: Archive, rows: list[int], labels: str | None) -> np.ndarray | list[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -56,6 +57,10 @@ class Settings:
             value = getattr(settings, field.name)
             if not isinstance(value, TYPES[str(field.type)]) or isinstance(value, bool) != (field.type == "bool"):
                 raise TypeError(f"{field.name} must be of type {field.type}, got {value!r}")
+            if isinstance(value, tuple) and not all(type(width) is int for width in value):
+                raise TypeError(f"{field.name} must be of type {field.type}, got {value!r}")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise TypeError(f"{field.name} must be finite, got {value!r}")
         return settings
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def read(path: str | os.PathLike) -> tuple[Tensors, Metadata]:
             text = (file.metadata() or {}).get(KEY)
             metadata = None if text is None else dict(json.loads(text))
     except (SafetensorError, OSError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged, or not a safetensors file: {error}") from None
+        raise CheckpointError(f"{path} is damaged, or not a safetensors file: {in_one_line(error)}") from None
     if metadata is None:
         raise CheckpointError(f"{path} is not a minivae model: another program wrote it")
     if metadata.pop("sha256", None) != checksum(tensors, metadata):
@@ -88,7 +89,12 @@ def check_finite(tensors: Tensors, what: str) -> None:
     """CheckpointError if a value is NaN or infinite."""
     for name, tensor in tensors.items():
         if not np.all(np.isfinite(tensor)):
-            raise CheckpointError(f"{what}: {name} holds values that are not finite")
+            raise CheckpointError(f"{what}: {in_one_line(name)} holds values that are not finite")
+
+
+def in_one_line(words: object) -> str:
+    """What an error says, or a name in a file: they may hold line ends and more, and be of any length."""
+    return textwrap.shorten(str(words).encode("unicode_escape").decode(), 300)
 
 
 def checksum(tensors: Tensors, metadata: Metadata) -> str:

@@ -93,7 +93,7 @@ def test_a_gaussian_model_of_awkward_data_is_finite_or_refused_in_a_sentence(x, 
 )
 def test_a_bernoulli_model_of_awkward_data_is_finite(x, backend):
     vae = VAE(x.shape[1], (5,), 2, backend=backend)
-    history = fit(vae, x, epochs=300, batch_size=8, optimizer=Adam(5e-2), progress=False)
+    history = fit(vae, x, epochs=100, batch_size=8, optimizer=Adam(5e-2), progress=False)
     assert np.all(np.isfinite(list(history.values())))
     assert everything_is_finite(vae, x)
     report = evaluation.evaluate(vae, x, n_samples=20)
