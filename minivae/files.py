@@ -1,11 +1,13 @@
-"""Files that are whole or not there: written beside, then renamed."""
+"""Files that are whole or not there: written beside, then renamed; and the one before, kept."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 
@@ -30,18 +32,54 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}")
-    # The ending is kept, because matplotlib and others choose the format by it.
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
-    try:
-        with named(path):
-            yield beside
-            _give_default_permissions(beside)
-            _flush_to_disk(beside)
-            os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with _beside(path) as beside, named(path):
+        yield beside
+        _give_default_permissions(beside)
+        flush_to_disk(beside)
+        os.replace(beside, path)
+
+
+@contextmanager
+def keeping(path: Path, older: Path) -> Iterator[None]:
+    """Keep the file that is at ``path`` now as ``older``, once the block has replaced it; not if the block fails.
+
+    Both are whole at every moment, and never the same file: what damages one of them leaves the other.
+    """
+    if not path.exists():
+        yield
+        return
+    with _beside(older) as beside:
+        with named(older):
+            _link_or_copy(path, beside)
+        yield
+        os.replace(beside, older)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a crash in :func:`replacing` or :func:`keeping` left beside ``path``; nobody may be writing it."""
+    for folder in path.parent.glob(f".{escape(path.stem)}-*{escape(path.suffix)}"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """The same name in a hidden folder beside ``path``: libraries, such as safetensors, make files of their own there.
+
+    The name is kept, because matplotlib and others choose the format by its ending.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder) / path.name
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Make ``target`` the same file as ``source``, or an equal one where a file system knows no hard links."""
+    with suppress(OSError):
+        os.link(source, target)
+        return
+    shutil.copy(source, target)
+    flush_to_disk(target)
 
 
 def _give_default_permissions(path: Path) -> None:
@@ -50,7 +88,8 @@ def _give_default_permissions(path: Path) -> None:
     path.chmod(0o666 & ~umask)
 
 
-def _flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Wait until the content of a file would survive a power cut."""
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
 

@@ -1,8 +1,10 @@
 """A run folder: which files it has, how each is written, and how a run is opened again.
 
-RUN/model.safetensors       the weights to use          RUN/history.csv   a row per epoch
-RUN/checkpoint.safetensors  all that training needs     RUN/config.json   every setting, and the data's description
-                            to go on                    RUN/*.png         see pictures.py
+RUN/model.safetensors             the weights to use      RUN/history.csv  a row per epoch
+RUN/checkpoint.safetensors        all that training       RUN/config.json  every setting, and the data's description
+                                  needs to go on          RUN/*.png        see pictures.py
+RUN/checkpoint-older.safetensors  the checkpoint before   RUN/.lock        while a run trains: see locks.py
+                                  it, to be offered where it is damaged
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,16 +25,20 @@ import numpy as np
 import minivae
 from minivae import checkpoint, pictures
 from minivae.datasets import Dataset
+from minivae.early_stopping import EarlyStopping
 from minivae.errors import CheckpointError, DataError, MinivaeError
-from minivae.files import named, write_text
+from minivae.files import named, remove_leftovers, write_text
 from minivae.machine import what_changes_results
 from minivae.settings import Settings
+from minivae.tensorfile import in_one_line
 from minivae.training import columns
 from minivae.vae import VAE
 from minivae.warmup import warm_up
 
 DATA = ("name", "image_shape", "columns", "value_range", "fingerprint")  # what config.json says about the data
 MODEL, CHECKPOINT, CONFIG, HISTORY = "model.safetensors", "checkpoint.safetensors", "config.json", "history.csv"
+OLDER = "checkpoint-older.safetensors"
+FILES = (MODEL, OLDER, CHECKPOINT, CONFIG, HISTORY, *pictures.PICTURES)  # in the order in which they are removed
 
 
 class RunFolder:
@@ -46,6 +53,7 @@ class RunFolder:
         self.path = Path(path)
         self.model = self.path / MODEL
         self.checkpoint = self.path / CHECKPOINT
+        self.older = self.path / OLDER
         self.config = self.path / CONFIG
         self.history = self.path / HISTORY
 
@@ -55,7 +63,12 @@ class RunFolder:
     @property
     def holds_a_run(self) -> bool:
         """True if something would be lost by writing another run into this folder."""
-        return any(path.exists() for path in (self.model, self.checkpoint, self.config))
+        return self.holds_a_checkpoint or self.model.exists() or self.config.exists()
+
+    @property
+    def holds_a_checkpoint(self) -> bool:
+        """True if there is one to go on from, be it only the older one, which must be asked for."""
+        return self.checkpoint.exists() or self.older.exists()
 
     def make(self, overwrite: bool) -> None:
         """Make the folder, or empty it of the run it holds; MinivaeError if that is not asked for."""
@@ -65,9 +78,14 @@ class RunFolder:
                 "or --overwrite to replace it"
             )
         self.path.mkdir(parents=True, exist_ok=True)
-        names = (MODEL, CHECKPOINT, CONFIG, HISTORY, *pictures.PICTURES)
-        for name in names:  # or a run that is cut short would be half the old one
+        for name in FILES:  # or a run that is cut short would be half the old one
             (self.path / name).unlink(missing_ok=True)
+        self.remove_leftovers()
+
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of a run that was killed; the caller holds the lock."""
+        for name in FILES:
+            remove_leftovers(self.path / name)
 
     def write_config(self, settings: Settings, data: Dataset, vae: VAE) -> None:
         """Every setting as decided, what the data are, and the machine, in config.json."""
@@ -89,11 +107,11 @@ class RunFolder:
                 "run": str(config["run"]),
                 "settings": Settings.from_json(config["settings"]),
                 "model": dict(config["model"]),
-                "data": {name: config["data"][name] for name in DATA},
+                "data": as_described(config["data"]),
                 "machine": dict(config["machine"]),
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise DataError(f"cannot read {self.config}: {error}") from None
+            raise DataError(f"cannot read {self.config}: {in_one_line(error)}") from None
 
     def begin_history(self) -> None:
         """history.csv with the names of its columns and no row yet."""
@@ -109,9 +127,9 @@ class RunFolder:
         try:
             with open(self.history, encoding="utf-8", newline="") as file:
                 rows = [row for row in csv.DictReader(file) if None not in row.values()]
-            return {name: [float(row[name]) for row in rows] for name in columns(validation=True)}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"cannot read {self.history}: {error}") from None
+            return {name: [finite(row[name]) for row in rows] for name in columns(validation=True)}
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            raise DataError(f"cannot read {self.history}: {in_one_line(error)}") from None
 
     def cut_history(self, epoch: int) -> None:
         """Take out the rows after ``epoch``, which a run that was killed has written but not saved.
@@ -123,6 +141,27 @@ class RunFolder:
         if [row[0] for row in kept] != list(range(1, epoch + 1)):
             raise DataError(f"{self.history} must hold a row for each of the epochs 1 to {epoch}: somebody changed it")
         write_text(self.history, ",".join(history) + "\n" + "".join(map(line, kept)))
+
+    def load_training(
+        self, path: Path, backend: str | None, config: dict[str, Any] | None
+    ) -> tuple[VAE, EarlyStopping | None]:
+        """One of the two checkpoints, which must fit config.json; the error for the newer one offers the older one."""
+        try:
+            vae, early_stopping = checkpoint.load_training(path, backend)
+            if config is not None:
+                self.check_model(vae, path, config)
+            return vae, early_stopping
+        except CheckpointError as error:
+            offer = self.offer(backend, config) if path == self.checkpoint else ""
+            raise CheckpointError(f"{error}{offer}") from None
+
+    def offer(self, backend: str | None, config: dict[str, Any] | None) -> str:
+        """What to do with the older checkpoint once the newer one has been refused; nothing if it is no better."""
+        try:
+            vae, _ = self.load_training(self.older, backend, config)
+        except CheckpointError:
+            return ""
+        return f"; {OLDER} beside it is intact: rename it to {CHECKPOINT} to go on after epoch {vae.epoch}"
 
     def check_model(self, vae: VAE, path: Path, config: dict[str, Any]) -> None:
         """CheckpointError unless the model that was read from ``path`` is the one that config.json describes."""
@@ -163,6 +202,25 @@ def describe(data: Dataset) -> dict[str, Any]:
         "value_range": pictures.shown_range(data),
         "fingerprint": fingerprint(data),
     }
+
+
+def as_described(values: dict[str, Any]) -> dict[str, Any]:
+    """The part of config.json that :func:`describe` wrote; one of Python's errors where it did not write that."""
+    texts, shape = [values["name"], values["fingerprint"], *values["columns"]], values["image_shape"]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(values["columns"], list):
+        raise TypeError("the name, the fingerprint and the columns of the data must be texts")
+    if shape is not None and [type(length) for length in shape] != [int, int]:
+        raise TypeError(f"image_shape must be two whole numbers, got {shape!r}")
+    low, high = map(finite, values["value_range"])
+    return {name: values[name] for name in DATA} | {"value_range": [low, high]}
+
+
+def finite(value: Any) -> float:
+    """A number that is finite; ValueError or TypeError otherwise."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a finite number was expected, got {number}")
+    return number
 
 
 def identity(settings: Settings, data: Dataset) -> str:
@@ -223,16 +281,8 @@ class Run:
                 raise DataError(f"column {i + 1} of {file} is {found!r}, but the model was trained on {expected!r}")
 
 
-def weights_of(path: Path, backend: str | None) -> VAE:
-    """The weights to use of a run that has not ended: the best so far where it stops early, else the last."""
-    vae, early_stopping = checkpoint.load_training(path, backend)
-    if early_stopping is not None:
-        early_stopping.at_end(vae)
-    return vae
-
-
 def open_run(path: str | os.PathLike, backend: str | None = None) -> Run:
-    """A run folder, one of the two weights files in it, or a weights file that is somewhere else.
+    """A run folder, one of the weights files in it, or a weights file that is somewhere else.
 
     A folder whose run has not ended yet is opened at its last checkpoint.
 
@@ -246,13 +296,24 @@ def open_run(path: str | os.PathLike, backend: str | None = None) -> Run:
         raise MinivaeError(f"there is no run {path}: expected a run folder or a .safetensors file")
     folder = RunFolder(path if path.is_dir() else path.parent)
     if path.is_dir():
-        path = folder.checkpoint if folder.checkpoint.is_file() and not folder.model.exists() else folder.model
-    vae = weights_of(path, backend) if path == folder.checkpoint else checkpoint.load(path, backend)
+        path = folder.checkpoint if folder.holds_a_checkpoint and not folder.model.exists() else folder.model
+    is_known = path in (folder.model, folder.checkpoint, folder.older) and folder.config.is_file()
+    if path == folder.model and folder.holds_a_checkpoint and not is_known:
+        raise DataError(f"cannot read {folder.config}: there is no such file")
+    config = folder.read_config() if is_known else None
+    vae = weights_of(folder, path, backend, config)
     warm_up(vae)
-    if path not in (folder.model, folder.checkpoint) or not folder.config.is_file():
-        if path == folder.model and folder.checkpoint.exists():
-            raise DataError(f"cannot read {folder.config}: there is no such file")
-        return Run(path, vae)
-    config = folder.read_config()
-    folder.check_model(vae, path, config)
-    return Run(folder.path, vae, config["settings"], config["data"])
+    return Run(path, vae) if config is None else Run(folder.path, vae, config["settings"], config["data"])
+
+
+def weights_of(folder: RunFolder, path: Path, backend: str | None, config: dict[str, Any] | None) -> VAE:
+    """The weights to use: of a run that has not ended, the best so far where it stops early, else the last."""
+    if path in (folder.checkpoint, folder.older):
+        vae, early_stopping = folder.load_training(path, backend, config)
+        if early_stopping is not None:
+            early_stopping.at_end(vae)
+        return vae
+    vae = checkpoint.load(path, backend)
+    if config is not None:
+        folder.check_model(vae, path, config)
+    return vae

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from glob import escape
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minivae import checkpoint, datasets, pictures, signals
+from minivae import checkpoint, datasets, pictures
 from minivae.datasets import LOADERS, Dataset
 from minivae.decisions import (
     Say,
@@ -25,14 +26,14 @@ from minivae.decisions import (
 from minivae.early_stopping import EarlyStopping
 from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.examples import as_trained, loss_of
+from minivae.locks import locked
 from minivae.machine import what_changes_results
+from minivae.recorder import Recorder
 from minivae.run_folder import RunFolder, fingerprint, free_folder, identity
 from minivae.settings import Settings, differences
 from minivae.training import fit
 from minivae.vae import VAE
 from minivae.warmup import warm_up
-
-SHARE = 0.01  # of the training time that checkpoints may take
 
 
 def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]:
@@ -55,19 +56,25 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
     Raises
     ------
     MinivaeError, ValueError, OSError
-        For bad settings and data, before the run folder is made or changed.
+        For bad settings and data, and if another process trains in the folder, before anything in it is changed.
     TrainingDiverged, KeyboardInterrupt
         After the last good state has been saved.
     """
+    with ExitStack() as held:  # the lock of the run folder, until the run has ended
+        return carry_out(settings, say, progress, held)
+
+
+def carry_out(settings: Settings, say: Say, progress: bool, held: ExitStack) -> dict[str, Any]:
+    """What :func:`train` does; ``held`` takes the lock of the run folder once that is known, and all is checked."""
     whole = datasets.load(settings.data, settings.labels)
     say(describe_data(whole))
     settings = decide(settings, whole, say)
     data, validation = set_validation_aside(settings, whole, say)
     folder = RunFolder(settings.out or Path("runs") / data.name)
-    if settings.resume and folder.checkpoint.exists():
-        vae, early_stopping = go_on(folder, settings, whole, say)
+    if settings.resume and folder.holds_a_checkpoint:
+        vae, early_stopping = go_on(folder, held, settings, whole, say)
     else:
-        folder, vae, early_stopping = begin(folder, settings, whole, data, say)
+        folder, vae, early_stopping = begin(folder, held, settings, whole, data, say)
 
     recorder = Recorder(folder, early_stopping, identity(settings, whole))
     warm_up(vae, progress=progress)
@@ -116,34 +123,36 @@ def as_trained_on(vae: VAE, data: Dataset, settings: Settings) -> Dataset:
 
 
 def begin(
-    folder: RunFolder, settings: Settings, whole: Dataset, data: Dataset, say: Say
+    folder: RunFolder, held: ExitStack, settings: Settings, whole: Dataset, data: Dataset, say: Say
 ) -> tuple[RunFolder, VAE, EarlyStopping | None]:
     """An untrained model and a folder for it; nothing is written before everything has been checked."""
     vae, early_stopping = build_model(settings, data), build_early_stopping(settings)
     build_schedule(settings)
     check_data(vae, data, settings, say)
     say(describe_model(vae, settings))
+    if settings.out is None and not settings.resume:
+        folder = free_folder(folder.path)
+    held.enter_context(locked(folder.path))
     if settings.resume:
-        if folder.model.exists():
+        if folder.model.exists() or folder.holds_a_checkpoint:
             raise MinivaeError(f"{folder} holds a model but no checkpoint to go on from: choose another --out")
         say(f"resumed     from the beginning: {folder} holds no checkpoint yet")
-        folder.make(overwrite=True)
-    elif settings.out is None:
-        folder = free_folder(folder.path)
-    else:
-        folder.make(settings.overwrite)
+    folder.make(settings.overwrite or settings.resume)
     folder.write_config(settings, whole, vae)
     folder.begin_history()
     return folder, vae, early_stopping
 
 
-def go_on(folder: RunFolder, settings: Settings, data: Dataset, say: Say) -> tuple[VAE, EarlyStopping | None]:
+def go_on(
+    folder: RunFolder, held: ExitStack, settings: Settings, data: Dataset, say: Say
+) -> tuple[VAE, EarlyStopping | None]:
     """The model and its optimizer, as the last checkpoint has them."""
+    held.enter_context(locked(folder.path))
     config = folder.read_config()
+    refuse_others(folder, config["settings"], settings.of_the_run())  # it may have been begun anew since then
     if config["data"]["fingerprint"] != fingerprint(data):
         raise MinivaeError(f"{folder} was begun with other data: {data.name!r} has changed since then")
-    vae, early_stopping = checkpoint.load_training(folder.checkpoint, settings.backend)
-    folder.check_model(vae, folder.checkpoint, config)
+    vae, early_stopping = folder.load_training(folder.checkpoint, settings.backend, config)
     if vae.epoch > (settings.epochs or 0):
         raise MinivaeError(f"{folder} has done {vae.epoch} epochs already, more than --epochs {settings.epochs}")
     check_data(vae, data, settings, say)
@@ -153,6 +162,7 @@ def go_on(folder: RunFolder, settings: Settings, data: Dataset, say: Say) -> tup
         if here.get(name) != before:
             say(f"note        {name} was {before}, now {here.get(name)}: the numbers may differ in their last digits")
     folder.cut_history(vae.epoch)
+    folder.remove_leftovers()
     folder.write_config(settings, data, vae)
     folder.model.unlink(missing_ok=True)  # the checkpoint is ahead of it from now on
     say(f"resumed     after epoch {vae.epoch}, from {folder.checkpoint}")
@@ -177,13 +187,18 @@ def settings_of_a_resumed_run(given: dict[str, Any]) -> Settings:
     if not folder.config.exists():
         return Settings(**given)
     begun = folder.read_config()["settings"]
+    refuse_others(folder, begun, given)
+    now = {name: value for name, value in given.items() if name in ("resume", "no_pictures", "epochs")}
+    return replace(begun, out=str(folder), **now)
+
+
+def refuse_others(folder: RunFolder, begun: Settings, given: dict[str, Any]) -> None:
+    """MinivaeError if settings are not those with which the run was begun."""
     found = differences(begun, given)
     if found:
         raise MinivaeError(
             f"{folder} was begun with {' and '.join(found)}: leave the option out, or choose another --out"
         )
-    now = {name: value for name, value in given.items() if name in ("resume", "no_pictures", "epochs")}
-    return replace(begun, out=str(folder), **now)
 
 
 def epochs_left(vae: VAE, early_stopping: EarlyStopping | None, settings: Settings, say: Say) -> int:
@@ -195,62 +210,6 @@ def epochs_left(vae: VAE, early_stopping: EarlyStopping | None, settings: Settin
     if wanted == vae.epoch:
         say(f"note        all {wanted} epochs are done: there is nothing left to train")
     return wanted - vae.epoch
-
-
-# -- while it runs -----------------------------------------------------------------------------------------
-
-
-class Recorder:
-    """The callback that keeps a run: a row of history.csv after each epoch, and checkpoints.
-
-    A checkpoint is due once training has taken a hundred times as long as writing the last one did, so that all of
-    them take about one per cent of the time, whatever the sizes of the model and of the data.
-
-    Parameters
-    ----------
-    folder : RunFolder
-    early_stopping : EarlyStopping or None
-    run : str
-        Which run it is, for the files.
-    """
-
-    def __init__(self, folder: RunFolder, early_stopping: EarlyStopping | None, run: str):
-        self.folder = folder
-        self.run = run
-        self.early_stopping = early_stopping
-        self.cost = 0.0
-        self.last = -float("inf")
-        self.has_ended = False
-
-    def __call__(self, vae: VAE, epoch: int, metrics: dict[str, float]) -> None:
-        """Write the row first: a checkpoint must never know an epoch that the history does not."""
-        signals.raise_if_arrived()
-        self.folder.add_to_history(metrics)
-        if time.perf_counter() - self.last >= self.cost / SHARE:
-            self.save(vae)
-
-    def save(self, vae: VAE) -> None:
-        """Write a checkpoint, and note how long that took."""
-        began = time.perf_counter()
-        checkpoint.save_training(vae, self.folder.checkpoint, self.early_stopping, self.run)
-        self.last = time.perf_counter()
-        self.cost = self.last - began
-
-    def at_end(self, vae: VAE) -> None:
-        """The last checkpoint, before early stopping puts the best parameters back."""
-        self.save(vae)
-        self.has_ended = True
-
-    def cut_short(self, vae: VAE, say: Say, can_go_on: bool) -> None:
-        """Keep the last finished epoch of a run that diverged or was interrupted."""
-        if not self.has_ended:  # else the model may hold the best parameters already, not the last ones
-            self.save(vae)
-        self.folder.cut_history(vae.epoch)
-        if self.early_stopping is not None:
-            self.early_stopping.at_end(vae)
-        checkpoint.save(vae, self.folder.model, self.run)
-        advice = f": go on with --resume --out {self.folder}" if can_go_on else ""
-        say(f"cut short   after epoch {vae.epoch}; saved in {self.folder}{advice}")
 
 
 # -- what is said ------------------------------------------------------------------------------------------

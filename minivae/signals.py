@@ -8,6 +8,7 @@ at between epochs, and decides the exit status.
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from typing import Any
 
@@ -25,8 +26,10 @@ class Terminated(KeyboardInterrupt):
 def install() -> None:
     """Raise KeyboardInterrupt at SIGINT and Terminated at SIGTERM.
 
-    A signal that is ignored already, as SIGINT is in the background jobs of a shell, stays ignored.
+    A signal that is ignored already, as SIGINT is in the background jobs of a shell, stays ignored. What Python loses
+    is not printed either: it is not lost here.
     """
+    sys.unraisablehook = _say_unless_arrived
     for number in STATUS:
         if signal.getsignal(number) not in (signal.SIG_IGN, None):
             signal.signal(number, _handle)
@@ -39,6 +42,11 @@ def _handle(number: int, frame: Any) -> None:
         _when = time.monotonic()
         _arrived = _arrived or number
         raise_if_arrived()
+
+
+def _say_unless_arrived(lost: Any) -> None:
+    if _arrived is None or not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
 
 
 def raise_if_arrived() -> None:

@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+from damage import rewrite
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -25,7 +26,7 @@ from minivae import (
     fit,
 )
 from minivae.checkpoint import load_training, save_training
-from minivae.files import named, replacing, write_text
+from minivae.files import keeping, named, remove_leftovers, replacing, write_text
 from minivae.tensorfile import KEY, checksum, read
 
 RNG = np.random.default_rng(0)
@@ -178,19 +179,6 @@ def test_a_loaded_model_goes_on_training(path):
     assert fit(VAE.load(path), X, epochs=1)["epoch"] == [3]
 
 
-def sign(path, tensors, metadata):
-    """Write a file as minivae would, whatever it holds, with a checksum that fits."""
-    signed = metadata | {"sha256": checksum(tensors, metadata)}
-    save_file(tensors, path, {KEY: json.dumps(signed)})
-
-
-def rewrite(path, change):
-    """Change the tensors or the metadata of a weights file."""
-    tensors, metadata = read(path)
-    change(tensors, metadata)
-    sign(path, tensors, metadata)
-
-
 def test_a_flipped_byte_is_noticed(path):
     VAE(7, (5,), 3).save(path)
     content = bytearray(path.read_bytes())
@@ -318,6 +306,54 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
         crash()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def swap(folder, text):
+    """Replace one file, and keep what it was."""
+    with keeping(folder / "now.txt", folder / "before.txt"):
+        write_text(folder / "now.txt", text)
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_the_file_before_is_kept_and_is_another_file(tmp_path, monkeypatch, links):
+    if not links:
+
+        def refuse(*arguments):
+            raise OSError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+    assert swap(tmp_path, "one") == {"now.txt": "one"}
+    assert swap(tmp_path, "two") == {"now.txt": "two", "before.txt": "one"}
+    assert swap(tmp_path, "three") == {"now.txt": "three", "before.txt": "two"}
+    (tmp_path / "now.txt").write_bytes(b"thr")  # in place
+    assert (tmp_path / "before.txt").read_text() == "two"
+
+
+def test_the_file_before_is_there_also_while_it_is_replaced_and_after_that_has_failed(tmp_path):
+    swap(tmp_path, "one")
+    swap(tmp_path, "two")
+
+    def fail():
+        with keeping(tmp_path / "now.txt", tmp_path / "before.txt"):
+            assert (tmp_path / "now.txt").read_text() == "two"
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"now.txt": "two", "before.txt": "one"}
+    (tmp_path / "before.txt").unlink()
+    os.link(tmp_path / "now.txt", tmp_path / "before.txt")  # renaming one of two links to the other does nothing
+    assert swap(tmp_path, "three") == {"now.txt": "three", "before.txt": "two"}
+
+
+def test_what_a_crash_left_beside_a_file_is_removed_and_nothing_else(tmp_path):
+    ours = {"a.txt", ".a.txt", ".a-1.csv", "x.a-1.txt", ".b-1.txt"}
+    for name in (*ours, ".a-1x_8zz09.txt", ".a-older-1.txt"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half of a.txt").touch()
+    remove_leftovers(tmp_path / "a.txt")
+    assert {path.name for path in tmp_path.iterdir()} == ours
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")

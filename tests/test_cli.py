@@ -32,7 +32,8 @@ def test_train_writes_a_whole_run_folder(minivae, tmp_path):
     assert "epoch 2/2" in err
     run = tmp_path / "runs" / "digits"
     assert {path.name for path in run.iterdir()} == {
-        "model.safetensors", "checkpoint.safetensors", "config.json", "history.csv", *PICTURES
+        "model.safetensors", "checkpoint.safetensors", "checkpoint-older.safetensors", "config.json", "history.csv",
+        *PICTURES,
     }  # fmt: skip
     assert all(is_png(path) for path in run.glob("*.png"))
     rows = list(csv.DictReader((run / "history.csv").open(encoding="utf-8")))

@@ -4,28 +4,25 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from damage import DAMAGES
+from processes import OFFER, contents, same, start, wait_for
 
 from minivae import VAE, EarlyStopping, cli, runs, signals
 from minivae.checkpoint import load_training
 from minivae.datasets import load
+from minivae.errors import MinivaeError
+from minivae.locks import locked
 from minivae.run_folder import RunFolder, open_run
 from minivae.training import columns
 
-ROOT = Path(__file__).parents[1]
 SMALL = ["--hidden", "8", "--latent", "2", "--no-pictures"]
-FILES = ("model.safetensors", "checkpoint.safetensors", "history.csv")
-
-
-def same(one, other):
-    """True if two run folders hold the same model, checkpoint and history, to the last byte."""
-    return all((Path(one) / name).read_bytes() == (Path(other) / name).read_bytes() for name in FILES)
 
 
 @pytest.fixture
@@ -161,8 +158,8 @@ def test_resume_before_the_first_checkpoint_starts_from_the_beginning(minivae, s
         Path("run").mkdir()
     if state.endswith("checkpoint"):
         minivae(*train, "--out", "run")
-        for name in ("model.safetensors", "checkpoint.safetensors"):
-            Path("run", name).unlink()
+        for path in Path("run").glob("*.safetensors"):
+            path.unlink()
     status, out, err = minivae(*train, "--out", "run", "--resume")
     assert (status, "from the beginning" in out) == (0, True), err
     assert same("whole", "run")
@@ -219,28 +216,138 @@ def test_resume_asks_which_run_is_meant_and_refuses_weights_without_a_checkpoint
     for _ in range(2):
         minivae("train", *SMALL, "--epochs", 1)
     assert "name one with --out" in minivae("train", "--resume")[2]
-    Path("runs/digits/checkpoint.safetensors").unlink()
+    for path in Path("runs/digits").glob("checkpoint*"):
+        path.unlink()
     err = minivae("train", "--resume", "--no-pictures", "--out", "runs/digits")[2]
     assert "holds a model but no checkpoint to go on from" in err
 
 
-@pytest.mark.parametrize("damage", ["flipped byte", "truncated", "a model", "nothing"])
-def test_a_damaged_checkpoint_is_refused_and_left_as_it_is(minivae, damage):
-    minivae("train", *SMALL, "--epochs", 1, "--out", "run")
-    path = Path("run/checkpoint.safetensors")
-    content = bytearray(path.read_bytes())
-    if damage == "flipped byte":
-        content[-7] ^= 4
-    elif damage == "truncated":
-        content = content[: len(content) // 2]
-    elif damage == "a model":
-        content = Path("run/model.safetensors").read_bytes()
-    else:
-        content = b""
-    path.write_bytes(content)
-    status, _, err = minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 2)
-    assert (status, "checkpoint.safetensors" in err, len(err.splitlines())) == (2, True, 1), err
-    assert path.read_bytes() == bytes(content)
+@pytest.fixture
+def stopped(minivae, cut_at):
+    """RUN of 6 epochs that was interrupted in its sixth; its older checkpoint is of the first. WHOLE was not."""
+    train = ["train", *SMALL, "--epochs", 6, "--patience", 9]
+    assert minivae(*train, "--out", "whole")[0] == 0
+    cut_at(6)
+    assert minivae(*train, "--out", "run")[0] == 130
+    return RunFolder("run")
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_checkpoint_is_refused_left_as_it_is_and_the_older_one_offered(minivae, stopped, damage):
+    damage(stopped.checkpoint, random.Random(0))
+    left = Path("run/.checkpoint-abcdefgh.safetensors")  # by a crash; a refused run cleans up no more than it changes
+    left.mkdir()
+    (left / ".tmp123456").touch()
+    before = contents("run")
+    epoch = load_training(stopped.older)[0].epoch
+    assert epoch < 5
+    status, _, err = minivae("train", "--resume", "--no-pictures", "--out", "run")
+    assert (status, "run/checkpoint.safetensors" in err, len(err.splitlines())) == (2, True, 1), err
+    assert f"{OFFER} {epoch}\n" in err
+    assert contents("run") == before
+    stopped.older.rename(stopped.checkpoint)
+    out = minivae("train", "--resume", "--no-pictures", "--out", "run")[1]
+    assert f"resumed     after epoch {epoch}, from run/checkpoint.safetensors" in out
+    assert same("whole", "run")
+    assert sorted(os.listdir("run")) == sorted(os.listdir("whole"))
+
+
+@pytest.mark.parametrize("damage", [DAMAGES[name] for name in ("truncated", "another run's", "removed")])
+def test_an_older_checkpoint_that_is_no_better_is_not_offered(minivae, stopped, damage):
+    for path in (stopped.checkpoint, stopped.older):
+        damage(path, random.Random(0))
+    before = contents("run")
+    status, _, err = minivae("train", "--resume", "--no-pictures", "--out", "run")
+    assert (status, "older" in err, len(err.splitlines())) == (2, False, 1), err
+    assert contents("run") == before
+
+
+def test_whoever_reads_a_run_by_its_checkpoint_is_offered_the_older_one_too_and_may_read_it(minivae, stopped):
+    stopped.model.unlink()
+    stopped.checkpoint.write_bytes(b"")
+    status, _, err = minivae("sample", "run")
+    assert (status, f"{OFFER} 1\n" in err) == (2, True), err
+    assert minivae("sample", "run/checkpoint-older.safetensors")[0] == 0
+    assert open_run(stopped.older).settings is not None
+    stopped.config.unlink()
+    assert OFFER in minivae("sample", "run")[2]
+
+
+def test_an_epoch_that_was_saved_and_then_undone_is_no_older_checkpoint(minivae, cut_at, monkeypatch):
+    monkeypatch.setattr("minivae.recorder.SHARE", float("inf"))  # a checkpoint after each epoch
+    train = ["train", *SMALL, "--epochs", 6]
+    minivae(*train, "--out", "whole")
+    cut_at(4)
+    minivae(*train, "--out", "run")
+    folder = RunFolder("run")
+    assert [load_training(path)[0].epoch for path in (folder.checkpoint, folder.older)] == [3, 3]
+    folder.older.replace(folder.checkpoint)
+    assert minivae(*train, "--resume", "--out", "run")[0] == 0
+    assert same("whole", "run")
+
+
+def test_overwriting_leaves_no_older_checkpoint_and_nothing_of_a_run_that_was_killed(minivae, stopped, cut_at):
+    Path("run/.history-abcdefgh.csv").mkdir()
+    cut_at(1, SystemExit(9))  # after one checkpoint
+    assert minivae("train", *SMALL, "--epochs", 2, "--seed", 1, "--overwrite", "--out", "run")[0] == 9
+    assert sorted(os.listdir("run")) == ["checkpoint.safetensors", "config.json", "history.csv"]
+
+
+@pytest.mark.parametrize("option", [[], ["--resume"], ["--overwrite"]], ids=["plain", "resume", "overwrite"])
+def test_a_folder_in_which_a_run_trains_can_be_read_but_takes_no_other_run(minivae, stopped, option):
+    before = contents("run")
+    with locked(Path("run")):
+        status, _, err = minivae("train", *SMALL, "--epochs", 6, "--patience", 9, "--out", "run", *option)
+        assert (status, len(err.splitlines())) == (2, 1), err
+        assert "another minivae is training in run just now: wait until it has ended" in err
+        assert minivae("evaluate", "run", "--samples", 2)[0] == 0
+    assert contents("run") == before
+    assert not Path("run/.lock").exists()
+
+
+def test_a_lock_that_nobody_holds_any_more_refuses_nobody(minivae, stopped):
+    Path("run/.lock").touch()
+    assert minivae("train", "--resume", "--no-pictures", "--out", "run")[0] == 0
+    assert same("whole", "run")
+    assert not Path("run/.lock").exists()
+
+
+def test_a_run_holds_the_lock_as_long_as_it_writes(minivae, stopped, monkeypatch):
+    fit, tried = runs.fit, []
+
+    def spy(vae, x, **arguments):
+        with pytest.raises(MinivaeError, match="another minivae"), locked(runs.RunFolder(out).path):
+            pass
+        tried.append(out)
+        return fit(vae, x, **arguments)
+
+    monkeypatch.setattr(runs, "fit", spy)
+    for out, option in (("run", ["--resume"]), ("other", [])):
+        assert minivae("train", *SMALL, "--epochs", 6, "--patience", 9, "--out", out, *option)[0] == 0
+    out = "runs/digits"  # where no folder is named
+    assert minivae("train", *SMALL, "--epochs", 1)[0] == 0
+    assert tried == ["run", "other", "runs/digits"]
+
+
+def test_the_lock_of_a_folder_is_free_again_after_an_error(tmp_path):
+    def fail():
+        with locked(tmp_path / "run"):
+            assert (tmp_path / "run" / ".lock").exists()
+            raise OSError("full")
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="full"):
+            fail()
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_run_that_was_begun_anew_while_another_waited_to_go_on_with_it_is_not_touched(minivae, stopped):
+    settings = runs.settings_of_a_resumed_run({"resume": True, "no_pictures": True, "out": "run"})
+    assert minivae("train", *SMALL, "--epochs", 2, "--patience", 9, "--seed", 3, "--overwrite", "--out", "run")[0] == 0
+    before = contents("run")
+    with pytest.raises(MinivaeError, match="run was begun with --seed 3, not 0"):
+        runs.train(settings, say=lambda line: None)
+    assert contents("run") == before
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "checkpoint.safetensors"])
@@ -268,6 +375,7 @@ def test_a_full_disk_is_one_sentence_and_the_older_checkpoint_survives(minivae):
         signal.signal(signal.SIGXFSZ, ignored)
     assert (status, "cannot write run/checkpoint.safetensors" in err) == (2, True), err
     assert Path("run/checkpoint.safetensors").read_bytes() == before
+    assert load_training("run/checkpoint-older.safetensors")[0].epoch == 1
     assert not list(Path("run").glob(".*"))
 
 
@@ -361,7 +469,8 @@ def test_a_history_that_somebody_changed_is_refused(minivae, rows):
     changed = [lines[0], *(f"{row},{lines[1].partition(',')[2]}" for row in rows)]
     path.write_text("\n".join(changed) + "\n")
     status, _, err = minivae("train", "--resume", "--out", "run", "--epochs", 5)
-    assert (status, "a row for each of the epochs 1 to 3" in err) == (2, True), err
+    assert (status, len(err.splitlines())) == (2, 1), err
+    assert "a row for each of the epochs 1 to 3" in err or "cannot read run/history.csv" in err
 
 
 def test_checkpoints_come_so_seldom_that_they_cost_about_one_per_cent(tmp_path, monkeypatch):
@@ -378,7 +487,7 @@ def test_checkpoints_come_so_seldom_that_they_cost_about_one_per_cent(tmp_path, 
     metrics = dict.fromkeys(columns(validation=True), 1.0)
     for epoch in range(1000):
         now[0] += 0.1
-        recorder(None, epoch, metrics | {"epoch": epoch})
+        recorder(SimpleNamespace(epoch=epoch), epoch, metrics | {"epoch": epoch})
     assert written[0] == pytest.approx(0.1), "the first epoch is saved at once"
     assert len(written) * 0.02 / now[0] == pytest.approx(0.01, rel=0.1)
 
@@ -386,24 +495,6 @@ def test_checkpoints_come_so_seldom_that_they_cost_about_one_per_cent(tmp_path, 
 # -- from outside ------------------------------------------------------------------------------------------
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-
-
-def start(*arguments):
-    """A process of its own, with signals as a terminal would start it: a shell's background job ignores SIGINT."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "minivae", *[str(argument) for argument in arguments]],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},  # also in a checkout that nobody installed
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def wait_for(process, ready):
-    while not ready():
-        time.sleep(0.01)
-        assert process.poll() is None, process.stderr.read()
 
 
 @posix
@@ -430,8 +521,9 @@ def test_ctrl_c_and_sigterm_end_with_a_checkpoint(tmp_path, number, status, word
 
 
 @pytest.fixture
-def handlers():
+def handlers(monkeypatch):
     """The signal handlers of the command line, taken away again afterwards."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
     before = {number: signal.getsignal(number) for number in signals.STATUS}
     yield before
     signals.forget()
@@ -448,22 +540,34 @@ def test_a_signal_raises_and_what_follows_at_once_is_its_echo(handlers):
     assert signals.status_if_arrived() == 130
 
 
-def test_a_signal_that_got_lost_raises_at_the_next_look_and_when_it_is_sent_again(handlers, monkeypatch):
+def test_a_signal_that_got_lost_raises_at_the_next_look_and_when_it_is_sent_again(handlers, monkeypatch, capsys):
     signals.install()
 
     class Swallower:
         def __del__(self):
-            signal.raise_signal(signal.SIGTERM)  # Python prints what is raised here, and goes on
+            signal.raise_signal(signal.SIGTERM)  # Python would print what is raised here, and goes on
 
-    monkeypatch.setattr(sys, "unraisablehook", lambda lost: None)
     thing = Swallower()
     del thing
+    assert capsys.readouterr().err == ""
     assert signals.status_if_arrived() == 143
     with pytest.raises(signals.Terminated):
         signals.raise_if_arrived()
     monkeypatch.setattr(signals, "PAUSE", 0.0)
     with pytest.raises(signals.Terminated):
         signal.raise_signal(signal.SIGTERM)
+
+
+def test_other_errors_that_get_lost_are_still_printed(handlers, capsys):
+    signals.install()
+
+    class Broken:
+        def __del__(self):
+            raise ValueError("broken")
+
+    thing = Broken()
+    del thing
+    assert "ValueError: broken" in capsys.readouterr().err
 
 
 def test_a_signal_that_is_ignored_stays_ignored(handlers):
