@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minivae.backend import Array, load
+from minivae.backend import Array, Stream, load
 from minivae.errors import DataError
 from minivae.terms import LossTerms
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from minivae.vae import VAE
 
 ROWS_CHECKED_AT_ONCE = 4096
+A_STEP_OF_ITS_OWN = 2**32 - 1  # for the noise of a validation set: no training step reaches it
 
 
 class RowsOnDisk:
@@ -102,10 +103,15 @@ def as_trained(vae: VAE, x: Any, recipe: Recipe) -> Any:
     return vae.scaling.invert(binarized(vae, check_examples(vae, x, recipe), recipe))
 
 
+def fixed_noise(vae: VAE, n: int, recipe: Recipe) -> np.ndarray:
+    """The eps (n, K) of a validation set that shall be the same in every epoch."""
+    draw, eps = load("numpy").standard_normal, np.empty((n, vae.latent_dim), vae.dtype)
+    return draw(recipe.seed, Stream.EPS, A_STEP_OF_ITS_OWN, np.arange(n), out=eps)
+
+
 def binarized(vae: VAE, x: np.ndarray, recipe: Recipe) -> np.ndarray:
     """A validation set (M, D) with its pixels drawn once, so that epochs can be compared."""
     if recipe.binarize != "stochastic":
         return x
-    a_step_of_its_own = 2**32 - 1  # which no training step reaches
     draw = load("numpy").binarize
-    return draw(x, recipe.seed, a_step_of_its_own, np.arange(len(x)), out=np.empty_like(x))
+    return draw(x, recipe.seed, A_STEP_OF_ITS_OWN, np.arange(len(x)), out=np.empty_like(x))

@@ -17,9 +17,9 @@ def named(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is not None:
+        if error.strerror is None:  # it says so already
             raise
-        raise OSError(f"cannot write {path}: {error.strerror or error}") from None
+        raise OSError(f"cannot write {path}: {error.strerror}") from None
 
 
 @contextmanager

@@ -152,6 +152,8 @@ def go_on(
     refuse_others(folder, config["settings"], settings.of_the_run())  # it may have been begun anew since then
     if config["data"]["fingerprint"] != fingerprint(data):
         raise MinivaeError(f"{folder} was begun with other data: {data.name!r} has changed since then")
+    if config["run"] != identity(config["settings"], data):
+        raise MinivaeError(f"{folder.config} was changed by hand, or by another version: begin a new run")
     vae, early_stopping = folder.load_training(folder.checkpoint, settings.backend, config)
     if vae.epoch > (settings.epochs or 0):
         raise MinivaeError(f"{folder} has done {vae.epoch} epochs already, more than --epochs {settings.epochs}")

@@ -11,11 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from minivae.arguments import Callback, check_callbacks, check_early_stopping, check_optimizer, check_schedule
 from minivae.backend import Array, permutation
 from minivae.corruption import Corruption, check_corruption
 from minivae.early_stopping import EarlyStopping
 from minivae.errors import TrainingDiverged
-from minivae.examples import RowsOnDisk, binarized, check_examples, on_device, take_rows, training_examples
+from minivae.examples import (
+    RowsOnDisk,
+    binarized,
+    check_examples,
+    fixed_noise,
+    on_device,
+    take_rows,
+    training_examples,
+)
 from minivae.optimizers import Adam, Optimizer
 from minivae.progress import History, epochs_shown
 from minivae.runaway import Watch, largest_logvar
@@ -27,7 +36,6 @@ from minivae.warmup import warm_up
 
 BINARIZE = ("none", "stochastic", "threshold")
 
-Callback = Callable[[VAE, int, dict[str, float]], Any]
 Steps = Callable[[], np.ndarray]
 
 
@@ -68,7 +76,8 @@ def fit(
     optimizer : Adam, Adagrad or SGD, optional
         Default: the one of the last call, or ``Adam(1e-3)``.
     validation : array-like of shape (M, D), optional
-        Its loss is computed after each epoch.
+        Its loss is computed after each epoch; with ``early_stopping`` from the same noise each time, so that an epoch
+        is not chosen for its luck.
     seed : int, default 0
         Of the shuffling, the noise, the binarisation and the corruption.
     l1, l2 : float, default 0
@@ -116,10 +125,12 @@ def fit(
     history: History = {name: [] for name in columns(validation is not None)}
     device_x = on_device(vae, x)
     warm_up(vae, progress=progress)
+    eps = None if validation is None or early_stopping is None else fixed_noise(vae, len(validation), recipe)
+    validate = None if validation is None else partial(vae.loss_checked, validation, eps)
     steps, watch = steps_of_an_epoch(vae, device_x, recipe), Watch(vae)
     for epoch in epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
         with undone_if_cut_short(vae, early_stopping):
-            metrics = {"epoch": epoch, **run_epoch(vae, device_x, validation, recipe, steps)}
+            metrics = {"epoch": epoch, **run_epoch(vae, device_x, validate, recipe, steps)}
             for name, value in metrics.items():
                 history[name].append(value)
             answers = [callback(vae, epoch, metrics) for callback in callbacks]
@@ -155,44 +166,6 @@ class Recipe:
         return check_float(self.schedule(epoch), "the factor of a schedule")
 
 
-def check_optimizer(optimizer: Any) -> Optimizer | None:
-    """An optimizer, or None for the one of the last call."""
-    if optimizer is None or isinstance(optimizer, Optimizer):
-        return optimizer
-    raise TypeError(f"optimizer must be an object such as Adam(1e-3) or SGD(0.01), got {optimizer!r}")
-
-
-def check_schedule(schedule: Any) -> Callable[[int], float]:
-    """A schedule; None is a constant learning rate."""
-    if schedule is None:
-        return Schedule()
-    if not callable(schedule):
-        raise TypeError(f"schedule must be an object such as Cosine(100), or a function of the epoch, got {schedule!r}")
-    return schedule
-
-
-def check_early_stopping(early_stopping: Any, validation: Any) -> list[EarlyStopping]:
-    """None or one; it needs a validation set."""
-    if early_stopping is None:
-        return []
-    if not isinstance(early_stopping, EarlyStopping):
-        raise TypeError(f"early_stopping must be an object such as EarlyStopping(10), got {early_stopping!r}")
-    if validation is None:
-        raise ValueError("early stopping looks at the validation loss: hand in validation=")
-    return [early_stopping]
-
-
-def check_callbacks(callbacks: Any) -> list[Callback]:
-    """A list of callables."""
-    if not hasattr(callbacks, "__iter__"):
-        raise TypeError(f"callbacks must be a sequence of callables, got {callbacks!r}")
-    callbacks = list(callbacks)
-    for callback in callbacks:
-        if not callable(callback):
-            raise TypeError(f"each callback must be callable, got {callback!r}")
-    return callbacks
-
-
 def columns(validation: bool) -> list[str]:
     """The names in a history."""
     names = ["epoch", "learning_rate", *LossTerms._fields, "penalty"]
@@ -215,14 +188,14 @@ def undone_if_cut_short(vae: VAE, early_stopping: EarlyStopping | None) -> Itera
 
 
 def run_epoch(
-    vae: VAE, x: Array | RowsOnDisk, validation: np.ndarray | None, recipe: Recipe, steps: Steps
+    vae: VAE, x: Array | RowsOnDisk, validate: Callable[[], LossTerms] | None, recipe: Recipe, steps: Steps
 ) -> dict[str, float]:
     """Train on every example once, then validate."""
     rate = recipe.factor(vae.epoch) * getattr(vae.optimizer, "learning_rate", math.nan)
     with np.errstate(all="ignore"):  # an overflow shows in the loss, where the message can say what to do
         metrics = {"learning_rate": rate, **train_epoch(vae, x, recipe, steps)}
-        if validation is not None:
-            terms = vae.loss_checked(validation)
+        if validate is not None:
+            terms = validate()
             check_finite(vae, terms, "the validation loss", terms.loss, last_batch(vae, len(x), recipe.batch_size))
             metrics |= {f"val_{name}": value for name, value in terms._asdict().items()}
     vae.epoch += 1

@@ -503,3 +503,10 @@ def test_evaluate_notices_that_the_data_have_changed(minivae):
     minivae("train", "--data", "x.npy", *QUICK, "--out", "run")
     np.save("x.npy", RNG.random((40, 5)))
     assert "the values have changed" in minivae("evaluate", "run", "--samples", 2)[2]
+
+
+def test_one_example_is_no_sign_of_collapse(minivae):
+    np.save("one.npy", np.eye(8).reshape(1, 64))
+    minivae("train", "--hidden", 8, "--latent", 2, "--epochs", 1, "--no-pictures", "--out", "run")
+    status, out, err = minivae("evaluate", "run", "--data", "one.npy", "--samples", 5)
+    assert (status, "collapse" in out) == (0, False), err

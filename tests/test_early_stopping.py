@@ -118,3 +118,11 @@ def test_it_needs_a_validation_set_and_an_object():
     with pytest.raises(ValueError, match="patience must be at least 1"):
         EarlyStopping(0)
     assert repr(EarlyStopping(4)) == "EarlyStopping(patience=4, min_delta=0.0)"
+
+
+def test_an_epoch_is_not_chosen_for_the_luck_of_its_noise():
+    vae = VAE(7, (5,), 3, dtype="float64")
+    history = fit(vae, X, epochs=4, optimizer=Adam(1e-30), validation=X[:4], early_stopping=EarlyStopping(9))
+    assert len(set(history["val_loss"])) == 1
+    lucky = fit(VAE(7, (5,), 3, dtype="float64"), X, epochs=4, optimizer=Adam(1e-30), validation=X[:4])
+    assert len(set(lucky["val_loss"])) == 4

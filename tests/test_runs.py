@@ -453,6 +453,13 @@ def test_an_edited_configuration_is_refused_in_one_sentence(minivae, changes):
         assert (status, len(err.splitlines())) == (2, 1), err
 
 
+def test_a_setting_that_was_changed_by_hand_does_not_go_on(minivae):
+    minivae("train", *SMALL, "--epochs", 1, "--out", "run")
+    edited("run/config.json", settings__batch_size=64)
+    status, _, err = minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 2)
+    assert (status, "config.json was changed by hand" in err, len(err.splitlines())) == (2, True, 1), err
+
+
 @pytest.mark.parametrize("content", ["[" * 100_000, "[]", "", '{"settings": []}'])
 def test_a_configuration_that_is_none_is_refused_in_one_sentence(minivae, content):
     minivae("train", *SMALL, "--epochs", 1, "--out", "run")

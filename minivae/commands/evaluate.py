@@ -91,7 +91,7 @@ def report(result: dict[str, Any]) -> list[str]:
         f"latent      {result['active_units']} of {len(result['kl_per_dimension'])} dimensions active "
         f"(variance of the posterior mean > {protocol['active_threshold']:g})",
     ]
-    if result["active_units"] == 0:
+    if result["active_units"] == 0 and protocol["examples"] > 1:  # one example has no variance
         lines.append("note        no latent dimension is active: the model makes no use of z (posterior collapse)")
     if ess["median"] is not None and protocol["samples"] > 1 and ess["median"] < TRUSTED:
         lines.append(
