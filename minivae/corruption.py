@@ -20,8 +20,9 @@ class Corruption:
     Parameters
     ----------
     denoise : bool, default True
-        True: the loss compares the reconstruction with the clean example; its value is then no bound on log p(x) of
-        the noisy or of the clean data. False: with the noisy one (augmentation).
+        True: the loss compares the reconstruction with the clean example. With beta = 1 it is then a bound on
+        -log p(x) of the clean data, a looser one, because the encoder has not seen them (lesson 16). False: with the
+        noisy one, and the bound is on -log p(x) of the noisy data (augmentation).
     """
 
     def __init__(self, denoise: bool = True):
