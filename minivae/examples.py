@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from minivae.vae import VAE
 
 ROWS_CHECKED_AT_ONCE = 4096
+ENOUGH_ROWS = 512  # of a validation set, for the noise of its loss to be small
 A_STEP_OF_ITS_OWN = 2**32 - 1  # for the noise of a validation set: no training step reaches it
 
 
@@ -103,10 +104,11 @@ def as_trained(vae: VAE, x: Any, recipe: Recipe) -> Any:
     return vae.scaling.invert(binarized(vae, check_examples(vae, x, recipe), recipe))
 
 
-def fixed_noise(vae: VAE, n: int, recipe: Recipe) -> np.ndarray:
-    """The eps (n, K) of a validation set that shall be the same in every epoch."""
-    draw, eps = load("numpy").standard_normal, np.empty((n, vae.latent_dim), vae.dtype)
-    return draw(recipe.seed, Stream.EPS, A_STEP_OF_ITS_OWN, np.arange(n), out=eps)
+def with_fixed_noise(vae: VAE, x: np.ndarray, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """A validation set with its eps for every epoch, (M, D) -> (R, D), (R, K); few examples come several times."""
+    x = np.tile(x, (max(1, ENOUGH_ROWS // len(x)), 1))
+    draw, eps = load("numpy").standard_normal, np.empty((len(x), vae.latent_dim), vae.dtype)
+    return x, draw(recipe.seed, Stream.EPS, A_STEP_OF_ITS_OWN, np.arange(len(x)), out=eps)
 
 
 def binarized(vae: VAE, x: np.ndarray, recipe: Recipe) -> np.ndarray:

@@ -20,10 +20,10 @@ from minivae.examples import (
     RowsOnDisk,
     binarized,
     check_examples,
-    fixed_noise,
     on_device,
     take_rows,
     training_examples,
+    with_fixed_noise,
 )
 from minivae.optimizers import Adam, Optimizer
 from minivae.progress import History, epochs_shown
@@ -76,8 +76,8 @@ def fit(
     optimizer : Adam, Adagrad or SGD, optional
         Default: the one of the last call, or ``Adam(1e-3)``.
     validation : array-like of shape (M, D), optional
-        Its loss is computed after each epoch; with ``early_stopping`` from the same noise each time, so that an epoch
-        is not chosen for its luck.
+        Its loss is computed after each epoch; with ``early_stopping`` from the same noise each time, and several draws
+        of it where examples are few, so that an epoch is not chosen for its luck.
     seed : int, default 0
         Of the shuffling, the noise, the binarisation and the corruption.
     l1, l2 : float, default 0
@@ -125,8 +125,8 @@ def fit(
     history: History = {name: [] for name in columns(validation is not None)}
     device_x = on_device(vae, x)
     warm_up(vae, progress=progress)
-    eps = None if validation is None or early_stopping is None else fixed_noise(vae, len(validation), recipe)
-    validate = None if validation is None else partial(vae.loss_checked, validation, eps)
+    looked_at = (validation,) if early_stopping is None else with_fixed_noise(vae, validation, recipe)
+    validate = None if validation is None else partial(vae.loss_checked, *looked_at)
     steps, watch = steps_of_an_epoch(vae, device_x, recipe), Watch(vae)
     for epoch in epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
         with undone_if_cut_short(vae, early_stopping):
