@@ -60,7 +60,7 @@ def script() -> NoReturn:
     signals.install()
     try:
         status = main()
-    except Exception:
+    except (Exception, KeyboardInterrupt):  # the latter while the arguments are read
         if signals.status_if_arrived() is None:
             raise
         status = 1
