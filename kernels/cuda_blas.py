@@ -29,12 +29,18 @@ def library() -> Any:
     """The cuBLAS that CuPy uses, as this process has loaded it."""
     from cupy.cuda import cublas
 
+    before = loaded("libcublas.so")
     cublas.destroy(cublas.create())  # now it is loaded, wherever it lies
-    with open("/proc/self/maps", encoding="utf-8") as maps:
-        paths = {line.split()[-1] for line in maps if "libcublas.so" in line}
+    paths = loaded("libcublas.so")
     if not paths:
         raise ImportError("cuBLAS is not among the libraries of this process: the cupy backend needs Linux and cuBLAS")
-    return ctypes.CDLL(sorted(paths)[0])
+    return ctypes.CDLL(sorted(paths - before or paths)[0])  # PyTorch may have brought one of its own before
+
+
+def loaded(name: str) -> set[str]:
+    """The paths of the libraries of this process that have such a name."""
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        return {line.split(maxsplit=5)[5].strip() for line in maps if name in line}
 
 
 def uses_tf32() -> bool:
@@ -93,6 +99,8 @@ def matmul(a: Any, b: Any, out: Any, *, transpose_a: bool = False, transpose_b: 
     -------
     out : array of shape (m, n)
     """
+    if not a.dtype == b.dtype == out.dtype:
+        raise TypeError(f"a product needs one dtype, got {a.dtype}, {b.dtype} and {out.dtype}")
     m, n = out.shape
     k = a.shape[0] if transpose_a else a.shape[1]
     name, number = PRODUCTS[str(out.dtype)]
@@ -122,4 +130,8 @@ def row_stride(array: Any) -> int:
     """Elements from one row to the next; ValueError unless the columns of a row are neighbours."""
     if array.ndim != 2 or (array.shape[1] > 1 and array.strides[1] != array.itemsize):
         raise ValueError(f"expected a matrix whose rows are contiguous, got strides {array.strides}")
-    return max(array.strides[0] // array.itemsize, array.shape[1]) if array.shape[0] > 1 else array.shape[1]
+    if array.shape[0] == 1:
+        return array.shape[1]
+    if array.strides[0] < array.shape[1] * array.itemsize:
+        raise ValueError(f"expected rows one after the other, got strides {array.strides}")
+    return array.strides[0] // array.itemsize

@@ -12,6 +12,8 @@ from typing import Any
 
 import cupy
 
+from .cuda_blas import handle
+
 
 class Graph:
     """What ``launches()`` sends to the device, to be replayed.
@@ -28,7 +30,8 @@ class Graph:
     """
 
     def __init__(self, launches: Callable[[], Any], stream: Any, kept: Sequence[Any] = ()):
-        self.stream, self.kept, self.pool = stream, list(kept), cupy.cuda.MemoryPool()
+        self.stream, self.pool = stream, cupy.cuda.MemoryPool()
+        self.kept = [*kept, handle()]  # with its workspace, which the products of the graph use
         with stream, cupy.cuda.using_allocator(self.pool.malloc):
             stream.begin_capture()
             try:

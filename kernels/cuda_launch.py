@@ -94,9 +94,16 @@ def number(value: Any, kind: Callable[[Any], Any]) -> tuple[Any, Any]:
     return (kind(0), value) if isinstance(value, cupy.ndarray) else (kind(value), NULL)
 
 
+def to_device(x: Any, dtype: str) -> Any:
+    """``x`` as a C-contiguous array on the device; no copy where it is one already."""
+    if isinstance(x, cupy.ndarray):
+        return cupy.ascontiguousarray(x, dtype=dtype)
+    return cupy.asarray(np.ascontiguousarray(x, dtype=dtype))
+
+
 def indices(rows: Any) -> Any:
     """Row numbers (n,) as the kernels take them: uint32 on the device."""
-    return cupy.ascontiguousarray(rows, dtype=np.uint32)
+    return to_device(rows, "uint32")
 
 
 def is_on_host(value: Any) -> bool:

@@ -30,6 +30,7 @@ from .cuda_launch import (
     or_null,
     strided,
     strided_or_null,
+    to_device,
 )
 
 Array = Any  # a cupy.ndarray
@@ -55,7 +56,7 @@ def like(array: Array, out: Array | None) -> Array:
 
 def asarray(x: Any, dtype: str) -> Array:
     """``x`` as a C-contiguous array on the device; no copy where it is one already."""
-    return cupy.ascontiguousarray(x, dtype=dtype)
+    return to_device(x, dtype)
 
 
 def to_numpy(x: Array) -> np.ndarray:

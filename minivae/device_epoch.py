@@ -13,11 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minivae.backend import Array, Stream, permutation
-from minivae.optimizers import State
+from minivae.corruption import CORRUPTIONS
+from minivae.likelihoods import LIKELIHOODS
+from minivae.optimizers import OPTIMIZERS, State
 
 if TYPE_CHECKING:
     from minivae.training import Recipe
     from minivae.vae import VAE
+
+
+def can_be_captured(vae: VAE, recipe: Recipe) -> bool:
+    """False for an optimizer, a corruption or a likelihood of the user's own, which may ask the host in every step."""
+    ours = {*OPTIMIZERS.values(), *CORRUPTIONS.values(), *LIKELIHOODS.values(), type(None)}
+    return {type(vae.optimizer), type(recipe.corruption), type(vae.likelihood)} <= ours
 
 
 class DeviceSteps:
@@ -42,6 +50,7 @@ class DeviceSteps:
         self.upstream: dict[int, tuple[Array, Array]] = {}  # d loss / d recon_nll and d loss / d kl, by batch size
         self.graphs: dict[int, Any] = {}
         self.state: State | None = None
+        self.settings: Any = None
         self.stream = k.graph.Graph.new_stream()
         self.orders: dict[int, np.ndarray] = {}  # of the next epoch: found while the device is busy with this one
 
@@ -62,8 +71,9 @@ class DeviceSteps:
         """Put the numbers of this epoch where the graphs look for them."""
         vae, k, recipe = self.vae, self.vae.kernels, self.recipe
         state = vae.optimizer.state_of(vae)
-        if state is not self.state:  # the graphs write into another one's arrays
-            self.state, self.graphs = state, {}
+        settings = {**vae.optimizer.config(), "learning_rate": None}, repr(recipe.corruption), repr(vae.likelihood)
+        if state is not self.state or settings != self.settings:  # other arrays, or numbers that graphs have by value
+            self.state, self.settings, self.graphs = state, settings, {}
         order = self.orders.get(vae.epoch)
         order = permutation(recipe.seed, vae.epoch, len(self.x)) if order is None else order
         self.order[...] = k.asarray(order, "uint32")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from minivae.training import Recipe
     from minivae.vae import VAE
 
-ROWS_CHECKED_AT_ONCE = 4096
+NUMBERS_CHECKED_AT_ONCE = 2**22
 ENOUGH_ROWS = 512  # of a validation set, for the noise of its loss to be small
 A_STEP_OF_ITS_OWN = 2**32 - 1  # for the noise of a validation set: no training step reaches it
 
@@ -36,9 +36,10 @@ class RowsOnDisk:
 
     def __init__(self, vae: VAE, x: np.ndarray, recipe: Recipe):
         self.vae, self.x, self.recipe = vae, x, recipe
-        for start in range(0, max(1, len(x)), ROWS_CHECKED_AT_ONCE):
+        rows = max(1, min(4096, NUMBERS_CHECKED_AT_ONCE // vae.input_dim))
+        for start in range(0, max(1, len(x)), rows):
             try:
-                self[start : start + ROWS_CHECKED_AT_ONCE]
+                self[start : start + rows]
             except DataError as error:
                 if start == 0:
                     raise

@@ -36,8 +36,13 @@ class Block(NamedTuple):
 class Views(dict[str, Array]):
     """Name -> view of a vector. Assigning writes into the vector: a view is never replaced."""
 
+    def __init__(self, arrays: dict[str, Array], kernels: Backend):
+        super().__init__(arrays)
+        self.kernels = kernels
+
     def __setitem__(self, name: str, values: Array) -> None:
-        self[name][...] = values
+        view = self[name]
+        view[...] = values if np.isscalar(values) else self.kernels.asarray(values, view.dtype)
 
 
 class Parameters:
@@ -83,7 +88,7 @@ class Parameters:
             width = block.shape[-1] // len(block.names)
             for i, name in enumerate(block.names):
                 named[name] = whole[block.names][..., i * width : (i + 1) * width]
-        return whole, Views(named)
+        return whole, Views(named, self.kernels)
 
     def initialise(self, init: str, seed: int) -> None:
         """Draw every array from noise stream 6, a function of (seed, its place in the model, its elements).

@@ -69,7 +69,7 @@ def fit(
         given) the optimizer with its state.
     x : array-like of shape (N, D)
         Of an array that is mapped from a file, such as ``np.load(file, mmap_mode="r")``, only minibatches are
-        brought into memory.
+        brought into memory, and some bytes for the place of each row in an epoch.
     epochs : int, default 10
     batch_size : int, default 128
         The last batch of an epoch holds what is left.
@@ -218,12 +218,12 @@ def train_epoch(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe, steps: Steps) -
 
 def steps_of_an_epoch(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe) -> Steps:
     """A function that makes all updates of the next epoch, and returns the sums of its losses."""
-    plain = type(vae.optimizer).step is Optimizer.step and not isinstance(x, RowsOnDisk)
-    if vae.kernels.graph is None or not plain:
-        return partial(host_steps, vae, x, recipe)
-    from minivae.device_epoch import DeviceSteps
+    if vae.kernels.graph is not None and not isinstance(x, RowsOnDisk):
+        from minivae.device_epoch import DeviceSteps, can_be_captured
 
-    return DeviceSteps(vae, x, recipe)
+        if can_be_captured(vae, recipe):
+            return DeviceSteps(vae, x, recipe)
+    return partial(host_steps, vae, x, recipe)
 
 
 def host_steps(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe) -> np.ndarray:
@@ -246,8 +246,8 @@ def noisy_minibatch(
     if recipe.corruption is None:
         return target, target
     noisy = vae.workspace.rows("noisy x", len(rows), vae.input_dim)
-    batch = recipe.corruption.apply(k, target, recipe.seed, step, rows, out=noisy)
-    return batch, target if recipe.corruption.denoise else batch
+    recipe.corruption.apply(k, target, recipe.seed, step, rows, out=noisy)
+    return noisy, target if recipe.corruption.denoise else noisy
 
 
 def last_batch(vae: VAE, n: int, batch_size: int) -> Array:

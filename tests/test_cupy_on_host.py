@@ -228,6 +228,49 @@ def test_a_learning_rate_that_a_callback_changes_counts(kernels):
     assert_same(*vaes)
 
 
+@pytest.mark.parametrize("changed", ["optimizer", "corruption"])
+def test_other_settings_that_a_callback_changes_count_too(changed, kernels):
+    vaes = [model(kernels), model(load("numpy"))]
+    for vae in vaes:
+        noise = Masking(0.5)
+
+        def callback(vae, epoch, metrics, noise=noise):
+            if changed == "optimizer":
+                vae.optimizer.momentum /= 2
+            else:
+                noise.rate /= 2
+
+        arguments = {"optimizer": SGD(1e-2), "corruption": noise, "callbacks": [callback]}
+        fit(vae, data("binary"), epochs=6, batch_size=6, progress=False, **arguments)
+    assert_same(*vaes)
+
+
+def test_noise_of_ones_own_is_asked_in_every_step_and_not_recorded(kernels):
+    class Ones(Masking):
+        def apply(self, kernels, x, seed, step, rows, *, out):
+            asked.append(int(step))
+            out[...] = 1
+            return out
+
+    asked = []
+    fit(model(kernels), data("binary"), epochs=2, batch_size=6, corruption=Ones(0.5), progress=False)
+    assert asked == list(range(8))
+
+
+def test_a_parameter_can_be_assigned_from_numpy(kernels):
+    vae = model(kernels)
+    vae.parameters["encoder.mu.b"] = np.arange(3)
+    np.testing.assert_array_equal(kernels.to_numpy(vae.parameters["encoder.mu.b"]), [0, 1, 2])
+    vae.parameters["encoder.mu.b"] = 7
+    np.testing.assert_array_equal(kernels.to_numpy(vae.parameters["encoder.mu.b"]), 7)
+
+
+def test_factors_of_two_precisions_are_refused(kernels):
+    a, b = kernels.zeros((2, 2), "float64"), kernels.zeros((2, 2), "float32")
+    with pytest.raises(TypeError, match="one dtype"):
+        kernels.graph.matmul(a, b, b)
+
+
 def test_early_stopping_puts_the_best_parameters_back(kernels):
     x, vaes = data("binary"), [model(kernels), model(load("numpy"))]
     for vae in vaes:

@@ -46,6 +46,8 @@ def asarray(x, dtype=None):
 
 
 def ascontiguousarray(x, dtype=None):
+    if not isinstance(x, ndarray):  # CuPy's is compiled, and takes nothing else
+        raise TypeError(f"Argument 'a' has incorrect type (expected cupy._core.core._ndarray_base, got {type(x)})")
     x = asarray(x, dtype)
     return x if x.flags.c_contiguous else x.copy()
 
