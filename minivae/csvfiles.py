@@ -41,6 +41,7 @@ def read(path: str, labels: str | int | None = None) -> Content:
     ----------
     path : str
         Text in UTF-8. The separator is the one of comma, semicolon and tab that is most frequent in the first line.
+        Numbers have decimal points; decimal commas are refused, and called that.
         The first row is a header if it names the column of labels, or has a text where the second row has a number.
     labels : str or int, optional
         The column of labels, by name or by number from 0, from the end if negative; a name of digits alone is a
@@ -73,9 +74,9 @@ def read_rows(file: TextIO, path: str) -> Iterator[Row]:
     """The rows of a file that are not blank; DataError where it is no CSV in UTF-8."""
     row = 0
     try:
-        first = next((line for line in file if not line.isspace()), "")
+        start = list(itertools.islice((line for line in file if not line.isspace()), 2))
         file.seek(0)
-        reader = csv.reader(text_lines(file), delimiter=max(SEPARATORS, key=first.count), strict=True)
+        reader = csv.reader(text_lines(file), delimiter=find_separator(start), strict=True)
         for row, cells in enumerate(reader, 1):
             if cells and not (len(cells) == 1 and cells[0].isspace()):
                 yield row, cells
@@ -83,6 +84,18 @@ def read_rows(file: TextIO, path: str) -> Iterator[Row]:
         raise DataError(f"{path!r}, row {row + 1} is not well-formed CSV: {error}") from None
     except UnicodeError:
         raise DataError(f"{path!r} is not text in UTF-8: save it as CSV in UTF-8") from None
+
+
+def find_separator(start: list[str]) -> str:
+    """The separator of a file that begins with the lines ``start``: the most frequent one in the first.
+
+    Decimal commas would often outnumber it, and the sentence about them needs the cells as they were meant.
+    """
+    for separator in SEPARATORS.replace(",", ""):
+        for line in start:
+            if separator in line and any(map(has_decimal_comma, line.replace('"', "").split(separator))):
+                return separator
+    return max(SEPARATORS, key="".join(start[:1]).count)
 
 
 def text_lines(file: TextIO) -> Iterator[str]:
@@ -126,11 +139,11 @@ def describe(path: str, start: list[Row], labels: str | int | None) -> Columns:
 
 def is_header(start: list[Row], label: int | None) -> bool:
     """Whether some column other than the label's has a text in the first row and a number in the second."""
-    first, second = start[0][1], start[-1][1]
+    first, second = ([is_meant_as_number(cell) for cell in cells] for cells in (start[0][1], start[-1][1]))
     if len(start) == 1:
-        return all(number(cell) is None for cell in first)
+        return not any(first)
     pairs = enumerate(zip(first, second, strict=False))  # rows of unequal length are refused later
-    return any(number(a) is None and number(b) is not None for column, (a, b) in pairs if column != label)
+    return any(not a and b for column, (a, b) in pairs if column != label)
 
 
 def position(labels: str | int | None, width: int) -> int | None:
@@ -173,7 +186,7 @@ def read_cells(columns: Columns, rows: Iterable[Row]) -> tuple[np.ndarray, list[
     values, texts = array("d"), []
     for row, cells in rows:
         if len(cells) != columns.width:
-            raise DataError(f"{columns.path!r}, row {row} has {len(cells)} cells, but the first has {columns.width}")
+            raise DataError(wrong_width(columns, row, cells))
         if columns.label is not None:
             texts.append(cells.pop(columns.label).strip())
             if not texts[-1]:
@@ -182,6 +195,13 @@ def read_cells(columns: Columns, rows: Iterable[Row]) -> tuple[np.ndarray, list[
     if not values:
         raise DataError(f"{columns.path!r} has a header, but no rows of numbers below it")
     return np.frombuffer(values, np.float64).reshape(-1, len(columns.kept)), texts
+
+
+def wrong_width(columns: Columns, row: int, cells: list[str]) -> str:
+    """The sentence about a row of another width than the first; a decimal comma makes two cells of a number."""
+    may_be_commas = len(cells) > columns.width and "." not in "".join(cells)
+    hint = ": if the file has decimal commas, write decimal points" if may_be_commas else ""
+    return f"{columns.path!r}, row {row} has {len(cells)} cells, but the first has {columns.width}{hint}"
 
 
 def read_numbers(columns: Columns, row: int, cells: list[str]) -> array[float]:
@@ -207,8 +227,11 @@ def problem(cell: str, labels_are_unknown: bool) -> str:
         return " is empty: fill it in, or remove the row or the column"
     if number(cell) is not None:
         return f": {reprlib.repr(cell)} is not finite: remove or impute such values"
-    if re.fullmatch(r"\s*[+-]?\d+,\d+\s*", cell):
-        return f": {reprlib.repr(cell)} has a decimal comma: write decimal points"
+    if has_decimal_comma(cell):
+        return (
+            f": {reprlib.repr(cell)} has a decimal comma: write decimal points in all of the file, and nothing between "
+            "thousands (pandas.read_csv reads it with decimal=',')"
+        )
     hint = ": remove the column, or, if it holds labels, name it with --labels" if labels_are_unknown else ""
     return f": {reprlib.repr(cell)} is not a number{hint}"
 
@@ -219,6 +242,16 @@ def number(text: str) -> float | None:
         return None if "_" in text else float(text)
     except ValueError:
         return None
+
+
+def has_decimal_comma(text: str) -> bool:
+    """Whether ``text`` is a number with a comma for the decimal point, such as "1,5e3" or "1.234,5"."""
+    return text.count(",") == 1 and number(re.sub(r"[.\s]", "", text).replace(",", ".")) is not None
+
+
+def is_meant_as_number(text: str) -> bool:
+    """Whether ``text`` is a number, or would be one with a decimal point."""
+    return number(text) is not None or has_decimal_comma(text)
 
 
 def whole_number(text: str) -> int | None:

@@ -833,6 +833,48 @@ def test_what_is_no_table_of_numbers_is_refused_with_the_place_a_spreadsheet_sho
 
 
 @pytest.mark.parametrize(
+    ("text", "labels", "cell"),
+    [
+        ("a;b;c\n1,5;2,5;3,5\n", None, "row 2, column 1 (a): '1,5'"),
+        ("1,5;2,5;3,5\n4,5;5,5;6,5\n", None, "row 1, column 1: '1,5'"),
+        ("1,5;2\n3;4\n", None, "row 1, column 1: '1,5'"),  # no header, though the only text is above a number
+        ("1;2,5\n", None, "row 1, column 2: '2,5'"),
+        ("a\tb\n1,5\t2,5\n", None, "row 2, column 1 (a): '1,5'"),
+        ("1,5\t2,5\n3,5\t4,5\n", None, "row 1, column 1: '1,5'"),
+        ('"a";"b"\n"1,5";"2,5"\n', None, "row 2, column 1 (a): '1,5'"),
+        ('"1,5";"2,5";"3,5"\n', None, "row 1, column 1: '1,5'"),
+        ('a,b\n"1,5","2,5"\n', None, "row 2, column 1 (a): '1,5'"),
+        ('"1,5","2,5"\n', None, "row 1, column 1: '1,5'"),
+        ("in cm, about;in g, or so\n1,5;2,5\n", None, "row 2, column 1 (in cm, about): '1,5'"),
+        ("a;b;kind\n1,5;2,5;rose\n", "kind", "row 2, column 1 (a): '1,5'"),
+        ("a;b;kind\n1,5;2,5;rose\n", 2, "row 2, column 1 (a): '1,5'"),
+        ("1,5;2,5;rose\n", 2, "row 1, column 1: '1,5'"),
+        ("a;b\n1.234,5;1\n", None, "row 2, column 1 (a): '1.234,5'"),
+        ("a;b\n2; -1,5E+03\n", None, "row 2, column 2 (b): ' -1,5E+03'"),
+        ("a;b\n,5;1\n", None, "row 2, column 1 (a): ',5'"),
+    ],
+)
+def test_decimal_commas_are_called_that_whatever_separates_the_cells(text, labels, cell, written):
+    path = written(text)
+    refused(lambda: tables.read(path, labels), f"{str(path)!r}, {cell} has a decimal comma: write decimal points")
+
+
+@pytest.mark.parametrize("text", ["a\n1,5\n", "a,b\n1,5,2,5\n"])
+def test_a_number_of_which_a_decimal_comma_made_two_cells_is_explained(text, written):
+    refused(lambda: tables.read(written(text)), "but the first has", ": if the file has decimal commas, write decimal")
+
+
+def test_rows_too_long_for_another_reason_say_nothing_of_decimal_commas(written):
+    for text in ("a,b\n1.5,2,3\n", "a,b\n1\n"):
+        assert "decimal" not in refused(lambda text=text: tables.read(written(text)), "but the first has 2")
+
+
+def test_a_label_that_holds_another_separator_does_not_become_it(written):
+    table = tables.read(written("1,2,a;b\n3,4,c;d;e\n"), 2)
+    assert (table.x.tolist(), table.label_names) == ([[1, 2], [3, 4]], ("a;b", "c;d;e"))
+
+
+@pytest.mark.parametrize(
     ("text", "labels", "fragment"),
     [
         (FLOWERS, "kind", " has no column 'kind': its 3 columns, numbered from 0, are 'length', 'width', 'species'"),
