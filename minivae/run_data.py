@@ -38,6 +38,11 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
         Which column of a file holds labels; None: as in training, where the data are the run's own.
     all_rows_of_files : bool, default False
         Also of the file that the run was trained on.
+
+    Raises
+    ------
+    DataError
+        If the data are not as they were, or have not the columns that the model was trained on.
     """
     trained_on = None if run.settings is None else run.settings.data
     if data is None and trained_on is None:
@@ -50,7 +55,22 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
         found = datasets.load(data, labels)
         if is_own:
             run.check_same(found)
+        check_width(run, found.test, data, labels)
         return Examples(found.name, "test", found.test, found.test_labels)
     table = tables.read(data, labels)
+    check_width(run, table.x, data, labels)
     run.check_columns(table.columns, data)
     return Examples(Path(data).stem, "all", table.x, table.labels)
+
+
+def check_width(run: Run, x: np.ndarray, data: str, labels: str | None) -> None:
+    """DataError unless the rows of ``data`` are as wide as those that the model was trained on."""
+    width, expected = x.shape[1], run.vae.input_dim
+    if width == expected:
+        return
+    advice = "it must have the same ones, in the same order"
+    if width == expected + 1 and labels is None and tables.ending_of(data) == ".csv":
+        advice = "if one of them holds labels, name it with --labels"
+    if width == expected - 1 and labels is not None:
+        advice = f"if {labels!r} is one that the model knows, leave out --labels"
+    raise DataError(f"{data!r} has {width} columns, but {run.path} was trained on {expected}: {advice}")

@@ -442,6 +442,25 @@ def test_columns_in_another_order_are_refused(minivae, tmp_path, flowers):
         assert "column 1 of turned.csv is 'petal width (cm)', but the model was trained on 'sepal length (cm)'" in err
 
 
+def test_data_of_another_width_are_refused_with_their_name_and_what_to_do(minivae, flowers):
+    rows, labels = flowers
+    minivae("train", "--data", "flowers.csv", "--labels", "species", *QUICK, "--out", "run")
+    np.savetxt("labelled.csv", np.column_stack([rows, labels]), delimiter=",")
+    np.savetxt("plain.csv", rows, delimiter=",")
+    np.save("wide.npy", np.column_stack([rows, labels]))
+    trained = "columns, but run was trained on 4: "
+    for options, words in (
+        (["labelled.csv"], f"'labelled.csv' has 5 {trained}if one of them holds labels, name it with --labels"),
+        (["plain.csv", "--labels", "3"], f"'plain.csv' has 3 {trained}if '3' is one that the model knows, leave out"),
+        (["wide.npy"], f"'wide.npy' has 5 {trained}it must have the same ones, in the same order"),
+        (["digits"], f"'digits' has 64 {trained}it must have the same ones"),
+    ):
+        for command in ("evaluate", "encode"):
+            status, out, err = minivae(command, "run", "--data", *options)
+            assert (status, out, words in err, len(err.splitlines())) == (2, "", True, 1), err
+    assert minivae("encode", "run", "--data", "labelled.csv", "--labels", "4")[0] == 0
+
+
 def test_encode_and_pictures_see_pixels_as_training_did(minivae, monkeypatch):
     shown = []
     monkeypatch.setattr("minivae.pictures.draw", lambda folder, vae, data, *rest: shown.append(data))
@@ -481,7 +500,7 @@ def test_training_goes_on_when_nobody_reads_its_progress(minivae, monkeypatch):
     [
         (["evaluate", "nothing"], "there is no run nothing"),
         (["evaluate", "run", "--samples", "0"], "n_samples must be at least 1"),
-        (["evaluate", "run", "--data", "wine"], "13 features, but this model is expecting 64"),
+        (["evaluate", "run", "--data", "wine"], "'wine' has 13 columns, but run was trained on 64"),
         (["evaluate", "run", "--data", "none.csv"], "none.csv"),
         (["evaluate", "run", "--binarize", "no"], "invalid choice: 'no'"),
         (["evaluate", "lone.safetensors"], "name the examples with --data"),
