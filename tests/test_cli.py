@@ -285,6 +285,8 @@ def test_bad_data_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, m
         (["--labels", "3"], "'digits' comes with its labels"),
         (["--data", "cifar"], "digits, iris, wine, mnist"),
         (["--out", "a-file/run"], "a-file"),
+        (["--out", ""], "--out: expected a folder such as runs/mine, got ''"),
+        (["--out", " ", "--resume"], "--out: expected a folder such as runs/mine, got ' '"),
     ],
 )  # fmt: skip
 def test_bad_settings_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, options, words):
@@ -310,6 +312,7 @@ def test_sample_refuses_what_is_no_run(minivae, tmp_path):
     for arguments, words in (
         (["-n", "0"], "n must be at least 1"),
         (["--out", "x.jpg"], "must end in .png or .npy"),
+        (["--out", ""], "must end in .png or .npy, got ''"),
         (["--out", "no/such/folder/x.npy"], "no/such/folder"),
     ):
         status, _, err = minivae("sample", "run", *arguments)
@@ -506,6 +509,7 @@ def test_training_goes_on_when_nobody_reads_its_progress(minivae, monkeypatch):
         (["evaluate", "lone.safetensors"], "name the examples with --data"),
         (["train", "--resume", "--overwrite", "--out", "run"], "give only one of them"),
         (["encode", "run", "--out", "z.csv"], "must end in .npy or .npz"),
+        (["encode", "run", "--out", ""], "must end in .npy or .npz, got ''"),
         (["encode", "run", "--data", "digits", "--labels", "3"], "digits"),
         (["encode", "run", "--out", "no/folder/z.npy"], "no/folder"),
     ],

@@ -99,7 +99,7 @@ def add_training(group: Any) -> None:
 
 def add_place(group: Any) -> None:
     """Where the run is kept."""
-    setting(group, "--out", "the run folder (default: runs/NAME)", metavar="FOLDER")
+    setting(group, "--out", "the run folder (default: runs/NAME)", type=folder, metavar="FOLDER")
     setting(group, "--no-pictures", "draw none", action="store_true")
     setting(group, "--overwrite", "write over a run that is there already", action="store_true")
     setting(
@@ -118,6 +118,13 @@ def whole_numbers(text: str) -> tuple[int, ...]:
         return tuple(int(number) for number in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected whole numbers such as 400,200, or none; got {text!r}") from None
+
+
+def folder(text: str) -> str:
+    """``text`` unless it is blank, as where a script has left a variable unset: that is no wish for the default."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"expected a folder such as runs/mine, got {text!r}; default: runs/NAME")
+    return text
 
 
 def train(options: argparse.Namespace) -> int:
