@@ -8,6 +8,7 @@ Every split is a fixed function of the data: two people who load the same name t
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,10 @@ from minivae.mnist import parse_idx
 __all__ = ["Dataset", "load", "load_digits", "load_iris", "load_mnist", "load_npy", "load_wine", "parse_idx"]
 
 TEST_FRACTION = 0.2  # of the data sets of scikit-learn
+INDEX = (
+    "has no name, and another whole number in each row, which the model will learn: if it is pandas' index, write the "
+    "file with index=False, or remove the column; if it is a feature, give it a name"
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # arrays have no one truth value, so no == either
@@ -87,6 +92,11 @@ def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Da
     TypeError
         If the first argument is neither a string nor a path, or ``labels`` neither a string nor an int.
 
+    Warns
+    -----
+    UserWarning
+        If the first column of a ``.csv`` looks like the index of a pandas DataFrame; it is read like the others.
+
     Examples
     --------
     >>> load("digits")
@@ -103,7 +113,11 @@ def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Da
             f"unknown data set {path!r}: expected one of {names}, or the path of a file, which needs the ending "
             f"{tables.ENDINGS}"
         )
-    return _own(path, tables.read(path, labels))
+    table = tables.read(path, labels)
+    data = _own(path, table)
+    if looks_like_an_index(table):
+        warnings.warn(f"the first column of {path!r} {INDEX}", stacklevel=2)
+    return data
 
 
 # -- shipped with scikit-learn -----------------------------------------------------------------------------
@@ -230,6 +244,12 @@ def _own(path: str, table: tables.Table) -> Dataset:
         table.columns,
         table.label_names,
     )
+
+
+def looks_like_an_index(table: tables.Table) -> bool:
+    """Whether the first column is as ``DataFrame.to_csv`` writes an index, also that of rows in another order."""
+    first = table.x[:, 0]
+    return table.columns[:1] == ("",) and not np.any(first % 1) and len(np.unique(first)) == len(first)
 
 
 LOADERS: dict[str, Callable[[], Dataset]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +53,9 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
         data, labels = run.settings.data, labels or run.settings.labels
     assert data is not None
     if data in LOADERS or (is_own and not all_rows_of_files):
-        found = datasets.load(data, labels)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=f".*{datasets.INDEX}")  # training has said so
+            found = datasets.load(data, labels)
         if is_own:
             run.check_same(found)
         check_width(run, found.test, data, labels)

@@ -361,6 +361,21 @@ def test_a_csv_file_goes_all_the_way(minivae, tmp_path, flowers):
         np.testing.assert_array_equal(arrays["labels"], np.unique(labels, return_inverse=True)[1])
 
 
+def test_the_index_of_pandas_is_pointed_out_when_it_is_trained_on_and_never_again(minivae, tmp_path):
+    rows = "".join(f"{i},{x},{1 - x}\n" for i, x in enumerate(RNG.random(20)))
+    (tmp_path / "frame.csv").write_text(",a,b\n" + rows)
+    words = "note        the first column of 'frame.csv' has no name"
+    status, out, err = minivae("train", "--data", "frame.csv", *QUICK, "--out", "run")
+    assert (status, out.count(words), words in err) == (0, 1, False), err
+    status, _, err = minivae("train", "--data", "frame.csv", *QUICK, "--json", "--out", "other")
+    assert (status, err.count(words)) == (0, 1), err
+    for command in (["evaluate", "run", "--samples", 2], ["encode", "run"]):
+        status, out, err = minivae(*command)
+        assert (status, "no name" in out + err) == (0, False)
+    (tmp_path / "frame.csv").write_text("n,a,b\n" + rows)
+    assert "no name" not in minivae("train", "--data", "frame.csv", *QUICK)[1]
+
+
 def test_bad_cells_end_with_status_2_and_are_named(minivae, tmp_path, flowers):
     text = (tmp_path / "flowers.csv").read_text()
     second = text.splitlines()[2]

@@ -222,6 +222,24 @@ def test_the_names_of_columns_and_labels_come_along(tmp_path):
     assert {data.train[0, 0]: data.train_labels[0], data.test[0, 0]: data.test_labels[0]} == {1: 1, 2: 0}
 
 
+@pytest.mark.parametrize("index", [range(4), (7, 0, 3, 2)])
+def test_what_looks_like_the_index_of_pandas_is_read_and_pointed_out(index, tmp_path):
+    path = tmp_path / "frame.csv"
+    path.write_text(",a\n" + "".join(f"{i},{i / 2}\n" for i in index), encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"the first column of '.*frame.csv' has no name.*index=False") as seen:
+        data = datasets.load(path)
+    assert (data.columns, data.train.shape, seen[0].filename) == (("", "a"), (3, 2), __file__)
+
+
+@pytest.mark.parametrize(
+    "text", ["n,a\n0,1\n1,2\n", ",a\n1,1\n1,2\n", ",a\n0.5,1\n1,2\n", "a,\n1,0\n2,1\n", "0,1\n1,2\n"]
+)
+def test_what_does_not_look_like_an_index_is_read_in_silence(text, tmp_path, recwarn):
+    (tmp_path / "frame.csv").write_text(text, encoding="utf-8")
+    datasets.load(tmp_path / "frame.csv")
+    assert not recwarn.list
+
+
 def test_a_file_with_a_split_of_its_own_keeps_it(tmp_path):
     parts = {"x_train": np.zeros((3, 2, 2), np.uint8), "x_test": np.ones((2, 2, 2), np.uint8)}
     np.savez(tmp_path / "mine.npz", **parts, y_train=np.array([1, 2, 3]), y_test=np.array([4, 5]))
