@@ -30,7 +30,7 @@ from minivae.locks import locked
 from minivae.machine import what_changes_results
 from minivae.recorder import Recorder
 from minivae.run_folder import RunFolder, fingerprint, free_folder, identity
-from minivae.settings import Settings, differences
+from minivae.settings import Settings, differences, same_file
 from minivae.training import fit
 from minivae.vae import VAE
 from minivae.warmup import warm_up
@@ -136,6 +136,8 @@ def begin(
     if settings.resume:
         if folder.model.exists() or folder.holds_a_checkpoint:
             raise MinivaeError(f"{folder} holds a model but no checkpoint to go on from: choose another --out")
+        if folder.config.exists():
+            refuse_other_data(folder, folder.read_config(), settings, whole)
         say(f"resumed     from the beginning: {folder} holds no checkpoint yet")
     folder.make(settings.overwrite or settings.resume)
     folder.write_config(settings, whole, vae)
@@ -150,8 +152,7 @@ def go_on(
     held.enter_context(locked(folder.path))
     config = folder.read_config()
     refuse_others(folder, config["settings"], settings.of_the_run())  # it may have been begun anew since then
-    if config["data"]["fingerprint"] != fingerprint(data):
-        raise MinivaeError(f"{folder} was begun with other data: {data.name!r} has changed since then")
+    refuse_other_data(folder, config, settings, data)
     if config["run"] != identity(config["settings"], data):
         raise MinivaeError(f"{folder.config} was changed by hand, or by another version: begin a new run")
     vae, early_stopping = folder.load_training(folder.checkpoint, settings.backend, config)
@@ -172,12 +173,12 @@ def go_on(
 
 
 def settings_of_a_resumed_run(given: dict[str, Any]) -> Settings:
-    """The settings with which a run was begun; what is ``given`` must be the same.
+    """The settings with which a run was begun; what is ``given`` must be the same, but a file may have moved.
 
     Raises
     ------
     MinivaeError
-        If it is not, and then it says what differs; or if it is not clear which run is meant.
+        If it is not, and then it says what differs; or if it is not clear which run is meant, or where its data are.
     """
     if given.get("overwrite"):
         raise ValueError("--resume goes on with a run and --overwrite replaces it: give only one of them")
@@ -190,17 +191,34 @@ def settings_of_a_resumed_run(given: dict[str, Any]) -> Settings:
         return Settings(**given)
     begun = folder.read_config()["settings"]
     refuse_others(folder, begun, given)
-    now = {name: value for name, value in given.items() if name in ("resume", "no_pictures", "epochs")}
+    now = {name: value for name, value in given.items() if name in ("resume", "no_pictures", "epochs", "data")}
+    if "data" not in now and begun.data not in LOADERS and not Path(begun.data).exists():
+        raise MinivaeError(f"{folder} was begun with {begun.data}, which is gone: if it has moved, name it with --data")
     return replace(begun, out=str(folder), **now)
 
 
 def refuse_others(folder: RunFolder, begun: Settings, given: dict[str, Any]) -> None:
-    """MinivaeError if settings are not those with which the run was begun."""
+    """MinivaeError if settings are not those with which the run was begun; of two files the content decides later."""
+    if LOADERS.keys().isdisjoint({begun.data, given.get("data", begun.data)}):
+        given = given | {"data": begun.data}
     found = differences(begun, given)
     if found:
         raise MinivaeError(
             f"{folder} was begun with {' and '.join(found)}: leave the option out, or choose another --out"
         )
+
+
+def refuse_other_data(folder: RunFolder, config: dict[str, Any], settings: Settings, data: Dataset) -> None:
+    """MinivaeError if the values are not those with which the run was begun, wherever they are read from."""
+    if config["data"]["fingerprint"] == fingerprint(data):
+        return
+    begun = config["settings"].data
+    if same_file(begun, settings.data) or begun == settings.data:
+        raise MinivaeError(f"{folder} was begun with other data: {data.name!r} has changed since then")
+    raise MinivaeError(
+        f"{folder} was begun with --data {begun}, and {settings.data} holds other values: name a file with the same "
+        "ones, or choose another --out"
+    )
 
 
 def epochs_left(vae: VAE, early_stopping: EarlyStopping | None, settings: Settings, say: Say) -> int:

@@ -85,7 +85,7 @@ def differences(begun: Settings, given: dict[str, Any]) -> list[str]:
     found = []
     for name, value in given.items():
         before = getattr(begun, name)
-        if name in WHERE or value in ("auto", before) or (name == "data" and same_file(value, before)):
+        if name in WHERE or value in ("auto", before):
             continue
         if name == "epochs" and begun.schedule != "cosine":
             continue

@@ -203,6 +203,42 @@ def test_resume_with_other_data_is_refused(minivae):
     assert (status, "'x' has changed since then" in err) == (2, True), err
 
 
+def test_a_run_whose_data_file_has_moved_goes_on_where_that_is_named(minivae, cut_at):
+    np.savetxt("x.csv", np.random.default_rng(0).random((50, 5)), delimiter=",")
+    train = ["train", *SMALL, "--data", "x.csv", "--epochs", 6]
+    minivae(*train, "--out", "whole")
+    cut_at(4)
+    minivae(*train, "--out", "run")
+    Path("elsewhere").mkdir()
+    moved = Path("x.csv").rename("elsewhere/y.csv")
+    resume = ["train", "--resume", "--no-pictures", "--out", "run"]
+    status, _, err = minivae(*resume)
+    assert (status, "x.csv, which is gone: if it has moved, name it with --data" in err) == (2, True), err
+    assert minivae(*resume, "--data", moved)[0] == 0
+    assert same("whole", "run")
+    assert minivae(*resume)[0] == 0  # from now on it knows the new place
+    assert minivae("evaluate", "run", "--samples", 2)[0] == 0
+
+
+@pytest.mark.parametrize("state", ["with a checkpoint", "without"])
+@pytest.mark.parametrize("shape", [(50, 5), (50, 4), (9, 5)])
+def test_another_file_is_not_taken_for_one_that_has_moved(minivae, state, shape):
+    rng = np.random.default_rng(0)
+    np.save("x.npy", rng.random((50, 5)))
+    np.save("y.npy", rng.random(shape))
+    minivae("train", *SMALL, "--data", "x.npy", "--epochs", 2, "--patience", 2, "--out", "run")
+    if state == "without":
+        for path in Path("run").glob("*.safetensors"):
+            path.unlink()
+    before = contents("run")
+    status, _, err = minivae("train", "--resume", "--no-pictures", "--out", "run", "--data", "y.npy")
+    assert (status, len(err.splitlines())) == (2, 1), err
+    assert "x.npy, and " in err
+    assert "y.npy holds other values: name a file with the same ones" in err
+    assert contents("run") == before
+    assert "x.npy, not iris" in minivae("train", "--resume", "--out", "run", "--data", "iris")[2]
+
+
 def test_resume_on_another_machine_goes_on_but_says_so(minivae, monkeypatch):
     minivae("train", *SMALL, "--epochs", 2, "--out", "run")
     here = runs.what_changes_results("numpy")
