@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import threading
 from functools import cache
 from typing import Any
@@ -55,18 +56,22 @@ class Handle:
         self.pointer = ctypes.c_void_p()
         check(library().cublasCreate_v2(ctypes.byref(self.pointer)), "cublasCreate")
         self.workspace = cupy.empty(WORKSPACE, np.uint8)
-        self.stream: int | None = None
+        self.stream: Any = None
         check(library().cublasSetMathMode(self.pointer, TF32 if uses_tf32() else FULL_PRECISION), "cublasSetMathMode")
 
-    def on(self, stream: int) -> ctypes.c_void_p:
+    def on(self, stream: Any) -> ctypes.c_void_p:
         """The handle, with its calls going to a stream."""
-        if stream != self.stream:
-            check(library().cublasSetStream_v2(self.pointer, ctypes.c_void_p(stream)), "cublasSetStream")
+        if self.stream is None or stream.ptr != self.stream.ptr:
+            check(library().cublasSetStream_v2(self.pointer, ctypes.c_void_p(stream.ptr)), "cublasSetStream")
             # A change of streams puts cuBLAS back to a workspace of its own.
             address, size = ctypes.c_void_p(self.workspace.data.ptr), ctypes.c_size_t(WORKSPACE)
             check(library().cublasSetWorkspace_v2(self.pointer, address, size), "cublasSetWorkspace")
-            self.stream = stream
+            self.stream = stream  # kept: the address of a stream that is gone may become that of another one
         return self.pointer
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing() and self.pointer:
+            library().cublasDestroy_v2(self.pointer)
 
 
 def handle() -> Handle:
@@ -107,7 +112,7 @@ def matmul(a: Any, b: Any, out: Any, *, transpose_a: bool = False, transpose_b: 
     one, zero = number(1), number(0)
     sizes = (ctypes.c_int(n), ctypes.c_int(m), ctypes.c_int(k))
     status = getattr(library(), name)(
-        handle().on(cupy.cuda.get_current_stream().ptr),
+        handle().on(cupy.cuda.get_current_stream()),
         ctypes.c_int(YES if transpose_b else NO),
         ctypes.c_int(YES if transpose_a else NO),
         *sizes,

@@ -6,6 +6,8 @@ which lives as long as the graph: no other array can be put into memory that a r
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +15,8 @@ from typing import Any
 import cupy
 
 from .cuda_blas import handle
+
+_of_this_thread = threading.local()
 
 
 class Graph:
@@ -43,10 +47,18 @@ class Graph:
         """Send it all again; does not wait."""
         self.graph.launch(stream=self.stream)
 
-    @staticmethod
-    def new_stream() -> Any:
-        """A stream in which launches can be recorded."""
-        return cupy.cuda.Stream(non_blocking=True)
+    def __del__(self) -> None:
+        """Give the memory back, which a pool of CuPy's keeps even when nobody has the pool any more."""
+        if not sys.is_finalizing():
+            self.graph, self.kept = None, []
+            self.pool.free_all_blocks()
+
+
+def stream_of_this_thread() -> Any:
+    """A stream in which launches can be recorded; one for all models, because CuPy keeps memory for each stream."""
+    if not hasattr(_of_this_thread, "stream"):
+        _of_this_thread.stream = cupy.cuda.Stream(non_blocking=True)
+    return _of_this_thread.stream
 
 
 @contextmanager

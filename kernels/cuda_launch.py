@@ -15,7 +15,7 @@ from .cuda_blas import row_stride
 
 SOURCES = Path(__file__).parent / "cuda"
 FILES = {
-    "noise": ("fill_uniform", "fill_normal", "binarize"),
+    "noise": ("fill_uniform", "fill_normal", "binarize", "draw_tickets"),
     "layers": ("bias_activation", "activation_backward", "column_sums"),
     "latent": ("reparameterize", "reparameterize_backward", "gaussian_kl", "gaussian_kl_backward"),
     "likelihoods": (
@@ -59,9 +59,9 @@ def kernel(name: str, dtype: str) -> Any:
     return module(FILE_OF[name], dtype).get_function(name)
 
 
-def launch(name: str, dtype: Any, blocks: int, *arguments: Any) -> None:
-    """Launch a kernel on the current stream, with so many blocks of ``THREADS`` threads."""
-    kernel(name, str(dtype))((blocks,), (THREADS,), arguments)
+def launch(name: str, dtype: Any, blocks: int, *arguments: Any, threads: int = THREADS) -> None:
+    """Launch a kernel on the current stream, with so many blocks of so many ``threads``."""
+    kernel(name, str(dtype))((blocks,), (threads,), arguments)
 
 
 def blocks_for(n: int, per_block: int = THREADS) -> int:

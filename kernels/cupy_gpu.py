@@ -19,7 +19,7 @@ import cupy
 import numpy as np
 
 from .cuda_blas import matmul
-from .cuda_graph import Graph, on_stream
+from .cuda_graph import Graph, on_stream, stream_of_this_thread
 from .cuda_launch import (
     blocks_for,
     for_hosts_too,
@@ -36,7 +36,7 @@ from .cuda_launch import (
 Array = Any  # a cupy.ndarray
 
 ACTIVATIONS = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4}
-COLUMNS = 32  # of a block that sums columns
+COLUMNS, TALL = 8, 512  # columns and threads of a block that sums columns; common.cuh says the same
 PENALTY_BLOCKS = 256
 
 
@@ -162,7 +162,8 @@ def linear_backward(
 def bias_gradient(da: Array, *, out: Array | None = None) -> Array:
     """db = sum_B da: (B, O) -> (O,)."""
     db = cupy.empty(da.shape[1], da.dtype) if out is None else out
-    launch("column_sums", da.dtype, blocks_for(da.shape[1], COLUMNS), *sizes(da), *strided(da), db)
+    blocks = blocks_for(da.shape[1], COLUMNS)
+    launch("column_sums", da.dtype, blocks, *sizes(da), *strided(da), db, threads=TALL)
     return db
 
 
@@ -278,10 +279,8 @@ def gaussian_nll(
     if dnll is not None and is_shared:
         launch("sum_to", mean.dtype, 1, int32(len(x)), dlogvar_rows, dlogvar)
     elif dnll is not None:
-        columns = blocks_for(mean.shape[1], COLUMNS)
-        launch(
-            "gaussian_dlogvar", mean.dtype, columns, *sizes(mean), *strided(mean), logvar, *strided(x), dnll, dlogvar
-        )
+        blocks, matrices = blocks_for(mean.shape[1], COLUMNS), (*strided(mean), logvar, *strided(x))
+        launch("gaussian_dlogvar", mean.dtype, blocks, *sizes(mean), *matrices, dnll, dlogvar, threads=TALL)
     return nll, dmean, dlogvar
 
 
@@ -389,7 +388,14 @@ def add_penalty_on_device(weights: Array, dweights: Array, *, l1: float, l2: flo
 
 
 # ---------------------------------------------------------------------------------------------------------
-# What a captured training step needs beside: its place in the epoch, and the sums of the losses
+# What captured training steps need beside: the order of the epoch, the place in it, and the sums of the losses
+
+
+def permutation(seed: int, epoch: int, n: int) -> Array:
+    """The order of philox.py, (n,) of uint32, sorted on the device; the sort cannot be captured."""
+    tickets = cupy.empty(n, np.uint64)
+    launch("draw_tickets", "float32", blocks_for(n), np.uint64(seed), np.uint32(epoch), int32(n), tickets)
+    return cupy.argsort(tickets).astype(np.uint32)
 
 
 def next_rows(order: Array, counts: Array, *, out: Array) -> Array:
@@ -404,8 +410,10 @@ def count_step(recon_nll: Array, kl: Array, penalty: Array | None, counts: Array
 
 
 graph = SimpleNamespace(
+    stream=stream_of_this_thread,
     on_stream=on_stream,
     Graph=Graph,
+    permutation=permutation,
     next_rows=next_rows,
     count_step=count_step,
     add_penalty=add_penalty_on_device,

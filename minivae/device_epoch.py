@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minivae.backend import Array, Stream, permutation
+from minivae.backend import Array, Stream
 from minivae.corruption import CORRUPTIONS
 from minivae.likelihoods import LIKELIHOODS
 from minivae.optimizers import OPTIMIZERS, State
@@ -51,8 +51,7 @@ class DeviceSteps:
         self.graphs: dict[int, Any] = {}
         self.state: State | None = None
         self.settings: Any = None
-        self.stream = k.graph.Graph.new_stream()
-        self.orders: dict[int, np.ndarray] = {}  # of the next epoch: found while the device is busy with this one
+        self.stream = k.graph.stream()
 
     def __call__(self) -> np.ndarray:
         """Train on every example once; returns the sums of recon_nll, kl and penalty over them, (3,), in nats."""
@@ -61,7 +60,6 @@ class DeviceSteps:
             self.begin()
             for start in range(0, n, self.size):
                 self.step(min(self.size, n - start))
-            self.orders = {vae.epoch + 1: permutation(self.recipe.seed, vae.epoch + 1, n)}
         steps = -(-n // self.size)
         vae.step += steps
         vae.optimizer.state_of(vae).t += steps
@@ -74,9 +72,7 @@ class DeviceSteps:
         settings = {**vae.optimizer.config(), "learning_rate": None}, repr(recipe.corruption), repr(vae.likelihood)
         if state is not self.state or settings != self.settings:  # other arrays, or numbers that graphs have by value
             self.state, self.settings, self.graphs = state, settings, {}
-        order = self.orders.get(vae.epoch)
-        order = permutation(recipe.seed, vae.epoch, len(self.x)) if order is None else order
-        self.order[...] = k.asarray(order, "uint32")
+        self.order[...] = k.graph.permutation(recipe.seed, vae.epoch, len(self.x))
         self.counts[...] = k.asarray(np.array([vae.step, state.t + 1, 0]), "uint32")
         self.rate[...] = recipe.factor(vae.epoch) * vae.optimizer.learning_rate
         self.sums[...] = 0

@@ -1,5 +1,6 @@
 """What all tests share: one run for each backend, and the reason where a backend cannot be used here."""
 
+import os
 from importlib.util import find_spec
 
 import numpy as np
@@ -13,6 +14,11 @@ NEEDS = {"test_datasets.py": "pooch", "test_lesson_tools.py": "nbformat", "test_
 
 # A machine with a GPU may have no more than the backends need: see kernels/README.md.
 collect_ignore = [name for name, package in NEEDS.items() if find_spec(package) is None]
+
+if os.environ.get("MINIVAE_NO_POOL") == "1" and STATE["cupy"] == "available":
+    import cupy
+
+    cupy.cuda.set_allocator(None)  # each array by itself: in a pool, memcheck takes a write beside it for one into it
 
 
 def pytest_report_header():

@@ -30,7 +30,7 @@ from minivae import (
     checkpoint,
     fit,
 )
-from minivae.backend import Stream, load, states
+from minivae.backend import Stream, load, permutation, states
 from minivae.gradcheck import relative_error
 
 pytestmark = pytest.mark.slow  # minutes, on the CPU
@@ -104,6 +104,19 @@ def test_a_function_of_a_step_on_the_device_takes_what_stands_there(kernels):
     ours = kernels.to_numpy(kernels.standard_normal(1, 0, step, rows, out=out))
     theirs = load("numpy").standard_normal(1, 0, 9, np.arange(3), out=np.empty((3, 5)))
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 5, 1000])
+def test_the_order_of_an_epoch_is_that_of_the_host(n, kernels):
+    ours = kernels.to_numpy(kernels.graph.permutation(2**64 - 3, 2**32 - 1, n))
+    np.testing.assert_array_equal(ours, permutation(2**64 - 3, 2**32 - 1, n))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (63, 7), (64, 8), (65, 9), (200, 17), (3, 1000)])
+def test_columns_add_up_whatever_the_groups_of_rows_and_columns(shape, kernels):
+    da = np.random.default_rng(0).standard_normal(shape)
+    sums = kernels.to_numpy(kernels.bias_gradient(kernels.asarray(da, "float64")))
+    np.testing.assert_allclose(sums, da.sum(axis=0), rtol=1e-12)
 
 
 def test_a_mix_of_numpy_and_device_arrays_answers_on_the_device(kernels):
@@ -356,7 +369,8 @@ def test_what_a_graph_uses_is_freed_with_it(kernels):
         return sum(memory.nbytes for memory in device.Memory.alive)
 
     def train(epochs):
-        fit(vae, data("binary"), epochs=epochs, batch_size=6, optimizer=optimizer, progress=False)
+        options = {"l2": 1e-3, "corruption": SaltAndPepper(0.1)}  # which need memory in every step
+        fit(vae, data("binary"), epochs=epochs, batch_size=6, optimizer=optimizer, progress=False, **options)
 
     vae, optimizer = model(kernels), Adam(1e-2)
     train(2)

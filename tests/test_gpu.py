@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minivae import SGD, VAE, Adagrad, Adam, Categorical, Cosine, Gaussian, SaltAndPepper, Scaling, checkpoint, fit
-from minivae.backend import load, states
+from minivae.backend import load, permutation, states
 from minivae.selfcheck import check_kernels
 
 pytestmark = [
@@ -79,6 +79,34 @@ def test_float32_stays_close_for_twenty_steps_and_ends_at_the_same_loss():
 def test_gradients_of_every_operation_in_float64():
     wrong = [check.message for check in check_kernels(load("cupy")) if not check.passed]
     assert wrong == []
+
+
+@pytest.mark.parametrize("n", [1, 5, 60_000])
+def test_the_order_of_an_epoch_is_that_of_the_host(n):
+    kernels = load("cupy")
+    ours = kernels.to_numpy(kernels.graph.permutation(2**64 - 3, 2**32 - 1, n))
+    np.testing.assert_array_equal(ours, permutation(2**64 - 3, 2**32 - 1, n))
+
+
+def test_many_rows_and_columns_add_up():
+    kernels, da = load("cupy"), RNG.standard_normal((4099, 785))
+    sums = kernels.to_numpy(kernels.bias_gradient(kernels.asarray(da, "float64")))
+    np.testing.assert_allclose(sums, da.sum(axis=0), rtol=1e-9, atol=1e-9)
+
+
+def test_the_memory_of_a_graph_is_given_back():
+    """Also what the steps allocate while they are captured, which CuPy's pools keep."""
+    import cupy
+
+    def free():
+        cupy.get_default_memory_pool().free_all_blocks()
+        return cupy.cuda.Device().mem_info[0]
+
+    vae, x, left = VAE(784, (400,), 20, backend="cupy"), (RNG.random((1024, 784)) < 0.2).astype(np.float32), []
+    for _ in range(6):
+        fit(vae, x, 1, batch_size=512, l2=1e-4, corruption=SaltAndPepper(0.1), progress=False)
+        left.append(free())
+    assert left[-1] >= left[1]
 
 
 def test_the_memory_of_the_device_is_flat_after_the_first_epochs():

@@ -1,16 +1,18 @@
 // What all kernels share: who a thread is, where a row begins, and how a block adds up. Not yet run on a GPU.
 //
 // REAL is float or double (-DREAL=...). A matrix is a pointer and a stride: the elements from one row to the next; the
-// columns of a row are neighbours. Grids and blocks are one-dimensional, a block has THREADS threads.
+// columns of a row are neighbours. Grids and blocks are one-dimensional; a block has THREADS threads, or TALL where columns
+// are summed.
 #pragma once
 
 #ifndef REAL
 #error "compile with -DREAL=float or -DREAL=double"
 #endif
 
-constexpr int THREADS = 128;              // of a block; kernels/cuda_launch.py says the same
-constexpr int COLUMNS = 32;               // of a block that sums columns; kernels/cupy_gpu.py says the same
-constexpr int GROUPS = THREADS / COLUMNS;  // of rows, each summed by COLUMNS threads of such a block
+constexpr int THREADS = 128;            // of a block; kernels/cuda_launch.py says the same
+constexpr int TALL = 512;               // threads of a block that sums columns; kernels/cupy_gpu.py says the same
+constexpr int COLUMNS = 8;              // of such a block: 8 floats are what one read from memory brings
+constexpr int GROUPS = TALL / COLUMNS;  // of rows, each summed by COLUMNS threads of such a block
 
 __device__ inline int thread_of_block() { return int(threadIdx.x); }
 
@@ -46,13 +48,14 @@ __device__ inline double block_sum(double value) {
     return partial[0];
 }
 
-// The sum of `value` over the groups of a block, for each column; all threads of the block have to call it.
+// The sum of `value` over the groups of a block, in the thread of the first group for each column; all threads of the
+// block have to call it.
 __device__ inline double sum_of_groups(double value) {
-    __shared__ double partial[THREADS];
-    __syncthreads();
+    __shared__ double partial[TALL];
     partial[thread_of_block()] = value;
-    __syncthreads();
-    double sum = 0;
-    for (int group = 0; group < GROUPS; ++group) sum += partial[group * COLUMNS + thread_of_block() % COLUMNS];
-    return sum;
+    for (int half = TALL / 2; half >= COLUMNS; half /= 2) {
+        __syncthreads();
+        if (thread_of_block() < half) partial[thread_of_block()] += partial[thread_of_block() + half];
+    }
+    return partial[thread_of_block()];
 }

@@ -23,7 +23,7 @@ extern "C" __global__ void activation_backward(int n, int width, const REAL* dy,
     row_of(da, i, da_stride)[j] = row_of(dy, i, dy_stride)[j] * derivative;
 }
 
-// out_j = sum_i a_ij: (n, width) -> (width,). Mirrors bias_gradient. A block has COLUMNS columns.
+// out_j = sum_i a_ij: (n, width) -> (width,). Mirrors bias_gradient. A block has COLUMNS columns, TALL threads.
 extern "C" __global__ void column_sums(int n, int width, const REAL* __restrict__ a, int a_stride,
                                        REAL* __restrict__ out) {
     int j = column_of_thread();

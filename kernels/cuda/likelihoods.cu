@@ -63,7 +63,7 @@ extern "C" __global__ void gaussian_nll(int n, int width, const REAL* __restrict
 }
 
 // dlogvar_j = sum_i dnll_i (1 - r_ij) / 2, for one logvar per dimension, (width,). Mirrors gaussian_nll. A block has
-// COLUMNS columns.
+// COLUMNS columns, TALL threads.
 extern "C" __global__ void gaussian_dlogvar(int n, int width, const REAL* __restrict__ mean, int mean_stride,
                                             const REAL* __restrict__ logvar, const REAL* __restrict__ x, int x_stride,
                                             const REAL* __restrict__ dnll, REAL* __restrict__ dlogvar) {

@@ -57,3 +57,12 @@ extern "C" __global__ void binarize(unsigned long long seed, unsigned step, cons
         row[quad.first + i] = u.number[i] < double(grey[quad.first + i]) ? REAL(1) : REAL(0);
     }
 }
+
+// tickets (n,): 64 bits for each example in an epoch. Mirrors permutation, which sorts them. Thread = example.
+extern "C" __global__ void draw_tickets(unsigned long long seed, unsigned epoch, int n,
+                                        unsigned long long* __restrict__ tickets) {
+    long long i = thread_of_grid();
+    if (i >= n) return;
+    Words words = philox4x32(0, unsigned(i), epoch, SHUFFLE, seed);
+    tickets[i] = (unsigned long long)(words.word[0]) << 32 | words.word[1];
+}

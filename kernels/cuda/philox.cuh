@@ -10,7 +10,7 @@
 #include "host_device.cuh"
 
 // Each use of randomness has a stream of its own; the numbers are those of philox.py.
-enum Stream { EPS = 0, BINARIZE = 1 };
+enum Stream { EPS = 0, BINARIZE = 1, SHUFFLE = 5 };
 
 struct Words {
     unsigned word[4];

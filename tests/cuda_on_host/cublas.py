@@ -1,6 +1,7 @@
 """The functions of cuBLAS that minivae calls by ctypes, by NumPy: column-major, and sent to the handle's stream."""
 
 import ctypes
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,12 +18,15 @@ def plain(value):
 
 class Cublas:
     def __init__(self):
-        self.handles = {}
+        self.handles, self.numbers = {}, itertools.count(1)
 
     def cublasCreate_v2(self, handle):
-        handle._obj.value = len(self.handles) + 1
+        handle._obj.value = next(self.numbers)
         self.handles[handle._obj.value] = SimpleNamespace(stream=0, has_workspace=False)
         return SUCCESS
+
+    def cublasDestroy_v2(self, handle):
+        return SUCCESS if self.handles.pop(plain(handle), None) else NOT_INITIALISED
 
     def cublasSetStream_v2(self, handle, stream):
         settings = self.handles[plain(handle)]

@@ -14,11 +14,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from . import device
-from .arrays import copy, empty, ndarray
+from .arrays import copy, empty, ndarray, send
 from .kernels import RawModule
 
 __all__ = [
     "RawModule",
+    "argsort",
     "asarray",
     "ascontiguousarray",
     "asnumpy",
@@ -58,6 +59,14 @@ def asnumpy(x):
 
 def empty_like(x):
     return empty(x.shape, x.dtype)
+
+
+def argsort(x):
+    device.no_copy_while_recorded()  # CuPy's sort takes memory that a graph would not keep
+    order = empty(x.shape, np.int64)
+    values, target = x.host, order.host
+    send("argsort", lambda: np.copyto(target, np.argsort(values, kind="stable")), x, order)
+    return order
 
 
 def zeros(shape, dtype=float):
