@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae import datasets, tables
-from minivae.datasets import LOADERS
+from minivae.datasets import LOADERS, Dataset
 from minivae.errors import DataError
-from minivae.run_folder import Run
+from minivae.run_folder import Run, fingerprint
 from minivae.settings import same_file
 
 
@@ -48,14 +48,14 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
     trained_on = None if run.settings is None else run.settings.data
     if data is None and trained_on is None:
         raise DataError(f"{run.path} does not say what it was trained on: name the examples with --data")
-    is_own = data is None or data == trained_on or (trained_on is not None and same_file(data, trained_on))
+    if data is None and trained_on not in LOADERS and not Path(str(trained_on)).exists():
+        raise DataError(f"{run.path} was trained on {trained_on}, which is gone: if it has moved, name it with --data")
+    is_own = data in (None, trained_on) or is_a_copy(run, str(data), labels)
     if is_own and run.settings is not None:
-        data, labels = run.settings.data, labels or run.settings.labels
+        data, labels = data or trained_on, labels or run.settings.labels
     assert data is not None
     if data in LOADERS or (is_own and not all_rows_of_files):
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=f".*{datasets.INDEX}")  # training has said so
-            found = datasets.load(data, labels)
+        found = load_again(data, labels)
         if is_own:
             run.check_same(found)
         check_width(run, found.test, data, labels)
@@ -64,6 +64,26 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
     check_width(run, table.x, data, labels)
     run.check_columns(table.columns, data)
     return Examples(Path(data).stem, "all", table.x, table.labels)
+
+
+def load_again(data: str, labels: str | None) -> Dataset:
+    """``datasets.load``, but for a warning that training has given already."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=f".*{datasets.INDEX}")
+        return datasets.load(data, labels)
+
+
+def is_a_copy(run: Run, data: str, labels: str | None) -> bool:
+    """Whether a file elsewhere holds what the run was trained on, which must not pass for examples it never saw."""
+    if run.settings is None or not LOADERS.keys().isdisjoint({data, run.settings.data}):
+        return False
+    if same_file(data, run.settings.data):
+        return True
+    try:
+        found = load_again(data, labels or run.settings.labels)
+    except (DataError, OSError):
+        return False  # whoever reads it as another file's examples will say what is wrong with it
+    return run.data is not None and run.data["fingerprint"] == fingerprint(found)
 
 
 def check_width(run: Run, x: np.ndarray, data: str, labels: str | None) -> None:

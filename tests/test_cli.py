@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -541,6 +542,24 @@ def test_evaluate_notices_that_the_data_have_changed(minivae):
     minivae("train", "--data", "x.npy", *QUICK, "--out", "run")
     np.save("x.npy", RNG.random((40, 5)))
     assert "the values have changed" in minivae("evaluate", "run", "--samples", 2)[2]
+
+
+def test_a_copy_of_the_training_data_does_not_pass_for_new_examples(minivae):
+    rows = np.hstack([np.random.default_rng(0).random((50, 5)), np.arange(50)[:, None] % 2])
+    np.savetxt("x.csv", rows, delimiter=",")
+    minivae("train", *QUICK, "--data", "x.csv", "--labels", 5, "--out", "run")
+    own = json.loads(minivae("evaluate", "run", "--samples", 5, "--json")[1])
+    assert own["protocol"].pop("data") == "x"
+    moved = Path("x.csv").rename("y.csv")
+    status, _, err = minivae("evaluate", "run", "--samples", 5)
+    assert (status, "x.csv, which is gone: if it has moved, name it with --data" in err) == (2, True), err
+    for labels in ([], ["--labels", 5]):
+        copy = json.loads(minivae("evaluate", "run", "--data", moved, *labels, "--samples", 5, "--json")[1])
+        assert copy["protocol"].pop("data") == "y"
+        assert copy == own
+    rows[7, 2] += 1e-9
+    np.savetxt("z.csv", rows, delimiter=",")
+    assert "50 examples (all)" in minivae("evaluate", "run", "--data", "z.csv", "--labels", 5, "--samples", 5)[1]
 
 
 def test_one_example_is_no_sign_of_collapse(minivae):
