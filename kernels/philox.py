@@ -162,5 +162,7 @@ def permutation(seed: int, epoch: int, n: int) -> NDArray:
 
     Every example draws one 64-bit ticket (stream 5), and the tickets are sorted.
     """
-    words = philox4x32((0, np.arange(n), epoch, Stream.SHUFFLE), seed)
-    return np.argsort((words[:, 0] << HALF) | words[:, 1], kind="stable")
+    tickets = np.empty(n, dtype=np.uint64)
+    for rows, words in word_blocks(seed, Stream.SHUFFLE, epoch, np.arange(n), dims=2):
+        tickets[rows] = (words[:, 0] << HALF) | words[:, 1]
+    return np.argsort(tickets, kind="stable")

@@ -159,6 +159,15 @@ def test_a_permutation_is_one_and_depends_on_seed_and_epoch_alone():
     assert list(permutation(0, 0, 1)) == [0]
 
 
+@pytest.mark.parametrize("n", [1, 5, 5000])
+def test_a_permutation_sorts_tickets_of_two_words(n):
+    """The order of past runs must not change: they could not be resumed, nor compared."""
+    seed, epoch = 2**64 - 3, 7
+    words = [philox_in_python_integers((0, i, epoch, Stream.SHUFFLE), seed) for i in range(n)]
+    by_ticket = sorted(range(n), key=lambda i: words[i][:2])
+    np.testing.assert_array_equal(permutation(seed, epoch, n), by_ticket)
+
+
 def test_all_orders_are_equally_likely():
     orders = np.array([permutation(0, epoch, 4) for epoch in range(1200)])
     _, counts = np.unique(orders, axis=0, return_counts=True)
