@@ -83,6 +83,7 @@ def set_validation_aside(settings: Settings, data: Dataset, say: Say) -> tuple[D
     so that the test set has no say in what it will measure.
     """
     if settings.patience is None:
+        say("validation  the test set, to look at; choose nothing by it (with --patience it has examples of its own)")
         return data, data.test
     n = len(data.train)
     if n < 2:
