@@ -49,7 +49,9 @@ def draw_bars(axes: Axes, result: Mapping[str, Any], backends: Sequence[str]) ->
     axes.set_yticks(y, list(timings))
     axes.set_ylim(max(len(y), FEWEST_BARS) - 0.5, -0.5)  # from above, and no bar as thick as a wall
     axes.set_xlim(0, 1.15 * high.max())
-    axes.set_xlabel(f"ms per training step, batch {result['batch_size']}\n(median; whiskers: smallest and largest)")
+    tf32 = ", TF32 on the GPU" if result.get("gpu", {}).get("tf32") else ""
+    title = f"ms per training step, batch {result['batch_size']}{tf32}"
+    axes.set_xlabel(f"{title}\n(median; whiskers: smallest and largest)")
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -19,6 +19,7 @@ from minivae.benchmark.interleave import in_turns, ratios, spread
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.processes import PATIENCE, BenchmarkError, Child, Failed, Skipped
 from minivae.benchmark.roofs import under_the_roof
+from minivae.cuda import uses_tf32
 
 PAUSE = 0.1  # seconds: idle threads of the last contender spin for less
 BLOCK, WARM_UP = 0.25, 0.1  # seconds of steps in a block, and of steps before it that fill the caches
@@ -78,7 +79,7 @@ class Suite:
             f"{self.rounds} rounds, each with {PAUSE:g} s of rest, about {WARM_UP:g} s of steps that do not count, and "
             f"about {BLOCK:g} s of steps that do (jax scan: whole epochs). Compilation is in no timing. Ratios are "
             "taken pair by pair in each round."
-        )
+        ) + (" Products on the GPU are TF32's." if self.has_gpu and uses_tf32() else "")
 
     # -- verification ----------------------------------------------------------------------------------------
 
