@@ -1,11 +1,16 @@
 """``minivae bench`` where a GPU takes part, by the stand-in for CuPy and by processes that are not there."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from test_benchmark import Fake
 
 from minivae.backend import from_module
+from minivae.benchmark import pictures, suite
+from minivae.benchmark.calls import CALLS
+from minivae.benchmark.report import report
 from minivae.benchmark.verify import ODD, verify
 from minivae.kernels import reference
 
@@ -58,3 +63,70 @@ def test_a_wrong_kernel_is_still_caught_with_tf32(function, factor, monkeypatch)
     mismatch = verify(backend(object(), **{function: in_float32_too_large(function, factor)}), ODD)
     assert mismatch.startswith(function)
     assert "float32" in mismatch
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The whole benchmark, with processes that are not there
+
+WORK = {"bytes": 4000, "flops": 1000, "in_step": True, "seconds": 1e-5}
+ROOFS = {place: {"array_bytes": 2**20, "copy": 1e9, "add": 2e9} for place in ("memory", "cache")}
+ROOFS |= {"cache_bytes": 2**25, "memory_bandwidth": 1e9, "cache_bandwidth": 2e9, "peak": 1e11}
+FACTS = {"processor": "one", "cores": 2, "vector width": "wide", "python": "3", "versions": {}, "threads": []}
+ANSWERS = {
+    "verify": {"mismatch": None},
+    "load": {},
+    "facts": FACTS | {"settings": {}},
+    "memory": {"peak_mb": 100.0},
+    "run": {"ms": 0.5},
+    "epoch": {"seconds": 0.25},
+    "passes": {"encode": 0.5, "decode": 0.25},
+    "peak": {"peak": 5e13},
+    "device_facts": {"device": "a GPU", "driver": 13000, "cuda": 13000, "tf32": False},
+    "roofs": {"roofs": ROOFS, "rows": [{"kernel": "a product", **WORK}]},
+    "kernels": {"rows": [{"kernel": call.label, **WORK} for call in CALLS]},
+}
+
+
+class Process(Fake):
+    """One that remembers what it was asked, and by whom it was built for what."""
+
+    def __init__(self, name, problem, patience, *, asked):
+        super().__init__(name, problem, patience, answers=ANSWERS)
+        self.problem, self.asked = problem, asked
+
+    def ask(self, command, **arguments):
+        self.asked.append((self.name, self.problem, command))
+        if command == "ready":
+            steps = self.problem.batches
+            return {"first_loss": 540.0, "loss": 200.0, "steps": steps, "first_step_seconds": 0.1}
+        return super().ask(command, **arguments)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the processes of a benchmark are asked: (name, problem, command)."""
+    asked = []
+    monkeypatch.setattr(suite, "Child", partial(Process, asked=asked))
+    return asked
+
+
+@pytest.mark.parametrize("backends", [("numpy", "cupy"), ("cupy",)])
+def test_the_kernels_of_a_gpu_are_not_compared_with_the_processor(backends, asked, tmp_path):
+    from minivae.plotting import save
+
+    result = suite.Suite(backends, rounds=1, full=True).run()
+    assert [*result["kernels"]] == [name for name in backends if name == "numpy"]
+    lines = report(result)
+    assert "(cupy is left out: the roofs are those of the processor)" in lines
+    assert not any("cupy us" in line for line in lines)
+    save(pictures.picture(result), tmp_path / "all.png")
+
+
+@pytest.mark.parametrize("tf32", [True, False])
+def test_every_report_and_figure_says_whether_tf32_was_on(tf32, asked, monkeypatch):
+    monkeypatch.setenv("MINIVAE_TF32", str(int(tf32)))
+    monkeypatch.setitem(ANSWERS, "device_facts", ANSWERS["device_facts"] | {"tf32": tf32})
+    result = suite.Suite(("numpy", "cupy"), ("torch",), rounds=1).run()
+    assert ("TF32" in result["protocol"]) == tf32
+    assert ("no TF32, neither ours nor PyTorch's" in "\n".join(report(result))) != tf32
+    assert ("TF32" in pictures.picture(result).axes[0].get_xlabel()) == tf32

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 EAGER, COMPILED, GRAPH = "torch eager cuda", "torch compile cuda", "torch graph cuda"
 TORCH = (EAGER, COMPILED, GRAPH)
+CONTENDERS = ("cupy", *TORCH)
 WARM_UP = 3  # steps on a side stream before PyTorch captures one, as its manual asks
 LARGE = 8192  # the side of the matrices whose product counts as the peak
 

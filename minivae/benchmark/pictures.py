@@ -23,9 +23,9 @@ FEWEST_BARS = 5
 
 
 def picture(result: Mapping[str, Any]) -> Figure:
-    """Both panels, or the bars alone where no kernels were timed."""
+    """Both panels, or the bars alone where no kernels were timed, such as those of a GPU."""
     backends = list(result["verified"])
-    if "kernels" not in result:
+    if not result.get("kernels"):
         figure = new_figure(7.0, 1.2 + 0.45 * len(result["timings"]))
         draw_bars(figure.subplots(), result, backends)
         return figure

@@ -128,7 +128,9 @@ def kernel_lines(result: Mapping[str, Any]) -> list[str]:
     ]
     lines = [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent=16 * " ") or [""]]
     lines += product_table(result["products"])
-    return [*lines, "", *kernel_table(kernels)]
+    if kernels:
+        lines += ["", *kernel_table(kernels)]
+    return [*lines, *(["", "(cupy is left out: the roofs are those of the processor)"] if "gpu" in result else [])]
 
 
 def bandwidth_line(place: str, measured: Mapping[str, float]) -> str:
