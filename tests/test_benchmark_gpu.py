@@ -5,14 +5,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cuda_on_host import device, fixture
 from test_benchmark import Fake
 
+import minivae.backend
 from minivae.backend import from_module
 from minivae.benchmark import pictures, suite
 from minivae.benchmark.calls import CALLS
+from minivae.benchmark.contenders import make
+from minivae.benchmark.problem import Problem
 from minivae.benchmark.report import report
 from minivae.benchmark.verify import ODD, verify
 from minivae.kernels import reference
+
+cupy_on_host = fixture.cupy_on_host
 
 # ---------------------------------------------------------------------------------------------------------
 # TF32
@@ -63,6 +69,27 @@ def test_a_wrong_kernel_is_still_caught_with_tf32(function, factor, monkeypatch)
     mismatch = verify(backend(object(), **{function: in_float32_too_large(function, factor)}), ODD)
     assert mismatch.startswith(function)
     assert "float32" in mismatch
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Ours, on the stand-in
+
+
+def test_steps_and_epochs_are_those_of_fit_from_one_graph(cupy_on_host, monkeypatch):
+    def launched(graph, stream=None):
+        graphs.append(graph)
+        launch(graph, stream)
+
+    graphs, launch, load = [], device.Graph.launch, minivae.backend._load
+    monkeypatch.setattr(device.Graph, "launch", launched)
+    monkeypatch.setattr(minivae.backend, "_load", lambda name: cupy_on_host if name == "cupy" else load(name))
+    problem = Problem(batch_size=32, examples=512, input_dim=100, hidden_dim=50, latent_dim=5)
+    contender = make("cupy", problem)
+    first, last = contender.run(4 * contender.at_once)
+    terms = contender.epoch()  # what fit shows of an epoch
+    assert terms["loss"] < last < first == pytest.approx(100 * np.log(2), abs=2)
+    assert len(set(map(id, graphs))) == 1
+    assert len(graphs) == 5 * problem.batches - 1  # the first goes kernel by kernel
 
 
 # ---------------------------------------------------------------------------------------------------------

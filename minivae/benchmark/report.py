@@ -112,7 +112,7 @@ def epoch_lines(result: Mapping[str, Any]) -> list[str]:
         rates = [f"{rate:,.0f}" for rate in result["examples_per_second"].get(name, {}).values()]
         rows.append([name, *(f"{seconds[key]:.3f}" for key in ("median", "min", "max")), *rates])
     steps, size = result["epoch_steps"], result["batch_size"]
-    note = f"({steps} steps of {size}; ours as fit has them: rows shuffled and gathered, losses summed)"
+    note = f"({steps} steps of {size}; ours as fit has them: rows shuffled and gathered, losses summed and checked)"
     return [*columns(rows), note]
 
 

@@ -198,6 +198,8 @@ class Suite:
         problem = replace(self.problem, examples=math.ceil(EPOCH / size) * size)
         with ExitStack() as stack:
             children, _ = self.start(problem, stack, "epoch")
+            if self.has_gpu:
+                epoch(children["cupy"])  # also compiles what no step has used
             epochs = {name: partial(epoch, child) for name, child in children.items()}
             seconds = in_turns(epochs, shown(ROUNDS_OF_EPOCHS, "timing an epoch"))
             passes = {name: child.ask("passes") for name, child in children.items() if name in self.backends}
