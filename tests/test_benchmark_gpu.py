@@ -10,9 +10,9 @@ from test_benchmark import Fake
 
 import minivae.backend
 from minivae.backend import from_module
-from minivae.benchmark import pictures, suite
+from minivae.benchmark import gpu, pictures, suite
 from minivae.benchmark.calls import CALLS
-from minivae.benchmark.contenders import make
+from minivae.benchmark.contenders import PEERS, make
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.report import report
 from minivae.benchmark.verify import ODD, verify
@@ -157,3 +157,12 @@ def test_every_report_and_figure_says_whether_tf32_was_on(tf32, asked, monkeypat
     assert ("TF32" in result["protocol"]) == tf32
     assert ("no TF32, neither ours nor PyTorch's" in "\n".join(report(result))) != tf32
     assert ("TF32" in pictures.picture(result).axes[0].get_xlabel()) == tf32
+
+
+def test_a_contender_on_the_gpu_has_epochs_as_long_as_mnists(asked):
+    result = suite.Suite(("numpy", "cupy"), ("torch",), rounds=1).run()
+    built = {name: problem.batches for name, problem, command in reversed(asked) if command == "ready"}
+    assert built == {"cupy": 469, "numpy": 64, **dict.fromkeys(PEERS["torch"], 64), **dict.fromkeys(gpu.TORCH, 469)}
+    assert "an epoch of 469 steps" in result["protocol"]
+    lines = report(result)
+    assert [line.endswith("540.0 -> 200.0 after 469") for line in lines if line.startswith("cupy ")] == [False, True]

@@ -52,10 +52,9 @@ def machine_lines(facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def step_lines(result: Mapping[str, Any]) -> list[str]:
     """The training step at the batch size that was asked for, with the losses, then the ratios."""
     starts = result["starts"]
-    steps = next(iter(starts.values()))["steps"]
     title = f"batch {result['batch_size']}"
-    losses = {name: f"{start['first_loss']:.1f} -> {start['loss']:.1f}" for name, start in starts.items()}
-    lines = timing_lines(title, result["timings"], f"loss after {steps} steps", losses)
+    losses = {name: "{first_loss:.1f} -> {loss:.1f} after {steps}".format(**start) for name, start in starts.items()}
+    lines = timing_lines(title, result["timings"], "loss after so many steps", losses)
     return [*lines, "", *ratio_lines(result["ratio_ranges"])]
 
 
@@ -83,11 +82,13 @@ def ratio_lines(ratios: Mapping[str, Any]) -> list[str]:
 def gpu_lines(gpu: Mapping[str, Any]) -> list[str]:
     """The device, and how near a step with a large batch comes to the peak of its products."""
     tf32 = "TF32 (MINIVAE_TF32=1), ours and PyTorch's" if gpu["tf32"] else "no TF32, neither ours nor PyTorch's"
-    return [
+    lines = [
         f"device          {gpu['device']}, driver {gpu['driver']}, CUDA {gpu['cuda']}; {tf32}",
-        f"batch {gpu['batch_size']:<10}{gpu['ms']:.3f} ms for a step of cupy: {gpu['fraction_of_peak']:.0%} of the "
-        f"{gpu['peak'] / 1e12:.1f} Tflop/s of a large product, counting its products alone",
+        f"batch {gpu['batch_size']:<10}{gpu['ms']:.3f} ms for a step of cupy in epochs of {gpu['epoch_steps']}: "
+        f"{gpu['fraction_of_peak']:.0%} of the {gpu['peak'] / 1e12:.1f} Tflop/s of a large product, counting its "
+        "products alone",
     ]
+    return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent=16 * " ")]
 
 
 # ---------------------------------------------------------------------------------------------------------

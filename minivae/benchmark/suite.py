@@ -24,7 +24,8 @@ from minivae.cuda import uses_tf32
 PAUSE = 0.1  # seconds: idle threads of the last contender spin for less
 BLOCK, WARM_UP = 0.25, 0.1  # seconds of steps in a block, and of steps before it that fill the caches
 FEWEST = 5  # steps in a block
-OTHER_BATCHES, LARGE_BATCH = (20, 512), 4096
+OTHER_BATCHES = (20, 512)
+LARGE_BATCH, LARGE_EPOCH = 4096, 64  # so many steps that what is done once in an epoch counts little
 ROUNDS_OF_EPOCHS = 3
 
 
@@ -79,7 +80,15 @@ class Suite:
             f"{self.rounds} rounds, each with {PAUSE:g} s of rest, about {WARM_UP:g} s of steps that do not count, and "
             f"about {BLOCK:g} s of steps that do (jax scan: whole epochs). Compilation is in no timing. Ratios are "
             "taken pair by pair in each round."
-        ) + (" Products on the GPU are TF32's." if self.has_gpu and uses_tf32() else "")
+        ) + (self.protocol_on_gpu() if self.has_gpu else "")
+
+    def protocol_on_gpu(self) -> str:
+        """What is different there."""
+        steps = as_long_as_mnist(self.problem).batches
+        return (
+            f" Those on the GPU have the data of an epoch of {steps} steps there; cupy is timed in whole epochs: its "
+            "rows are shuffled and gathered instead of sliced, and what it does once in an epoch is part of its steps."
+        ) + (" Products on the GPU are TF32's." if uses_tf32() else "")
 
     # -- verification ----------------------------------------------------------------------------------------
 
@@ -129,7 +138,8 @@ class Suite:
         """A process for each contender, ready to be timed, and what it said of its start."""
         children, answers = {}, {}
         for name in self.names():
-            child = stack.enter_context(Child(name, problem, self.patience))
+            its = as_long_as_mnist(problem) if name in gpu.CONTENDERS else problem
+            child = stack.enter_context(Child(name, its, self.patience))
             try:
                 answers[name] = started(child)
             except Skipped as reason:
@@ -168,13 +178,14 @@ class Suite:
 
     def time_large_batch(self) -> dict[str, Any]:
         """A step of the backend on the GPU at a batch so large that its products alone should matter."""
-        problem = replace(self.problem, batch_size=LARGE_BATCH, examples=16 * LARGE_BATCH)
+        problem = replace(self.problem, batch_size=LARGE_BATCH, examples=LARGE_EPOCH * LARGE_BATCH)
         with Child("cupy", problem, self.patience) as child:
             started(child)
             ms = min(child.ask("run", steps=problem.batches)["ms"] for _ in range(ROUNDS_OF_EPOCHS))
             peak, facts = child.ask("peak")["peak"], child.ask("device_facts")
         per_second = gpu.step_flops(problem) / (ms / 1e3)
-        return facts | {"batch_size": LARGE_BATCH, "ms": ms, "peak": peak, "fraction_of_peak": per_second / peak}
+        step = {"batch_size": LARGE_BATCH, "epoch_steps": problem.batches, "ms": ms}
+        return facts | step | {"peak": peak, "fraction_of_peak": per_second / peak}
 
     # -- with full -------------------------------------------------------------------------------------------
 
@@ -194,8 +205,7 @@ class Suite:
 
     def time_epochs(self) -> dict[str, Any]:
         """Epochs as long as MNIST's, and passes over a set as large as its test set."""
-        size = self.problem.batch_size
-        problem = replace(self.problem, examples=math.ceil(EPOCH / size) * size)
+        problem = as_long_as_mnist(self.problem)
         with ExitStack() as stack:
             children, _ = self.start(problem, stack, "epoch")
             if self.has_gpu:
@@ -210,6 +220,11 @@ class Suite:
                 name: {what: PASS / seconds for what, seconds in answer.items()} for name, answer in passes.items()
             },
         }
+
+
+def as_long_as_mnist(problem: Problem) -> Problem:
+    """The same with the data of an epoch of MNIST, in whole batches."""
+    return replace(problem, examples=math.ceil(EPOCH / problem.batch_size) * problem.batch_size)
 
 
 def started(child: Child) -> dict[str, Any]:
