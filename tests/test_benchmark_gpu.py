@@ -166,3 +166,14 @@ def test_a_contender_on_the_gpu_has_epochs_as_long_as_mnists(asked):
     assert "an epoch of 469 steps" in result["protocol"]
     lines = report(result)
     assert [line.endswith("540.0 -> 200.0 after 469") for line in lines if line.startswith("cupy ")] == [False, True]
+
+
+def test_the_plain_command_has_all_that_the_goals_on_a_gpu_are_about(asked):
+    result = suite.Suite(("numpy", "numba", "cupy"), ("torch",), rounds=3).run()
+    assert result["training_step_ms"]["cupy"] == 0.5
+    assert {f"{name} / cupy" for name in gpu.TORCH} < {*result["ratios"]}
+    assert (result["gpu"]["epoch"]["steps"], result["gpu"]["epoch"]["median"]) == (469, 0.25)
+    assert result["gpu"]["fraction_of_peak"] == pytest.approx(gpu.step_flops(Problem(4096)) / 0.5e-3 / 5e13)
+    text = "\n".join(report(result))
+    assert "epoch           250.00 ms (250.00 to 250.00) for 469 steps of 128 by cupy" in text
+    assert max(map(len, text.split("\n"))) <= 112

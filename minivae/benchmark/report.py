@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 WIDTH = 110
+OURS = "as fit has them: rows shuffled and gathered, losses summed and checked"  # epochs
 BUSY = 1.0  # processes that wanted a core before the benchmark began
 
 
@@ -80,10 +81,14 @@ def ratio_lines(ratios: Mapping[str, Any]) -> list[str]:
 
 
 def gpu_lines(gpu: Mapping[str, Any]) -> list[str]:
-    """The device, and how near a step with a large batch comes to the peak of its products."""
+    """The device, an epoch, and how near a step with a large batch comes to the peak of its products."""
     tf32 = "TF32 (MINIVAE_TF32=1), ours and PyTorch's" if gpu["tf32"] else "no TF32, neither ours nor PyTorch's"
+    epoch = gpu["epoch"]
+    median, low, high = (f"{1e3 * epoch[key]:.2f}" for key in ("median", "min", "max"))
     lines = [
         f"device          {gpu['device']}, driver {gpu['driver']}, CUDA {gpu['cuda']}; {tf32}",
+        f"epoch           {median} ms ({low} to {high}) for {epoch['steps']} steps of {epoch['batch_size']} by cupy, "
+        f"{OURS}",
         f"batch {gpu['batch_size']:<10}{gpu['ms']:.3f} ms for a step of cupy in epochs of {gpu['epoch_steps']}: "
         f"{gpu['fraction_of_peak']:.0%} of the {gpu['peak'] / 1e12:.1f} Tflop/s of a large product, counting its "
         "products alone",
@@ -113,7 +118,7 @@ def epoch_lines(result: Mapping[str, Any]) -> list[str]:
         rates = [f"{rate:,.0f}" for rate in result["examples_per_second"].get(name, {}).values()]
         rows.append([name, *(f"{seconds[key]:.3f}" for key in ("median", "min", "max")), *rates])
     steps, size = result["epoch_steps"], result["batch_size"]
-    note = f"({steps} steps of {size}; ours as fit has them: rows shuffled and gathered, losses summed and checked)"
+    note = f"({steps} steps of {size}; ours {OURS})"
     return [*columns(rows), note]
 
 

@@ -68,7 +68,7 @@ class Suite:
             result["batches"] = {str(size): self.time_batch(size) for size in OTHER_BATCHES}
             result |= self.time_kernels() | self.time_epochs()
         if self.has_gpu:
-            result["gpu"] = self.time_large_batch()
+            result["gpu"] = {"epoch": self.time_epoch_on_gpu(), **self.time_large_batch()}
         return result | {"skipped": self.skipped}
 
     def protocol(self) -> str:
@@ -175,6 +175,15 @@ class Suite:
         """The same with another batch size, in short."""
         steps = self.time_steps(replace(self.problem, batch_size=size))
         return {name: steps[name] for name in ("timings", "ratio_ranges")}
+
+    def time_epoch_on_gpu(self) -> dict[str, Any]:
+        """Seconds for an epoch as long as MNIST's, of the backend on the GPU."""
+        problem = as_long_as_mnist(self.problem)
+        with Child("cupy", problem, self.patience) as child:
+            started(child)
+            epoch(child)  # also compiles what no step has used
+            seconds = spread([epoch(child) for _ in range(self.rounds)])
+        return {"batch_size": problem.batch_size, "steps": problem.batches, **seconds}
 
     def time_large_batch(self) -> dict[str, Any]:
         """A step of the backend on the GPU at a batch so large that its products alone should matter."""
