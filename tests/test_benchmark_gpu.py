@@ -176,4 +176,5 @@ def test_the_plain_command_has_all_that_the_goals_on_a_gpu_are_about(asked):
     assert result["gpu"]["fraction_of_peak"] == pytest.approx(gpu.step_flops(Problem(4096)) / 0.5e-3 / 5e13)
     text = "\n".join(report(result))
     assert "epoch           250.00 ms (250.00 to 250.00) for 469 steps of 128 by cupy" in text
+    assert "torch compile cuda threads of its own" in text
     assert max(map(len, text.split("\n"))) <= 112

@@ -32,6 +32,8 @@ def report(result: Mapping[str, Any]) -> list[str]:
 
 def columns(rows: Iterable[Sequence[str]], first: int = 16, other: int = 12) -> list[str]:
     """Rows of a table: the first column to the left, the others to the right."""
+    rows = list(rows)
+    first = max(first, *(len(row[0]) + 1 for row in rows))
     return [f"{row[0]:<{first}}" + "".join(f"{cell:>{other}}" for cell in row[1:]) for row in rows]
 
 
@@ -46,7 +48,7 @@ def machine_lines(facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
         f"settings        {settings or 'none that is about threads, in the environment'}",
     ]
     for name, process in facts.items():
-        lines.append(f"{name:<16}{'; '.join(process['threads']) or 'threads of its own, which it does not tell'}")
+        lines.append(f"{name:<15} {'; '.join(process['threads']) or 'threads of its own, which it does not tell'}")
     return [line for long in lines for line in textwrap.wrap(long, WIDTH, subsequent_indent=16 * " ")]
 
 
@@ -107,7 +109,9 @@ def start_lines(result: Mapping[str, Any]) -> list[str]:
         peak = result["peak_memory_mb"][name]
         seconds = [f"{start[key]:.2f}" for key in ("import_seconds", "first_step_seconds")]
         rows.append([name, *seconds, "unknown" if peak is None else f"{peak:.0f}"])
-    note = "(the first step compiles, or loads what was compiled before; part of no other timing)"
+    note = (
+        "(the first step, a whole epoch of cupy and jax scan, compiles or loads what was compiled; in no other timing)"
+    )
     return [*columns(rows, other=14), note]
 
 
