@@ -10,9 +10,8 @@ from test_benchmark import Fake
 
 import minivae.backend
 from minivae.backend import from_module
-from minivae.benchmark import gpu, pictures, suite
+from minivae.benchmark import contenders, gpu, pictures, suite
 from minivae.benchmark.calls import CALLS
-from minivae.benchmark.contenders import PEERS, make
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.report import report
 from minivae.benchmark.verify import ODD, verify
@@ -84,7 +83,7 @@ def test_steps_and_epochs_are_those_of_fit_from_one_graph(cupy_on_host, monkeypa
     monkeypatch.setattr(device.Graph, "launch", launched)
     monkeypatch.setattr(minivae.backend, "_load", lambda name: cupy_on_host if name == "cupy" else load(name))
     problem = Problem(batch_size=32, examples=512, input_dim=100, hidden_dim=50, latent_dim=5)
-    contender = make("cupy", problem)
+    contender = contenders.make("cupy", problem)
     first, last = contender.run(4 * contender.at_once)
     terms = contender.epoch()  # what fit shows of an epoch
     assert terms["loss"] < last < first == pytest.approx(100 * np.log(2), abs=2)
@@ -162,7 +161,12 @@ def test_every_report_and_figure_says_whether_tf32_was_on(tf32, asked, monkeypat
 def test_a_contender_on_the_gpu_has_epochs_as_long_as_mnists(asked):
     result = suite.Suite(("numpy", "cupy"), ("torch",), rounds=1).run()
     built = {name: problem.batches for name, problem, command in reversed(asked) if command == "ready"}
-    assert built == {"cupy": 469, "numpy": 64, **dict.fromkeys(PEERS["torch"], 64), **dict.fromkeys(gpu.TORCH, 469)}
+    assert built == {
+        "cupy": 469,
+        "numpy": 64,
+        **dict.fromkeys(contenders.PEERS["torch"], 64),
+        **dict.fromkeys(gpu.TORCH, 469),
+    }
     assert "an epoch of 469 steps" in result["protocol"]
     lines = report(result)
     assert [line.endswith("540.0 -> 200.0 after 469") for line in lines if line.startswith("cupy ")] == [False, True]
@@ -178,3 +182,16 @@ def test_the_plain_command_has_all_that_the_goals_on_a_gpu_are_about(asked):
     assert "epoch           250.00 ms (250.00 to 250.00) for 469 steps of 128 by cupy" in text
     assert "torch compile cuda threads of its own" in text
     assert max(map(len, text.split("\n"))) <= 112
+
+
+def test_beside_a_gpu_the_peers_on_the_processor_are_compiled_once(asked):
+    result = suite.Suite(("numpy", "cupy"), ("torch", "jax"), rounds=1, full=True).run()
+    ready = [name for name, _, command in asked if command == "ready"]
+    assert {name: ready.count(name) for name in contenders.PEER_NAMES} == dict.fromkeys(contenders.PEER_NAMES, 1)
+    assert [*result["epoch_seconds"]] == [*result["batches"]["20"]["timings"]] == ["numpy", "cupy", *gpu.TORCH]
+    assert "Peers that are not on the GPU take part at this batch only." in result["protocol"]
+
+
+def test_without_a_gpu_every_peer_takes_part_in_everything(asked):
+    result = suite.Suite(("numpy",), ("torch",), rounds=1, full=True).run()
+    assert [*result["epoch_seconds"]] == [*result["batches"]["20"]["timings"]] == ["numpy", *contenders.PEERS["torch"]]

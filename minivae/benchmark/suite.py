@@ -14,7 +14,7 @@ from typing import Any
 
 from minivae.benchmark import gpu
 from minivae.benchmark.calls import CALLS
-from minivae.benchmark.contenders import EPOCH, PASS, PEERS
+from minivae.benchmark.contenders import EPOCH, PASS, PEER_NAMES, PEERS
 from minivae.benchmark.interleave import in_turns, ratios, spread
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.processes import PATIENCE, BenchmarkError, Child, Failed, Skipped
@@ -85,10 +85,13 @@ class Suite:
     def protocol_on_gpu(self) -> str:
         """What is different there."""
         steps = as_long_as_mnist(self.problem).batches
+        peers = " Peers that are not on the GPU take part at this batch only." if self.full and self.peers else ""
+        tf32 = " Products on the GPU are TF32's." if uses_tf32() else ""
         return (
             f" Those on the GPU have the data of an epoch of {steps} steps there; cupy is timed in whole epochs: its "
             "rows are shuffled and gathered instead of sliced, and what it does once in an epoch is part of its steps."
-        ) + (" Products on the GPU are TF32's." if uses_tf32() else "")
+            f"{peers}{tf32}"
+        )
 
     # -- verification ----------------------------------------------------------------------------------------
 
@@ -119,10 +122,11 @@ class Suite:
 
     # -- training steps --------------------------------------------------------------------------------------
 
-    def names(self) -> list[str]:
-        """The contenders that have not been skipped."""
+    def names(self, problem: Problem) -> list[str]:
+        """The contenders that have not been skipped, for a problem; see :meth:`protocol_on_gpu`."""
         names = [*self.backends, *(name for group in self.groups().values() for name in group)]
-        return [name for name in names if name not in self.skipped]
+        left_out = {*self.skipped, *(PEER_NAMES if self.has_gpu and problem != self.problem else ())}
+        return [name for name in names if name not in left_out]
 
     def groups(self) -> dict[str, tuple[str, ...]]:
         """The peers by framework, and those on the GPU where one of our backends is there."""
@@ -137,7 +141,7 @@ class Suite:
     def start(self, problem: Problem, stack: ExitStack, what: str) -> tuple[dict[str, Child], dict[str, Any]]:
         """A process for each contender, ready to be timed, and what it said of its start."""
         children, answers = {}, {}
-        for name in self.names():
+        for name in self.names(problem):
             its = as_long_as_mnist(problem) if name in gpu.CONTENDERS else problem
             child = stack.enter_context(Child(name, its, self.patience))
             try:
@@ -204,8 +208,8 @@ class Suite:
         with Child("numpy", self.problem, self.patience) as child:
             answer = child.ask("roofs")
         rows = {"NumPy's products": answer["rows"]}
-        for name in self.names():
-            if name in self.backends and name not in gpu.CONTENDERS:  # the roofs are those of the processor
+        for name in self.backends:
+            if name not in (*self.skipped, *gpu.CONTENDERS):  # the roofs are those of the processor
                 say(f"timing the kernels of {name}")
                 with Child(name, self.problem, self.patience) as child:
                     rows[name] = child.ask("kernels")["rows"]
