@@ -74,30 +74,34 @@ def make(name: str, problem: Problem, device: str = "cpu") -> Contender:
 
 
 def our_contender(problem: Problem, name: str) -> Contender:
-    """A backend of minivae: the step that ``fit`` makes, with a slice in place of the gathered rows."""
-    vae, optimizer = problem.model(name), Adam(LEARNING_RATE, BETAS, EPSILON)
-    data, examples = vae.kernels.asarray(problem.data(), vae.dtype), np.arange(problem.batches * problem.batch_size)
-    vae.optimizer = optimizer
+    """A backend of minivae: steps and epochs as ``fit`` makes them."""
+    vae, recipe = problem.model(name), Recipe(problem.batch_size)
+    vae.optimizer = Adam(LEARNING_RATE, BETAS, EPSILON)
+    data, captured = vae.kernels.asarray(problem.data(), vae.dtype), vae.kernels.graph is not None
+    x = data if captured else data[:EPOCH]  # whole batches: the graph of the steps is also the epoch's
+    steps = steps_of_an_epoch(vae, x, recipe)
+    run = gpu.graph_run(problem, vae, x, steps) if captured else stepwise_run(problem, vae, data)
+    epoch = partial(train_epoch, vae, x, recipe, steps)
+    return Contender(run, epoch, problem.batches if captured else 1, passes_of(vae, data))
+
+
+def stepwise_run(problem: Problem, vae: VAE, data: Array) -> peers.Run:
+    """The step that ``fit`` makes without a graph, but with a slice of the data (N, D) in place of gathered rows."""
+    examples = np.arange(len(data))
 
     def train() -> float:
         start = vae.step % problem.batches * problem.batch_size
         rows = slice(start, start + problem.batch_size)
         loss = vae.forward_backward(data[rows], vae.noise(examples[rows])).loss
-        optimizer.step(vae)
+        vae.optimizer.step(vae)
         return loss
 
     def run(n: int) -> tuple[float, float]:
         with vae.kernels.session():  # as in fit
             losses = [train() for _ in range(n)]
-        vae.kernels.to_numpy(vae.store.vector[:1])  # on a device, wait for the last update
         return losses[0], losses[-1]
 
-    if vae.kernels.graph is not None:
-        graph_run = gpu.graph_run(problem, vae, data)
-        return Contender(graph_run, partial(graph_run, problem.batches), problem.batches, passes_of(vae, data))
-    recipe = Recipe(problem.batch_size)
-    epoch = partial(train_epoch, vae, data[:EPOCH], recipe, steps_of_an_epoch(vae, data[:EPOCH], recipe))
-    return Contender(run, epoch, passes=passes_of(vae, data))
+    return run
 
 
 def passes_of(vae: VAE, data: Array) -> dict[str, Callable[[], Any]]:

@@ -14,16 +14,16 @@ import numpy as np
 from minivae.benchmark import peers
 from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
 from minivae.cuda import uses_tf32
-from minivae.optimizers import Adam
-from minivae.training import Recipe, steps_of_an_epoch
 
 if TYPE_CHECKING:
     import torch
 
+    from minivae.training import Steps
     from minivae.vae import VAE
 
 EAGER, COMPILED, GRAPH = "torch eager cuda", "torch compile cuda", "torch graph cuda"
 TORCH = (EAGER, COMPILED, GRAPH)
+CONTENDERS = ("cupy", *TORCH)
 WARM_UP = 3  # steps on a side stream before PyTorch captures one, as its manual asks
 LARGE = 8192  # the side of the matrices whose product counts as the peak
 
@@ -32,23 +32,23 @@ LARGE = 8192  # the side of the matrices whose product counts as the peak
 # Ours
 
 
-def graph_run(problem: Problem, vae: VAE, data: Any) -> peers.Run:
-    """Whole epochs as ``fit`` makes them on a GPU: rows shuffled and gathered, each step a replay of one graph.
+def graph_run(problem: Problem, vae: VAE, data: Any, steps: Steps) -> peers.Run:
+    """The steps of whole epochs as ``fit`` makes them on a GPU: rows shuffled and gathered, each a replay of one graph.
 
     Parameters
     ----------
     problem : Problem
     vae : VAE
-        Of a backend with a ``graph``; its optimizer becomes Adam.
+        Of a backend with a ``graph``.
     data : array of shape (batches * batch_size, D), on the device
+    steps : callable
+        Makes all updates of an epoch on ``data``.
 
     Returns
     -------
     run : callable
         ``run(n)`` trains n // batches epochs, and returns the loss before the first one, once, then of the epochs.
     """
-    vae.optimizer = Adam(LEARNING_RATE, BETAS, EPSILON)
-    steps = steps_of_an_epoch(vae, data, Recipe(problem.batch_size))
     first = vae.loss(vae.kernels.to_numpy(data[: problem.batch_size])).loss
 
     def run(n: int) -> tuple[float, float]:

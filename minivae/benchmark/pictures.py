@@ -23,9 +23,9 @@ FEWEST_BARS = 5
 
 
 def picture(result: Mapping[str, Any]) -> Figure:
-    """Both panels, or the bars alone where no kernels were timed."""
+    """Both panels, or the bars alone where no kernels were timed, such as those of a GPU."""
     backends = list(result["verified"])
-    if "kernels" not in result:
+    if not result.get("kernels"):
         figure = new_figure(7.0, 1.2 + 0.45 * len(result["timings"]))
         draw_bars(figure.subplots(), result, backends)
         return figure
@@ -49,7 +49,9 @@ def draw_bars(axes: Axes, result: Mapping[str, Any], backends: Sequence[str]) ->
     axes.set_yticks(y, list(timings))
     axes.set_ylim(max(len(y), FEWEST_BARS) - 0.5, -0.5)  # from above, and no bar as thick as a wall
     axes.set_xlim(0, 1.15 * high.max())
-    axes.set_xlabel(f"ms per training step, batch {result['batch_size']}\n(median; whiskers: smallest and largest)")
+    tf32 = ", TF32 on the GPU" if result.get("gpu", {}).get("tf32") else ""
+    title = f"ms per training step, batch {result['batch_size']}{tf32}"
+    axes.set_xlabel(f"{title}\n(median; whiskers: smallest and largest)")
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -23,7 +23,7 @@ from minivae.benchmark.problem import Problem
 from minivae.errors import MinivaeError
 
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-PATIENCE = 900.0  # seconds for one answer: a compiler may take minutes
+PATIENCE = 300.0  # seconds for one answer: a compiler may take minutes
 
 
 class BenchmarkError(MinivaeError):
@@ -46,7 +46,7 @@ class Child:
     name : str
         The contender's.
     problem : Problem
-    patience : float, default 900.0
+    patience : float, default 300.0
         Seconds to wait for an answer.
     settings : mapping of str to str, optional
         More variables for its environment.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 WIDTH = 110
+OURS = "as fit has them: rows shuffled and gathered, losses summed and checked"  # epochs
 BUSY = 1.0  # processes that wanted a core before the benchmark began
 
 
@@ -31,6 +32,8 @@ def report(result: Mapping[str, Any]) -> list[str]:
 
 def columns(rows: Iterable[Sequence[str]], first: int = 16, other: int = 12) -> list[str]:
     """Rows of a table: the first column to the left, the others to the right."""
+    rows = list(rows)
+    first = max(first, *(len(row[0]) + 1 for row in rows))
     return [f"{row[0]:<{first}}" + "".join(f"{cell:>{other}}" for cell in row[1:]) for row in rows]
 
 
@@ -45,17 +48,16 @@ def machine_lines(facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
         f"settings        {settings or 'none that is about threads, in the environment'}",
     ]
     for name, process in facts.items():
-        lines.append(f"{name:<16}{'; '.join(process['threads']) or 'threads of its own, which it does not tell'}")
+        lines.append(f"{name:<15} {'; '.join(process['threads']) or 'threads of its own, which it does not tell'}")
     return [line for long in lines for line in textwrap.wrap(long, WIDTH, subsequent_indent=16 * " ")]
 
 
 def step_lines(result: Mapping[str, Any]) -> list[str]:
     """The training step at the batch size that was asked for, with the losses, then the ratios."""
     starts = result["starts"]
-    steps = next(iter(starts.values()))["steps"]
     title = f"batch {result['batch_size']}"
-    losses = {name: f"{start['first_loss']:.1f} -> {start['loss']:.1f}" for name, start in starts.items()}
-    lines = timing_lines(title, result["timings"], f"loss after {steps} steps", losses)
+    losses = {name: "{first_loss:.1f} -> {loss:.1f} after {steps}".format(**start) for name, start in starts.items()}
+    lines = timing_lines(title, result["timings"], "loss after so many steps", losses)
     return [*lines, "", *ratio_lines(result["ratio_ranges"])]
 
 
@@ -81,13 +83,19 @@ def ratio_lines(ratios: Mapping[str, Any]) -> list[str]:
 
 
 def gpu_lines(gpu: Mapping[str, Any]) -> list[str]:
-    """The device, and how near a step with a large batch comes to the peak of its products."""
+    """The device, an epoch, and how near a step with a large batch comes to the peak of its products."""
     tf32 = "TF32 (MINIVAE_TF32=1), ours and PyTorch's" if gpu["tf32"] else "no TF32, neither ours nor PyTorch's"
-    return [
+    epoch = gpu["epoch"]
+    median, low, high = (f"{1e3 * epoch[key]:.2f}" for key in ("median", "min", "max"))
+    lines = [
         f"device          {gpu['device']}, driver {gpu['driver']}, CUDA {gpu['cuda']}; {tf32}",
-        f"batch {gpu['batch_size']:<10}{gpu['ms']:.3f} ms for a step of cupy: {gpu['fraction_of_peak']:.0%} of the "
-        f"{gpu['peak'] / 1e12:.1f} Tflop/s of a large product, counting its products alone",
+        f"epoch           {median} ms ({low} to {high}) for {epoch['steps']} steps of {epoch['batch_size']} by cupy, "
+        f"{OURS}",
+        f"batch {gpu['batch_size']:<10}{gpu['ms']:.3f} ms for a step of cupy in epochs of {gpu['epoch_steps']}: "
+        f"{gpu['fraction_of_peak']:.0%} of the {gpu['peak'] / 1e12:.1f} Tflop/s of a large product, counting its "
+        "products alone",
     ]
+    return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent=16 * " ")]
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -101,7 +109,9 @@ def start_lines(result: Mapping[str, Any]) -> list[str]:
         peak = result["peak_memory_mb"][name]
         seconds = [f"{start[key]:.2f}" for key in ("import_seconds", "first_step_seconds")]
         rows.append([name, *seconds, "unknown" if peak is None else f"{peak:.0f}"])
-    note = "(the first step compiles, or loads what was compiled before; part of no other timing)"
+    note = (
+        "(the first step, a whole epoch of cupy and jax scan, compiles or loads what was compiled; in no other timing)"
+    )
     return [*columns(rows, other=14), note]
 
 
@@ -112,7 +122,7 @@ def epoch_lines(result: Mapping[str, Any]) -> list[str]:
         rates = [f"{rate:,.0f}" for rate in result["examples_per_second"].get(name, {}).values()]
         rows.append([name, *(f"{seconds[key]:.3f}" for key in ("median", "min", "max")), *rates])
     steps, size = result["epoch_steps"], result["batch_size"]
-    note = f"({steps} steps of {size}; ours as fit has them: rows shuffled and gathered, losses summed)"
+    note = f"({steps} steps of {size}; ours {OURS})"
     return [*columns(rows), note]
 
 
@@ -128,7 +138,9 @@ def kernel_lines(result: Mapping[str, Any]) -> list[str]:
     ]
     lines = [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent=16 * " ") or [""]]
     lines += product_table(result["products"])
-    return [*lines, "", *kernel_table(kernels)]
+    if kernels:
+        lines += ["", *kernel_table(kernels)]
+    return [*lines, *(["", "(cupy is left out: the roofs are those of the processor)"] if "gpu" in result else [])]
 
 
 def bandwidth_line(place: str, measured: Mapping[str, float]) -> str:

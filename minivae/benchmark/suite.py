@@ -14,16 +14,18 @@ from typing import Any
 
 from minivae.benchmark import gpu
 from minivae.benchmark.calls import CALLS
-from minivae.benchmark.contenders import EPOCH, PASS, PEERS
+from minivae.benchmark.contenders import EPOCH, PASS, PEER_NAMES, PEERS
 from minivae.benchmark.interleave import in_turns, ratios, spread
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.processes import PATIENCE, BenchmarkError, Child, Failed, Skipped
 from minivae.benchmark.roofs import under_the_roof
+from minivae.cuda import uses_tf32
 
 PAUSE = 0.1  # seconds: idle threads of the last contender spin for less
 BLOCK, WARM_UP = 0.25, 0.1  # seconds of steps in a block, and of steps before it that fill the caches
 FEWEST = 5  # steps in a block
-OTHER_BATCHES, LARGE_BATCH = (20, 512), 4096
+OTHER_BATCHES = (20, 512)
+LARGE_BATCH, LARGE_EPOCH = 4096, 64  # so many steps that what is done once in an epoch counts little
 ROUNDS_OF_EPOCHS = 3
 
 
@@ -66,7 +68,7 @@ class Suite:
             result["batches"] = {str(size): self.time_batch(size) for size in OTHER_BATCHES}
             result |= self.time_kernels() | self.time_epochs()
         if self.has_gpu:
-            result["gpu"] = self.time_large_batch()
+            result["gpu"] = {"epoch": self.time_epoch_on_gpu(), **self.time_large_batch()}
         return result | {"skipped": self.skipped}
 
     def protocol(self) -> str:
@@ -78,6 +80,17 @@ class Suite:
             f"{self.rounds} rounds, each with {PAUSE:g} s of rest, about {WARM_UP:g} s of steps that do not count, and "
             f"about {BLOCK:g} s of steps that do (jax scan: whole epochs). Compilation is in no timing. Ratios are "
             "taken pair by pair in each round."
+        ) + (self.protocol_on_gpu() if self.has_gpu else "")
+
+    def protocol_on_gpu(self) -> str:
+        """What is different there."""
+        steps = as_long_as_mnist(self.problem).batches
+        peers = " Peers that are not on the GPU take part at this batch only." if self.full and self.peers else ""
+        tf32 = " Products on the GPU are TF32's." if uses_tf32() else ""
+        return (
+            f" Those on the GPU have the data of an epoch of {steps} steps there; cupy is timed in whole epochs: its "
+            "rows are shuffled and gathered instead of sliced, and what it does once in an epoch is part of its steps."
+            f"{peers}{tf32}"
         )
 
     # -- verification ----------------------------------------------------------------------------------------
@@ -109,10 +122,11 @@ class Suite:
 
     # -- training steps --------------------------------------------------------------------------------------
 
-    def names(self) -> list[str]:
-        """The contenders that have not been skipped."""
+    def names(self, problem: Problem) -> list[str]:
+        """The contenders that have not been skipped, for a problem; see :meth:`protocol_on_gpu`."""
         names = [*self.backends, *(name for group in self.groups().values() for name in group)]
-        return [name for name in names if name not in self.skipped]
+        left_out = {*self.skipped, *(PEER_NAMES if self.has_gpu and problem != self.problem else ())}
+        return [name for name in names if name not in left_out]
 
     def groups(self) -> dict[str, tuple[str, ...]]:
         """The peers by framework, and those on the GPU where one of our backends is there."""
@@ -127,8 +141,9 @@ class Suite:
     def start(self, problem: Problem, stack: ExitStack, what: str) -> tuple[dict[str, Child], dict[str, Any]]:
         """A process for each contender, ready to be timed, and what it said of its start."""
         children, answers = {}, {}
-        for name in self.names():
-            child = stack.enter_context(Child(name, problem, self.patience))
+        for name in self.names(problem):
+            its = as_long_as_mnist(problem) if name in gpu.CONTENDERS else problem
+            child = stack.enter_context(Child(name, its, self.patience))
             try:
                 answers[name] = started(child)
             except Skipped as reason:
@@ -165,15 +180,25 @@ class Suite:
         steps = self.time_steps(replace(self.problem, batch_size=size))
         return {name: steps[name] for name in ("timings", "ratio_ranges")}
 
+    def time_epoch_on_gpu(self) -> dict[str, Any]:
+        """Seconds for an epoch as long as MNIST's, of the backend on the GPU."""
+        problem = as_long_as_mnist(self.problem)
+        with Child("cupy", problem, self.patience) as child:
+            started(child)
+            epoch(child)  # also compiles what no step has used
+            seconds = spread([epoch(child) for _ in range(self.rounds)])
+        return {"batch_size": problem.batch_size, "steps": problem.batches, **seconds}
+
     def time_large_batch(self) -> dict[str, Any]:
         """A step of the backend on the GPU at a batch so large that its products alone should matter."""
-        problem = replace(self.problem, batch_size=LARGE_BATCH, examples=16 * LARGE_BATCH)
+        problem = replace(self.problem, batch_size=LARGE_BATCH, examples=LARGE_EPOCH * LARGE_BATCH)
         with Child("cupy", problem, self.patience) as child:
             started(child)
             ms = min(child.ask("run", steps=problem.batches)["ms"] for _ in range(ROUNDS_OF_EPOCHS))
             peak, facts = child.ask("peak")["peak"], child.ask("device_facts")
         per_second = gpu.step_flops(problem) / (ms / 1e3)
-        return facts | {"batch_size": LARGE_BATCH, "ms": ms, "peak": peak, "fraction_of_peak": per_second / peak}
+        step = {"batch_size": LARGE_BATCH, "epoch_steps": problem.batches, "ms": ms}
+        return facts | step | {"peak": peak, "fraction_of_peak": per_second / peak}
 
     # -- with full -------------------------------------------------------------------------------------------
 
@@ -183,8 +208,8 @@ class Suite:
         with Child("numpy", self.problem, self.patience) as child:
             answer = child.ask("roofs")
         rows = {"NumPy's products": answer["rows"]}
-        for name in self.names():
-            if name in self.backends:
+        for name in self.backends:
+            if name not in (*self.skipped, *gpu.CONTENDERS):  # the roofs are those of the processor
                 say(f"timing the kernels of {name}")
                 with Child(name, self.problem, self.patience) as child:
                     rows[name] = child.ask("kernels")["rows"]
@@ -193,10 +218,11 @@ class Suite:
 
     def time_epochs(self) -> dict[str, Any]:
         """Epochs as long as MNIST's, and passes over a set as large as its test set."""
-        size = self.problem.batch_size
-        problem = replace(self.problem, examples=math.ceil(EPOCH / size) * size)
+        problem = as_long_as_mnist(self.problem)
         with ExitStack() as stack:
             children, _ = self.start(problem, stack, "epoch")
+            if self.has_gpu:
+                epoch(children["cupy"])  # also compiles what no step has used
             epochs = {name: partial(epoch, child) for name, child in children.items()}
             seconds = in_turns(epochs, shown(ROUNDS_OF_EPOCHS, "timing an epoch"))
             passes = {name: child.ask("passes") for name, child in children.items() if name in self.backends}
@@ -207,6 +233,11 @@ class Suite:
                 name: {what: PASS / seconds for what, seconds in answer.items()} for name, answer in passes.items()
             },
         }
+
+
+def as_long_as_mnist(problem: Problem) -> Problem:
+    """The same with the data of an epoch of MNIST, in whole batches."""
+    return replace(problem, examples=math.ceil(EPOCH / problem.batch_size) * problem.batch_size)
 
 
 def started(child: Child) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--full",
         action="store_true",
-        help="also every kernel and matrix product, batches of 20 and 512, an epoch, encoding, memory, compilation",
+        help="also kernels and products, batches of 20 and 512, an epoch, encoding, memory, compilation: takes long",
     )
     parser.add_argument(
         "--plot", metavar="FILE", default=argparse.SUPPRESS, help="draw the timings, with --full also a roofline"
