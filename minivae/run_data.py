@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,17 +15,21 @@ from minivae.errors import DataError
 from minivae.run_folder import Run, fingerprint
 from minivae.settings import same_file
 
+SHOWN_LABELS = 10
+
 
 class Examples(NamedTuple):
     """Rows in the data's own units.
 
-    ``x`` is (N, D), ``labels`` is (N,) or None, ``part`` is "test" or "all", ``name`` is that of the data set.
+    ``x`` is (N, D), ``labels`` is (N,) or None, ``part`` is "test" or "all", ``name`` is that of the data set; label k
+    is called ``label_names[k]``, if it has a name.
     """
 
     name: str
     part: str
     x: np.ndarray
     labels: np.ndarray | None
+    label_names: tuple[str, ...] = ()
 
 
 def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_files: bool = False) -> Examples:
@@ -59,11 +64,31 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
         if is_own:
             run.check_same(found)
         check_width(run, found.test, data, labels)
-        return Examples(found.name, "test", found.test, found.test_labels)
+        return Examples(found.name, "test", found.test, found.test_labels, found.label_names)
     table = tables.read(data, labels)
     check_width(run, table.x, data, labels)
     run.check_columns(table.columns, data)
-    return Examples(Path(data).stem, "all", table.x, table.labels)
+    return Examples(Path(data).stem, "all", table.x, *numbered_as_in_training(run, table))
+
+
+def numbered_as_in_training(run: Run, table: tables.Table) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """The labels (N,) and their names: a name has the number that it had in training, new ones come after those.
+
+    A file has numbered its names by itself, so that a class that is alone in it has the number 0.
+    """
+    known = [] if run.data is None else run.data["label_names"]
+    if table.labels is None or not known or not table.label_names:
+        return table.labels, table.label_names
+    names = list(dict.fromkeys([*known, *table.label_names]))
+    return np.array([names.index(name) for name in table.label_names])[table.labels], tuple(names)
+
+
+def describe_labels(names: Sequence[str]) -> str:
+    """Which number means what, such as " (0 benign, 1 malignant)"; nothing for classes that are called by numbers."""
+    if not names or all(map(str.isdigit, names)):
+        return ""
+    shown = [f"{number} {name}" for number, name in enumerate(names[:SHOWN_LABELS])]
+    return f" ({', '.join(shown)}{', ...' * (len(names) > SHOWN_LABELS)})"
 
 
 def load_again(data: str, labels: str | None) -> Dataset:

@@ -35,7 +35,8 @@ from minivae.training import columns
 from minivae.vae import VAE
 from minivae.warmup import warm_up
 
-DATA = ("name", "image_shape", "columns", "value_range", "fingerprint")  # what config.json says about the data
+# What config.json says about the data.
+DATA = ("name", "image_shape", "columns", "label_names", "value_range", "fingerprint")
 MODEL, CHECKPOINT, CONFIG, HISTORY = "model.safetensors", "checkpoint.safetensors", "config.json", "history.csv"
 OLDER = "checkpoint-older.safetensors"
 FILES = (MODEL, OLDER, CHECKPOINT, CONFIG, HISTORY, *pictures.PICTURES)  # in the order in which they are removed
@@ -181,24 +182,13 @@ def line(row: Sequence[float]) -> str:
     return ",".join([str(int(row[0])), *(repr(float(value)) for value in row[1:])]) + "\n"
 
 
-def free_folder(wanted: Path) -> RunFolder:
-    """``wanted``, or the first of wanted-2, wanted-3, ... that does not exist yet; made, so that it stays free."""
-    folder, number = wanted, 1
-    while True:
-        try:
-            folder.mkdir(parents=True)
-            return RunFolder(folder)
-        except FileExistsError:
-            number += 1
-            folder = wanted.with_name(f"{wanted.name}-{number}")
-
-
 def describe(data: Dataset) -> dict[str, Any]:
     """What a run folder remembers of its data: enough to draw pictures, and to notice that they have changed."""
     return {
         "name": data.name,
         "image_shape": data.image_shape,
         "columns": data.columns,
+        "label_names": data.label_names,
         "value_range": pictures.shown_range(data),
         "fingerprint": fingerprint(data),
     }
@@ -206,9 +196,11 @@ def describe(data: Dataset) -> dict[str, Any]:
 
 def as_described(values: dict[str, Any]) -> dict[str, Any]:
     """The part of config.json that :func:`describe` wrote; one of Python's errors where it did not write that."""
-    texts, shape = [values["name"], values["fingerprint"], *values["columns"]], values["image_shape"]
-    if not all(isinstance(text, str) for text in texts) or not isinstance(values["columns"], list):
-        raise TypeError("the name, the fingerprint and the columns of the data must be texts")
+    values = {"label_names": []} | values  # older runs do not say
+    lists, shape = (values["columns"], values["label_names"]), values["image_shape"]
+    texts = [values["name"], values["fingerprint"], *lists[0], *lists[1]]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(names, list) for names in lists):
+        raise TypeError("the name, the fingerprint, the columns and the labels of the data must be texts")
     if shape is not None and [type(length) for length in shape] != [int, int]:
         raise TypeError(f"image_shape must be two whole numbers, got {shape!r}")
     low, high = map(finite, values["value_range"])

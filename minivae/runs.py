@@ -29,11 +29,14 @@ from minivae.examples import as_trained, loss_of
 from minivae.locks import locked
 from minivae.machine import what_changes_results
 from minivae.recorder import Recorder
-from minivae.run_folder import RunFolder, fingerprint, free_folder, identity
+from minivae.run_data import describe_labels
+from minivae.run_folder import RunFolder, fingerprint, identity
 from minivae.settings import Settings, differences, same_file
 from minivae.training import fit
 from minivae.vae import VAE
 from minivae.warmup import warm_up
+
+HOW_TO_GO_ON = ("resume", "no_pictures", "epochs")  # settings that say nothing about what is trained
 
 
 def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]:
@@ -145,6 +148,18 @@ def begin(
     return folder, vae, early_stopping
 
 
+def free_folder(wanted: Path) -> RunFolder:
+    """``wanted``, or the first of wanted-2, wanted-3, ... that does not exist yet; made, so that it stays free."""
+    folder, number = wanted, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return RunFolder(folder)
+        except FileExistsError:
+            number += 1
+            folder = wanted.with_name(f"{wanted.name}-{number}")
+
+
 def go_on(
     folder: RunFolder, held: ExitStack, settings: Settings, data: Dataset, say: Say
 ) -> tuple[VAE, EarlyStopping | None]:
@@ -188,13 +203,21 @@ def settings_of_a_resumed_run(given: dict[str, Any]) -> Settings:
     if others:
         raise MinivaeError(f"there are {len(others) + 1} runs such as {folder} and {others[0]}: name one with --out")
     if not folder.config.exists():
+        if given.keys() <= {"out", *HOW_TO_GO_ON}:  # nobody begins a run with so few words: the name is misspelt
+            raise MinivaeError(f"{folder} holds no run{runs_beside(folder)}: to begin one, give its --data")
         return Settings(**given)
     begun = folder.read_config()["settings"]
     refuse_others(folder, begun, given)
-    now = {name: value for name, value in given.items() if name in ("resume", "no_pictures", "epochs", "data")}
+    now = {name: value for name, value in given.items() if name in {"data", *HOW_TO_GO_ON}}
     if "data" not in now and begun.data not in LOADERS and not Path(begun.data).exists():
         raise MinivaeError(f"{folder} was begun with {begun.data}, which is gone: if it has moved, name it with --data")
     return replace(begun, out=str(folder), **now)
+
+
+def runs_beside(folder: RunFolder) -> str:
+    """The runs in the same place, where somebody may have meant one of them."""
+    names = sorted(str(config.parent) for config in folder.path.parent.glob("*/config.json"))
+    return f" (there are {', '.join(names[:5])}{', ...' * (len(names) > 5)})" if names else ""
 
 
 def refuse_others(folder: RunFolder, begun: Settings, given: dict[str, Any]) -> None:
@@ -240,7 +263,9 @@ def describe_data(data: Dataset) -> str:
     pixels = f" ({data.image_shape[0]} x {data.image_shape[1]} pixels)" if data.image_shape else ""
     n, width = data.train.shape
     line = f"data        {data.name}: {n} training and {len(data.test)} test examples, {width} columns{pixels}"
-    return line if data.train_labels is None else f"{line}, labels of {len(np.unique(data.train_labels))} classes"
+    if data.train_labels is None:
+        return line
+    return f"{line}, labels of {len(np.unique(data.train_labels))} classes{describe_labels(data.label_names)}"
 
 
 def describe_model(vae: VAE, settings: Settings) -> str:

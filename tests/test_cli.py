@@ -362,6 +362,27 @@ def test_a_csv_file_goes_all_the_way(minivae, tmp_path, flowers):
         np.testing.assert_array_equal(arrays["labels"], np.unique(labels, return_inverse=True)[1])
 
 
+def test_a_class_keeps_its_number_in_other_files(minivae, tmp_path, flowers):
+    header, *lines = (tmp_path / "flowers.csv").read_text().splitlines()
+    named = "(0 setosa, 1 versicolor, 2 virginica"
+    out = minivae("train", "--data", "flowers.csv", "--labels", "species", *QUICK, "--out", "run")[1]
+    assert f"labels of 3 classes {named})" in out
+    ends = {"setosa": 0, "versicolor": 1, "virginica": 2, "unknown": 3}
+    for species, number in ends.items():
+        rows = [line for line in lines if line.endswith(species)] or [lines[0].replace("setosa", species)]
+        (tmp_path / "one.csv").write_text("\n".join([header, *rows]) + "\n")
+        out = minivae("encode", "run", "--data", "one.csv", "--labels", "species", "--out", "z.npz")[1]
+        assert f"z.npz, and labels {named}" in out
+        with np.load("z.npz") as arrays:
+            assert set(arrays["labels"]) == {number}
+            assert arrays["label_names"][number] == species
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    del config["data"]["label_names"]  # a run of an older version
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    assert minivae("evaluate", "run", "--samples", 2)[0] == 0
+    assert minivae("encode", "run", "--data", "one.csv", "--labels", "species")[0] == 0
+
+
 def test_the_index_of_pandas_is_pointed_out_when_it_is_trained_on_and_never_again(minivae, tmp_path):
     rows = "".join(f"{i},{x},{1 - x}\n" for i, x in enumerate(RNG.random(20)))
     (tmp_path / "frame.csv").write_text(",a,b\n" + rows)

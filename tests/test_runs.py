@@ -165,6 +165,19 @@ def test_resume_before_the_first_checkpoint_starts_from_the_beginning(minivae, s
     assert same("whole", "run")
 
 
+@pytest.mark.parametrize("state", ["nothing", "an empty folder"])
+def test_a_misspelt_folder_does_not_begin_a_run(minivae, state):
+    minivae("train", *SMALL, "--epochs", 1, "--out", "runs/one")
+    if state != "nothing":
+        Path("runs/oen").mkdir()
+    status, out, err = minivae("train", "--resume", "--out", "runs/oen", "--epochs", 9)
+    words = f"{Path('runs/oen')} holds no run (there are {Path('runs/one')}): to begin one, give its --data"
+    assert (status, out, words in err, len(err.splitlines())) == (2, "", True, 1), err
+    assert not Path("runs/oen/config.json").exists()
+    assert "runs/digits holds no run (there" in minivae("train", "--resume")[2].replace("\\", "/")
+    assert minivae("train", "--resume", "--out", "runs/oen", "--data", "iris", "--epochs", 1)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minivae.commands.common import add_command, add_json, add_run
 from minivae.commands.evaluate import add_binarize, add_data
+
+if TYPE_CHECKING:
+    from minivae.run_data import Examples
 
 
 def add(commands: Any) -> None:
@@ -21,7 +24,7 @@ def add(commands: Any) -> None:
         "--out",
         metavar="FILE",
         default=argparse.SUPPRESS,
-        help=".npy: posterior means (N, K); .npz: mu, logvar, and labels if known (default: z.npy in the run folder)",
+        help=".npy: posterior means (N, K); .npz: mu, logvar, and labels (default: z.npy in the run folder)",
     )
     add_json(parser)
 
@@ -29,7 +32,7 @@ def add(commands: Any) -> None:
 def encode(options: argparse.Namespace) -> int:
     """Write the posterior means, or all of the posterior."""
     from minivae.examples import as_trained
-    from minivae.run_data import examples_for
+    from minivae.run_data import describe_labels, examples_for
     from minivae.run_folder import open_run
     from minivae.training import Recipe
 
@@ -43,14 +46,17 @@ def encode(options: argparse.Namespace) -> int:
     run.vae.check(examples.x, grey_is_fine=True)  # encode itself takes any numbers
     run.say_if_far_off(examples.x)
     mu, logvar = run.vae.encode(as_trained(run.vae, examples.x, Recipe(binarize=binarize)))
-    write(out, mu, logvar, examples.labels)
+    write(out, mu, logvar, examples)
     summary = {"out": str(out), "shape": list(mu.shape), "data": examples.name, "part": examples.part}
     summary["binarize"] = binarize
-    print(json.dumps(summary) if options.json else f"wrote {len(mu)} x {mu.shape[1]} posterior means to {out}")
+    summary["label_names"] = list(examples.label_names)
+    named = describe_labels(examples.label_names) if out.suffix == ".npz" else ""
+    text = f"wrote {len(mu)} x {mu.shape[1]} posterior means to {out}" + f", and labels{named}" * bool(named)
+    print(json.dumps(summary) if options.json else text)
     return 0
 
 
-def write(out: Path, mu: Any, logvar: Any, labels: Any) -> None:
+def write(out: Path, mu: Any, logvar: Any, examples: Examples) -> None:
     """One array or several, beside and renamed."""
     import numpy as np
 
@@ -60,4 +66,7 @@ def write(out: Path, mu: Any, logvar: Any, labels: Any) -> None:
         if out.suffix == ".npy":
             np.save(beside, mu)
         else:
-            np.savez(beside, mu=mu, logvar=logvar, **({} if labels is None else {"labels": labels}))
+            known: dict[str, Any] = {} if examples.labels is None else {"labels": examples.labels}
+            if examples.label_names:
+                known["label_names"] = np.array(examples.label_names)
+            np.savez(beside, mu=mu, logvar=logvar, **known)
