@@ -12,6 +12,7 @@ import itertools
 import math
 import re
 import reprlib
+import shlex
 from array import array
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TextIO
@@ -22,6 +23,7 @@ from minivae.errors import DataError
 
 SEPARATORS = ",;\t"
 SHOWN_NAMES = 20  # in a message
+MISSING = {"na", "n/a", "null", "none", "missing", "?", "-", ".", "#n/a"}
 LONGEST_INT = 640  # characters; Python may refuse to make an int of more
 Row = tuple[int, list[str]]  # its number in a spreadsheet, from 1, and its cells
 
@@ -218,11 +220,13 @@ def read_numbers(columns: Columns, row: int, cells: list[str]) -> array[float]:
         for column, cell in zip(columns.kept, cells, strict=True)
         if number(cell) is None or not math.isfinite(float(cell))
     )
-    raise DataError(f"{columns.where(row, column)}{problem(cell, columns.label is None)}")
+    name = columns.names[column] if columns.names else ""
+    label = shlex.quote(name) if name else str(column)
+    raise DataError(f"{columns.where(row, column)}{problem(cell, '' if columns.label is not None else label)}")
 
 
-def problem(cell: str, labels_are_unknown: bool) -> str:
-    """What is wrong with a cell that should be a number, and what to do about it."""
+def problem(cell: str, label: str) -> str:
+    """What is wrong with a cell that should be a number, and what to do: ``label`` would make its column the labels."""
     if not cell.strip():
         return " is empty: fill it in, or remove the row or the column"
     if number(cell) is not None:
@@ -232,8 +236,12 @@ def problem(cell: str, labels_are_unknown: bool) -> str:
             f": {reprlib.repr(cell)} has a decimal comma: write decimal points in all of the file, and nothing between "
             "thousands (pandas.read_csv reads it with decimal=',')"
         )
-    hint = ": remove the column, or, if it holds labels, name it with --labels" if labels_are_unknown else ""
-    return f": {reprlib.repr(cell)} is not a number{hint}"
+    if cell.strip().lower() in MISSING:
+        return f": {reprlib.repr(cell)} looks like a missing value: fill it in, or remove the row or the column"
+    if number(cell.replace(",", "")) is not None:
+        return f": {reprlib.repr(cell)} has commas between thousands (pandas.read_csv reads it with thousands=',')"
+    otherwise = f"if it holds labels, name it with --labels {label}" if label else "write numbers for what it says"
+    return f": {reprlib.repr(cell)} is not a number: remove the column, or, {otherwise}"
 
 
 def number(text: str) -> float | None:
@@ -246,7 +254,9 @@ def number(text: str) -> float | None:
 
 def has_decimal_comma(text: str) -> bool:
     """Whether ``text`` is a number with a comma for the decimal point, such as "1,5e3" or "1.234,5"."""
-    return text.count(",") == 1 and number(re.sub(r"[.\s]", "", text).replace(",", ".")) is not None
+    if text.count(",") != 1 or "." in text[text.index(",") :]:
+        return False
+    return number(re.sub(r"[.\s]", "", text).replace(",", ".")) is not None
 
 
 def is_meant_as_number(text: str) -> bool:

@@ -8,6 +8,7 @@ Every split is a fixed function of the data: two people who load the same name t
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ __all__ = ["Dataset", "load", "load_digits", "load_iris", "load_mnist", "load_np
 
 TEST_FRACTION = 0.2  # of the data sets of scikit-learn
 INDEX = (
-    "has no name, and another whole number in each row, which the model will learn: if it is pandas' index, write the "
-    "file with index=False, or remove the column; if it is a feature, give it a name"
+    "has no name of its own, and another whole number in each row, which the model will learn: if it is pandas' index, "
+    "write the file with index=False, or remove the column; if it is a feature, give it a name"
 )
 
 
@@ -247,9 +248,10 @@ def _own(path: str, table: tables.Table) -> Dataset:
 
 
 def looks_like_an_index(table: tables.Table) -> bool:
-    """Whether the first column is as ``DataFrame.to_csv`` writes an index, also that of rows in another order."""
-    first = table.x[:, 0]
-    return table.columns[:1] == ("",) and not np.any(first % 1) and len(np.unique(first)) == len(first)
+    """Whether the first column is as ``DataFrame.to_csv`` writes an index, once or twice, also of rows shuffled."""
+    first, name = table.x[:, 0], "".join(table.columns[:1])
+    is_nameless = table.columns and re.fullmatch(r"(Unnamed: \d+)?", name)
+    return bool(is_nameless) and not np.any(first % 1) and len(np.unique(first)) == len(first)
 
 
 LOADERS: dict[str, Callable[[], Dataset]] = {

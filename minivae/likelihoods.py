@@ -116,7 +116,7 @@ class Bernoulli(Likelihood):
         if low < 0 or high > 1:
             raise DataError(
                 f"the Bernoulli likelihood expects values in [0, 1], but the data reach from {low!r} to {high!r}: "
-                "rescale them, or use likelihood='gaussian'"
+                "rescale them, or use likelihood='gaussian' (--likelihood gaussian)"
             )
 
     @staticmethod

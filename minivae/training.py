@@ -284,5 +284,5 @@ def check_finite(vae: VAE, terms: LossTerms, what: str, value: float, batch: Arr
             f"{what} became {value} in epoch {vae.epoch + 1}, after {vae.step} updates "
             f"(reconstruction {terms.recon_nll:g}, KL {terms.kl:g}, the encoder's largest logvar "
             f"{largest_logvar(vae, batch):g}): try a smaller learning rate (now {rate:g}), "
-            "data scaled to about unit size, or dtype='float64'"
+            f"data scaled to about unit size{', or float64' if vae.dtype == 'float32' else ''}"
         )

@@ -588,3 +588,4 @@ def test_one_example_is_no_sign_of_collapse(minivae):
     minivae("train", "--hidden", 8, "--latent", 2, "--epochs", 1, "--no-pictures", "--out", "run")
     status, out, err = minivae("evaluate", "run", "--data", "one.npy", "--samples", 5)
     assert (status, "collapse" in out) == (0, False), err
+    assert "latent      unknown of 2 dimensions active" in out

@@ -222,13 +222,14 @@ def test_the_names_of_columns_and_labels_come_along(tmp_path):
     assert {data.train[0, 0]: data.train_labels[0], data.test[0, 0]: data.test_labels[0]} == {1: 1, 2: 0}
 
 
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])  # written once; read, and written again
 @pytest.mark.parametrize("index", [range(4), (7, 0, 3, 2)])
-def test_what_looks_like_the_index_of_pandas_is_read_and_pointed_out(index, tmp_path):
+def test_what_looks_like_the_index_of_pandas_is_read_and_pointed_out(index, name, tmp_path):
     path = tmp_path / "frame.csv"
-    path.write_text(",a\n" + "".join(f"{i},{i / 2}\n" for i in index), encoding="utf-8")
+    path.write_text(f"{name},a\n" + "".join(f"{i},{i / 2}\n" for i in index), encoding="utf-8")
     with pytest.warns(UserWarning, match=r"the first column of '.*frame.csv' has no name.*index=False") as seen:
         data = datasets.load(path)
-    assert (data.columns, data.train.shape, seen[0].filename) == (("", "a"), (3, 2), __file__)
+    assert (data.columns, data.train.shape, seen[0].filename) == ((name, "a"), (3, 2), __file__)
 
 
 @pytest.mark.parametrize(

@@ -797,6 +797,25 @@ def test_a_table_costs_little_more_than_its_numbers(tmp_path):
         ("1,2\n3,x\n", ", row 2, column 2: 'x' is not a number: remove"),
         ("1,2\n\n\n1_000,x\n", ", row 4, column 1: '1_000' is not a number"),
         ("1,2\n3,1_000\n", ", row 2, column 2: '1_000' is not a number"),
+        (
+            "a,b c\n1,2\n3,x\n",
+            ", row 3, column 2 (b c): 'x' is not a number: remove the column, or, if it holds labels, name "
+            "it with --labels 'b c'",
+        ),
+        (
+            "1,2\n3,x\n",
+            ", row 2, column 2: 'x' is not a number: remove the column, or, if it holds labels, name it with --labels ",
+        ),
+        (
+            "1,2\n3,NA\n",
+            ", row 2, column 2: 'NA' looks like a missing value: fill it in, or remove the row or the column",
+        ),
+        ("1,2\n3,?\n", ", row 2, column 2: '?' looks like a missing value"),
+        (
+            '1,2\n3,"1,000.5"\n',
+            ", row 2, column 2: '1,000.5' has commas between thousands (pandas.read_csv reads it with t",
+        ),
+        ('1,2\n3,"2,345,678"\n', ", row 2, column 2: '2,345,678' has commas between thousands"),
         ("1,2\n3,0x10\n", ", row 2, column 2: '0x10' is not a number"),
         ("1;2\n3;4,5\n", ", row 2, column 2: '4,5' has a decimal comma: write decimal points"),
         ('"a\nb",c\n1,2\n3,x\n', ", row 3, column 2 (c): 'x'"),
@@ -867,6 +886,13 @@ def test_a_number_of_which_a_decimal_comma_made_two_cells_is_explained(text, wri
 def test_rows_too_long_for_another_reason_say_nothing_of_decimal_commas(written):
     for text in ("a,b\n1.5,2,3\n", "a,b\n1\n"):
         assert "decimal" not in refused(lambda text=text: tables.read(written(text)), "but the first has 2")
+
+
+def test_the_label_that_a_message_names_is_one_that_works(written):
+    path = written("1,2,x\n3,4,y\n")
+    with pytest.raises(DataError) as caught:
+        tables.read(path)
+    assert tables.read(path, str(caught.value).rpartition("--labels ")[2]).label_names == ("x", "y")
 
 
 def test_a_label_that_holds_another_separator_does_not_become_it(written):

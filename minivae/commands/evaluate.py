@@ -76,6 +76,7 @@ def report(result: dict[str, Any]) -> list[str]:
     protocol, ess = result["protocol"], result["effective_sample_size"]
     name = "log p(x)" if protocol["is_log_likelihood"] else "bound (*)"
     low, high = map(shown, result["log_likelihood_interval"])
+    active = result["active_units"] if protocol["examples"] > 1 else "unknown"  # one example has no variance
     lines = [
         f"data        {protocol['data']}: {protocol['examples']} examples ({protocol['part']}), {protocol['values']} "
         f"values, binarize {protocol['binarize']}, scaling {protocol['scaling']}",
@@ -88,14 +89,15 @@ def report(result: dict[str, Any]) -> list[str]:
         f"            with other examples: standard error {shown(result['log_likelihood_standard_error_of_examples'])}",
         f"            effective sample size {shown(ess['median'], 1)} (median; smallest {shown(ess['min'], 1)})",
         f"bits        {shown(result['bits_per_dimension'], 4)} per dimension",
-        f"latent      {result['active_units']} of {len(result['kl_per_dimension'])} dimensions active "
+        f"latent      {active} of {len(result['kl_per_dimension'])} dimensions active "
         f"(variance of the posterior mean > {protocol['active_threshold']:g})",
     ]
-    if result["active_units"] == 0 and protocol["examples"] > 1:  # one example has no variance
+    if active == 0:
         lines.append("note        no latent dimension is active: the model makes no use of z (posterior collapse)")
-    if ess["median"] is not None and protocol["samples"] > 1 and ess["median"] < TRUSTED:
+    if ess["median"] is not None and protocol["samples"] > 1 and ess["min"] < TRUSTED:
+        of = "" if ess["median"] < TRUSTED else " of some examples"
         lines.append(
-            f"note        an effective sample size below {TRUSTED} makes both errors too small: take more --samples"
+            f"note        an effective sample size below {TRUSTED}{of} makes both errors too small: take more --samples"
         )
     if not protocol["is_log_likelihood"]:
         lines.append("(*)         of a cross-entropy on grey values: not log p(x), not to be compared with binary data")
