@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae import datasets, tables
+from minivae.csvfiles import whole_number
 from minivae.datasets import LOADERS, Dataset
 from minivae.errors import DataError
 from minivae.run_folder import Run, fingerprint
@@ -64,28 +65,38 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
         if is_own:
             run.check_same(found)
         check_width(run, found.test, data, labels)
-        return Examples(found.name, "test", found.test, found.test_labels, found.label_names)
+        return Examples(
+            found.name, "test", found.test, *numbered_as_in_training(run, found.test_labels, found.label_names)
+        )
     table = tables.read(data, labels)
     check_width(run, table.x, data, labels)
     run.check_columns(table.columns, data)
-    return Examples(Path(data).stem, "all", table.x, *numbered_as_in_training(run, table))
+    return Examples(Path(data).stem, "all", table.x, *numbered_as_in_training(run, table.labels, table.label_names))
 
 
-def numbered_as_in_training(run: Run, table: tables.Table) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def numbered_as_in_training(
+    run: Run, labels: np.ndarray | None, names: tuple[str, ...]
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """The labels (N,) and their names: a name has the number that it had in training, new ones come after those.
 
     A file has numbered its names by itself, so that a class that is alone in it has the number 0.
     """
-    known = [] if run.data is None else run.data["label_names"]
-    if table.labels is None or not known or not table.label_names:
-        return table.labels, table.label_names
-    names = list(dict.fromkeys([*known, *table.label_names]))
-    return np.array([names.index(name) for name in table.label_names])[table.labels], tuple(names)
+    known = () if run.data is None else run.data["label_names"]
+    if labels is None or not known:
+        return labels, names
+    are_texts = {whole_number(name) is None for name in known}
+    if not names and len(are_texts) == 2:  # "1", "2" and "unknown" were texts, and without the last are numbers
+        values, labels = np.unique(labels, return_inverse=True)
+        names = tuple(map(str, values))
+    if not names:
+        return labels, names
+    numbers = {name: number for number, name in enumerate(dict.fromkeys([*known, *names]))}
+    return np.array([numbers[name] for name in names])[labels], tuple(numbers)
 
 
 def describe_labels(names: Sequence[str]) -> str:
     """Which number means what, such as " (0 benign, 1 malignant)"; nothing for classes that are called by numbers."""
-    if not names or all(map(str.isdigit, names)):
+    if all(name == str(number) for number, name in enumerate(names)):
         return ""
     shown = [f"{number} {name}" for number, name in enumerate(names[:SHOWN_LABELS])]
     return f" ({', '.join(shown)}{', ...' * (len(names) > SHOWN_LABELS)})"

@@ -383,6 +383,27 @@ def test_a_class_keeps_its_number_in_other_files(minivae, tmp_path, flowers):
     assert minivae("encode", "run", "--data", "one.csv", "--labels", "species")[0] == 0
 
 
+def test_a_class_that_is_called_by_a_number_among_texts_keeps_its_number_too(minivae):
+    def write(name, labels):
+        Path(name).write_text("a,b,grade\n" + "".join(f"{RNG.random()},{RNG.random()},{label}\n" for label in labels))
+
+    write("all.csv", ["1", "2", "unknown"] * 10)
+    write("some.csv", ["2", "1", "3"])
+    write("texts.csv", ["x", "2"])
+    assert (
+        "(0 1, 1 2, 2 unknown)" in minivae("train", "--data", "all.csv", "--labels", "grade", *QUICK, "--out", "run")[1]
+    )
+    for name, numbers in {"some.csv": [1, 0, 3], "texts.csv": [3, 1]}.items():
+        minivae("encode", "run", "--data", name, "--labels", "grade", "--out", "z.npz")
+        with np.load("z.npz") as arrays:
+            assert arrays["labels"].tolist() == numbers
+    minivae("train", *QUICK, "--out", "digits")
+    np.savez("eights.npz", x=np.zeros((2, 64)), y=[8, 12])
+    assert "labels" not in minivae("encode", "digits", "--data", "eights.npz", "--out", "z.npz")[1]
+    with np.load("z.npz") as arrays:
+        assert arrays["labels"].tolist() == [8, 12]
+
+
 def test_the_index_of_pandas_is_pointed_out_when_it_is_trained_on_and_never_again(minivae, tmp_path):
     rows = "".join(f"{i},{x},{1 - x}\n" for i, x in enumerate(RNG.random(20)))
     (tmp_path / "frame.csv").write_text(",a,b\n" + rows)
