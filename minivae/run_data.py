@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ class Examples(NamedTuple):
     """Rows in the data's own units.
 
     ``x`` is (N, D), ``labels`` is (N,) or None, ``part`` is "test" or "all", ``name`` is that of the data set; label k
-    is called ``label_names[k]``, if it has a name.
+    is called ``label_names[k]``, if it has a name; ``is_own`` where these are the data that the run was trained on.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Examples(NamedTuple):
     x: np.ndarray
     labels: np.ndarray | None
     label_names: tuple[str, ...] = ()
+    is_own: bool = False
 
 
 def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_files: bool = False) -> Examples:
@@ -65,13 +66,13 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
         if is_own:
             run.check_same(found)
         check_width(run, found.test, data, labels)
-        return Examples(
-            found.name, "test", found.test, *numbered_as_in_training(run, found.test_labels, found.label_names)
-        )
+        classes = numbered_as_in_training(run, found.test_labels, found.label_names)
+        return Examples(found.name, "test", found.test, *classes, is_own)
     table = tables.read(data, labels)
     check_width(run, table.x, data, labels)
     run.check_columns(table.columns, data)
-    return Examples(Path(data).stem, "all", table.x, *numbered_as_in_training(run, table.labels, table.label_names))
+    classes = numbered_as_in_training(run, table.labels, table.label_names)
+    return Examples(Path(data).stem, "all", table.x, *classes, is_own)
 
 
 def numbered_as_in_training(
@@ -100,6 +101,30 @@ def describe_labels(names: Sequence[str]) -> str:
         return ""
     shown = [f"{number} {name}" for number, name in enumerate(names[:SHOWN_LABELS])]
     return f" ({', '.join(shown)}{', ...' * (len(names) > SHOWN_LABELS)})"
+
+
+def rows_trained_on(run: Run, examples: Examples) -> int | None:
+    """How many rows of other data are equal to rows of the run's training set: a file may hold a part of it.
+
+    None for the run's own data, and where they are not to be read as they were.
+    """
+    if examples.is_own or run.settings is None or run.settings.data == "mnist":  # which might be a download
+        return None
+    try:
+        own = load_again(run.settings.data, run.settings.labels)
+        run.check_same(own)
+    except (DataError, OSError):
+        return None
+    dtype = min(own.train.dtype, examples.x.dtype, key=lambda dtype: dtype.itemsize)
+    known = set(hashes(own.train, dtype))
+    return sum(row in known for row in hashes(examples.x, dtype))
+
+
+def hashes(x: np.ndarray, dtype: np.dtype) -> Iterator[int]:
+    """A number for each row of ``x``, the same for equal rows; by one row at a time, for ``x`` may be large."""
+    with np.errstate(over="ignore"):
+        for row in x:
+            yield hash((row.astype(dtype) + 0).tobytes())  # -0.0 + 0 is 0.0, which has other bytes
 
 
 def load_again(data: str, labels: str | None) -> Dataset:

@@ -604,6 +604,25 @@ def test_a_copy_of_the_training_data_does_not_pass_for_new_examples(minivae):
     assert "50 examples (all)" in minivae("evaluate", "run", "--data", "z.csv", "--labels", 5, "--samples", 5)[1]
 
 
+def test_a_part_of_the_training_data_does_not_pass_for_new_examples(minivae, flowers):
+    rows, _ = flowers
+    minivae("train", "--data", "flowers.csv", "--labels", "species", *QUICK, "--out", "run")
+    train = load("flowers.csv", "species").train
+    files = {"old": train[:20], "single": train[:20].astype("float32"), "mixed": rows[::-1], "new": train + 1e-3}
+    found = {}
+    for name, x in files.items():
+        np.save(f"{name}.npy", x)
+        command = ["evaluate", "run", "--data", f"{name}.npy", "--samples", 2]
+        found[name] = json.loads(minivae(*command, "--json")[1])["protocol"]["rows_trained_on"]
+        words = f"note        {found[name]} of these {len(x)} rows are equal to rows of the run's training set"
+        assert (words in minivae(*command)[1]) == (name != "new")
+    assert (found["old"], found["single"], found["new"]) == (20, 20, 0)
+    assert len(train) <= found["mixed"] < len(rows)
+    assert evaluation(minivae, "run", "--samples", 2)["protocol"]["rows_trained_on"] is None
+    Path("flowers.csv").unlink()
+    assert json.loads(minivae(*command, "--json")[1])["protocol"]["rows_trained_on"] is None
+
+
 def test_one_example_is_no_sign_of_collapse(minivae):
     np.save("one.npy", np.eye(8).reshape(1, 64))
     minivae("train", "--hidden", 8, "--latent", 2, "--epochs", 1, "--no-pictures", "--out", "run")
