@@ -232,6 +232,38 @@ def test_a_family_of_mistakes_is_named(dW, message):
     assert message in said(lambda dy, x, W: (dy @ W.T, dW(dy, x, W)), "dW")
 
 
+def twice_where_b_is_odd(x, **others):
+    return 2 * x, 2 * x if len(x) % 2 else 3 * x
+
+
+TWICE = Exercise(**{**vars(PRODUCT), "returns": ("y", "same"), "oracle": twice_where_b_is_odd, "wrong": ()})
+
+
+def verdicts(function):
+    return [(output.passed, output.shape) for output in judge(TWICE, function).outputs]
+
+
+def test_an_output_that_repeats_a_wrong_one_where_that_is_right_is_no_second_mistake():
+    def one_entry_wrong(dy, x, W):
+        y = np.where(x == x.max(), 0, 2 * x)
+        return y, y if len(x) % 2 else 3 * x
+
+    assert verdicts(one_entry_wrong) == [(False, (6, 7)), (True, (6, 7))]
+    # Repeated where it should not be, it is one; and so is the later output if the earlier one is right.
+    assert verdicts(lambda dy, x, W: (2 * x + 1, 2 * x + 1)) == [(False, (6, 7)), (False, (6, 7))]
+    assert [passed for passed, _ in verdicts(lambda dy, x, W: (2 * x, 3 * x))] == [True, False]
+
+
+def test_the_shape_is_that_of_the_draw_whose_entries_are_counted():
+    def only_the_last_draw_is_wrong(dy, x, W):
+        y, same = twice_where_b_is_odd(x)
+        return y, np.where(x == x.max(), 0, same) if len(x) == 5 else same
+
+    _, same = judge(TWICE, only_the_last_draw_is_wrong).outputs
+    assert same.shape == (5, 3)
+    assert same.message.startswith("14 of 15 entries are right; worst at index")
+
+
 def test_two_answers_in_the_wrong_order():
     same = Exercise(**{**vars(PRODUCT), "draw": draw_square, "returns": ("dx", "dW"), "wrong": ()})
     assert "these are the right values of dW, not of dx" in said(lambda dy, x, W: (x.T @ dy, dy @ W.T), "dx", same)

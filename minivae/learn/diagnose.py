@@ -41,9 +41,9 @@ def diagnose(exercise: Exercise, name: str, cases: Sequence[Case]) -> str:
     causes = [f"that is what comes out if {wrong.says}" for wrong in _listed(exercise, name, yours, cases)]
     for a, b, case in zip(yours, expected, cases, strict=True):
         if a.shape != b.shape:
-            # The report names the shape of the first draw; the reader has to know that this is another one.
+            # The report may name the shape of another draw, and the reader has seen the sizes of none.
             sizes = ", ".join(f"{size}={value}" for size, value in case.sizes._asdict().items())
-            where = "" if case is cases[0] else f"; this was with other sizes, {sizes}"
+            where = "" if case is cases[0] else f"; this was with {sizes}"
             fact = f"the shape is {a.shape}, expected {b.shape}" if causes else diagnose_shape(a, b, SAME)
             return "; ".join([fact + where, *causes])
     ratio, meaning = _ratio(yours, expected, cases)

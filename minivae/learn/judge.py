@@ -132,11 +132,26 @@ def _returned(exercise: Exercise, returned: Any) -> dict[str, np.ndarray]:
 
 def _compare(exercise: Exercise, name: str, cases: list[Case]) -> Output:
     """The worst error over the draws, and the diagnosis where it is too large."""
-    errors = [_error(case.yours[name], case.expected[name]) for case in cases]
+    errors = [0.0 if _follows(name, case) else _error(case.yours[name], case.expected[name]) for case in cases]
     passed = max(errors) < exercise.tolerance
     error = max(errors) if np.isfinite(max(errors)) else None
     message = "" if passed else diagnose(exercise, name, cases)
-    return Output(name, cases[0].yours[name].shape, error, passed, message)
+    # The shape is that of the first draw that is wrong: the diagnosis counts the entries of that one.
+    shown = next((case for case, gap in zip(cases, errors, strict=True) if not gap < exercise.tolerance), cases[0])
+    return Output(name, shown.yours[name].shape, error, passed, message)
+
+
+def _follows(name: str, case: Case) -> bool:
+    """It is right to return an earlier output again, and that was done.
+
+    Then what is wrong with it is wrong with the earlier one, and is said there: one mistake, one FAIL.
+    """
+    names = list(case.expected)
+    return any(
+        np.array_equal(case.expected[name], case.expected[earlier])
+        and np.array_equal(case.yours[name], case.yours[earlier], equal_nan=True)
+        for earlier in names[: names.index(name)]
+    )
 
 
 def _error(yours: np.ndarray, expected: np.ndarray) -> float:
