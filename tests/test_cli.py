@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from minivae import VAE
+from minivae.commands.evaluate import report
 from minivae.datasets import load
+from minivae.evaluation import evaluate
 from minivae.pictures import PICTURES
 
 RNG = np.random.default_rng(0)
@@ -275,7 +277,7 @@ def test_bad_data_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, m
         (["--hidden", "16,0"], "each of hidden_dims must be at least 1"),
         (["--backend", "tpu"], "unknown backend 'tpu'"),
         (["--likelihood", "poisson"], "invalid choice: 'poisson'"),
-        (["--likelihood", "bernoulli", "--data", "iris"], "expects values in [0, 1], but the data reach"),
+        (["--likelihood", "bernoulli", "--data", "iris"], "use likelihood='gaussian' (--likelihood gaussian)"),
         (["--likelihood", "categorical"], "expects one 1"),
         (["--likelihood", "gaussian", "--binarize", "threshold"], "needs likelihood='bernoulli'"),
         (["--patience", "0"], "patience must be at least 1"),
@@ -589,3 +591,21 @@ def test_one_example_is_no_sign_of_collapse(minivae):
     status, out, err = minivae("evaluate", "run", "--data", "one.npy", "--samples", 5)
     assert (status, "collapse" in out) == (0, False), err
     assert "latent      unknown of 2 dimensions active" in out
+    result = json.loads(minivae("evaluate", "run", "--data", "one.npy", "--samples", 5, "--json")[1])
+    assert (result["active_units"], result["active_dimensions"], len(result["latent_variance"])) == (None, None, 2)
+
+
+@pytest.mark.parametrize(
+    ("median", "below", "note"),
+    [
+        (500.0, 3, "note        3 of 56 examples have an effective sample size below 10: their errors are too small"),
+        (9.0, 40, "note        an effective sample size below 10 makes both errors too small: take more --samples"),
+        (500.0, 0, None),
+    ],
+)
+def test_examples_with_few_effective_samples_are_counted_also_where_the_median_is_fine(median, below, note):
+    result = evaluate(VAE(4, (), 2), np.eye(4), 20)
+    result["protocol"] |= {"data": "eye", "part": "all", "examples": 56}
+    result["effective_sample_size"] |= {"min": 1.0 if below else 10.0, "median": median, "below_10": below}
+    notes = [line for line in report(result) if "effective sample size below" in line]
+    assert [line.startswith(note) for line in notes] == ([True] if note else [])
