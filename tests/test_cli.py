@@ -161,6 +161,43 @@ def test_data_in_other_units_are_refused_or_pointed_out(minivae):
         assert "note: values reach from" not in minivae(*command)[2]
 
 
+def rows_held_out(n):
+    np.save("rows.npy", np.arange(n)[:, None])
+    return load("rows.npy").test[:, 0].astype(int)
+
+
+@pytest.mark.parametrize(
+    ("header", "constant", "said"),
+    [
+        ("a,b,c,d,e", [1], "column 'b' has the same value in all training rows: remove it"),
+        ("", [0], "column 0, counted from 0, has the same value in all training rows: remove it"),
+        ("", [0, 2], "2 columns (0, 2), counted from 0, have the same value in all training rows: remove them"),
+        ("a,b,c,d,e", [0, 2], "2 columns ('a', 'c') have the same value in all training rows: remove them"),
+        ("a,b,c,d,e", [0, 1, 2, 3], "4 columns ('a', 'b', 'c', ...) have the same value in all training rows"),
+        ("a,b,c,d,e", [], None),
+    ],
+)
+def test_columns_that_say_nothing_are_pointed_out(minivae, header, constant, said):
+    x = np.random.default_rng(0).normal(size=(40, 5))
+    x[:, constant] = 0.1
+    x[rows_held_out(40), :] += 1  # what varies in the test set only is not known to the model
+    np.savetxt("x.csv", x, delimiter=",", header=header, comments="")
+    status, out, err = minivae("train", "--data", "x.csv", *QUICK)
+    assert status == 0, err
+    assert [
+        line.partition("note        ")[2].startswith(said) for line in out.splitlines() if "same value" in line
+    ] == ([True] if said else [])
+
+
+def test_pixels_and_probabilities_may_be_constant(minivae):
+    images = np.random.default_rng(0).normal(size=(40, 2, 3))
+    images[:, 0] = 0
+    np.save("images.npy", images)
+    np.save("bits.npy", np.eye(40)[:, :6] * [0, 1, 1, 1, 1, 1])
+    for name in ("images.npy", "bits.npy"):
+        assert "same value" not in minivae("train", "--data", name, *QUICK)[1]
+
+
 def test_train_says_how_many_classes_the_labels_have(minivae, flowers):
     out = minivae("train", "--data", "flowers.csv", "--labels", "species", *QUICK)[1]
     assert ", 4 columns, labels of 3 classes" in out
