@@ -45,12 +45,9 @@ def read(path: str, labels: str | int | None = None) -> Content:
     Parameters
     ----------
     path : str
-        Text in UTF-8. The separator is the one of comma, semicolon and tab that is most frequent in the first line.
-        Numbers have decimal points; decimal commas are refused, and called that.
-        The first row is a header if it names the column of labels, or has a text where the second row has a number.
+        What it may hold, and what makes the first row a header: :func:`minivae.tables.read`.
     labels : str or int, optional
-        The column of labels, by name or by number from 0, from the end if negative; a name of digits alone is a
-        number, unless the header has that very name.
+        The column of labels, as there.
 
     Raises
     ------

@@ -788,6 +788,21 @@ def test_a_table_costs_little_more_than_its_numbers(tmp_path):
     assert peak < 1.5 * x.nbytes  # as strings: 7 times
 
 
+def test_the_help_that_the_readme_names_says_what_a_csv_may_hold():
+    text = tables.read.__doc__
+    for word in (
+        "UTF-8",
+        "semicolon",
+        "header",
+        "decimal points",
+        "thousands",
+        "missing",
+        "one row in ten",
+        "--labels",
+    ):
+        assert word in text, word
+
+
 # -- .csv: what is refused ---------------------------------------------------------------------------------
 
 
