@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from minivae import datasets, tables
+from minivae.csvfiles import whole_number
 from minivae.datasets import LOADERS, Dataset
 from minivae.errors import DataError
 from minivae.run_folder import Run, fingerprint
@@ -22,7 +23,7 @@ class Examples(NamedTuple):
     """Rows in the data's own units.
 
     ``x`` is (N, D), ``labels`` is (N,) or None, ``part`` is "test" or "all", ``name`` is that of the data set; label k
-    is called ``label_names[k]``, if it has a name.
+    is called ``label_names[k]``, if it has a name; ``is_own`` where these are the data that the run was trained on.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Examples(NamedTuple):
     x: np.ndarray
     labels: np.ndarray | None
     label_names: tuple[str, ...] = ()
+    is_own: bool = False
 
 
 def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_files: bool = False) -> Examples:
@@ -64,31 +66,65 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
         if is_own:
             run.check_same(found)
         check_width(run, found.test, data, labels)
-        return Examples(found.name, "test", found.test, found.test_labels, found.label_names)
+        classes = numbered_as_in_training(run, found.test_labels, found.label_names)
+        return Examples(found.name, "test", found.test, *classes, is_own)
     table = tables.read(data, labels)
     check_width(run, table.x, data, labels)
     run.check_columns(table.columns, data)
-    return Examples(Path(data).stem, "all", table.x, *numbered_as_in_training(run, table))
+    classes = numbered_as_in_training(run, table.labels, table.label_names)
+    return Examples(Path(data).stem, "all", table.x, *classes, is_own)
 
 
-def numbered_as_in_training(run: Run, table: tables.Table) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def numbered_as_in_training(
+    run: Run, labels: np.ndarray | None, names: tuple[str, ...]
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """The labels (N,) and their names: a name has the number that it had in training, new ones come after those.
 
     A file has numbered its names by itself, so that a class that is alone in it has the number 0.
     """
-    known = [] if run.data is None else run.data["label_names"]
-    if table.labels is None or not known or not table.label_names:
-        return table.labels, table.label_names
-    names = list(dict.fromkeys([*known, *table.label_names]))
-    return np.array([names.index(name) for name in table.label_names])[table.labels], tuple(names)
+    known = () if run.data is None else run.data["label_names"]
+    if labels is None or not known:
+        return labels, names
+    are_texts = {whole_number(name) is None for name in known}
+    if not names and len(are_texts) == 2:  # "1", "2" and "unknown" were texts, and without the last are numbers
+        values, labels = np.unique(labels, return_inverse=True)
+        names = tuple(map(str, values))
+    if not names:
+        return labels, names
+    numbers = {name: number for number, name in enumerate(dict.fromkeys([*known, *names]))}
+    return np.array([numbers[name] for name in names])[labels], tuple(numbers)
 
 
 def describe_labels(names: Sequence[str]) -> str:
     """Which number means what, such as " (0 benign, 1 malignant)"; nothing for classes that are called by numbers."""
-    if not names or all(map(str.isdigit, names)):
+    if all(name == str(number) for number, name in enumerate(names)):
         return ""
     shown = [f"{number} {name}" for number, name in enumerate(names[:SHOWN_LABELS])]
     return f" ({', '.join(shown)}{', ...' * (len(names) > SHOWN_LABELS)})"
+
+
+def rows_trained_on(run: Run, examples: Examples) -> int | None:
+    """How many rows of other data are equal to rows of the run's training set: a file may hold a part of it.
+
+    None for the run's own data, and where they are not to be read as they were.
+    """
+    if examples.is_own or run.settings is None or run.settings.data == "mnist":  # which might be a download
+        return None
+    try:
+        own = load_again(run.settings.data, run.settings.labels)
+        run.check_same(own)
+    except (DataError, OSError):
+        return None
+    dtype = min(own.train.dtype, examples.x.dtype, key=lambda dtype: dtype.itemsize)
+    known = set(hashes(own.train, dtype))
+    return sum(row in known for row in hashes(examples.x, dtype))
+
+
+def hashes(x: np.ndarray, dtype: np.dtype) -> Iterator[int]:
+    """A number for each row of ``x``, the same for equal rows; by one row at a time, for ``x`` may be large."""
+    with np.errstate(over="ignore"):
+        for row in x:
+            yield hash((row.astype(dtype) + 0).tobytes())  # -0.0 + 0 is 0.0, which has other bytes
 
 
 def load_again(data: str, labels: str | None) -> Dataset:

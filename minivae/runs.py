@@ -203,7 +203,8 @@ def settings_of_a_resumed_run(given: dict[str, Any]) -> Settings:
     if others:
         raise MinivaeError(f"there are {len(others) + 1} runs such as {folder} and {others[0]}: name one with --out")
     if not folder.config.exists():
-        if given.keys() <= {"out", *HOW_TO_GO_ON}:  # nobody begins a run with so few words: the name is misspelt
+        # Nobody begins a run with so few words: the name is misspelt.
+        if given.keys() <= {"out", "backend", *HOW_TO_GO_ON} and not folder.holds_a_run:
             raise MinivaeError(f"{folder} holds no run{runs_beside(folder)}: to begin one, give its --data")
         return Settings(**given)
     begun = folder.read_config()["settings"]

@@ -422,6 +422,27 @@ def test_a_class_keeps_its_number_in_other_files(minivae, tmp_path, flowers):
     assert minivae("encode", "run", "--data", "one.csv", "--labels", "species")[0] == 0
 
 
+def test_a_class_that_is_called_by_a_number_among_texts_keeps_its_number_too(minivae):
+    def write(name, labels):
+        Path(name).write_text("a,b,grade\n" + "".join(f"{RNG.random()},{RNG.random()},{label}\n" for label in labels))
+
+    write("all.csv", ["1", "2", "unknown"] * 10)
+    write("some.csv", ["2", "1", "3"])
+    write("texts.csv", ["x", "2"])
+    assert (
+        "(0 1, 1 2, 2 unknown)" in minivae("train", "--data", "all.csv", "--labels", "grade", *QUICK, "--out", "run")[1]
+    )
+    for name, numbers in {"some.csv": [1, 0, 3], "texts.csv": [3, 1]}.items():
+        minivae("encode", "run", "--data", name, "--labels", "grade", "--out", "z.npz")
+        with np.load("z.npz") as arrays:
+            assert arrays["labels"].tolist() == numbers
+    minivae("train", *QUICK, "--out", "digits")
+    np.savez("eights.npz", x=np.zeros((2, 64)), y=[8, 12])
+    assert "labels" not in minivae("encode", "digits", "--data", "eights.npz", "--out", "z.npz")[1]
+    with np.load("z.npz") as arrays:
+        assert arrays["labels"].tolist() == [8, 12]
+
+
 def test_the_index_of_pandas_is_pointed_out_when_it_is_trained_on_and_never_again(minivae, tmp_path):
     rows = "".join(f"{i},{x},{1 - x}\n" for i, x in enumerate(RNG.random(20)))
     (tmp_path / "frame.csv").write_text(",a,b\n" + rows)
@@ -620,6 +641,25 @@ def test_a_copy_of_the_training_data_does_not_pass_for_new_examples(minivae):
     rows[7, 2] += 1e-9
     np.savetxt("z.csv", rows, delimiter=",")
     assert "50 examples (all)" in minivae("evaluate", "run", "--data", "z.csv", "--labels", 5, "--samples", 5)[1]
+
+
+def test_a_part_of_the_training_data_does_not_pass_for_new_examples(minivae, flowers):
+    rows, _ = flowers
+    minivae("train", "--data", "flowers.csv", "--labels", "species", *QUICK, "--out", "run")
+    train = load("flowers.csv", "species").train
+    files = {"old": train[:20], "single": train[:20].astype("float32"), "mixed": rows[::-1], "new": train + 1e-3}
+    found = {}
+    for name, x in files.items():
+        np.save(f"{name}.npy", x)
+        command = ["evaluate", "run", "--data", f"{name}.npy", "--samples", 2]
+        found[name] = json.loads(minivae(*command, "--json")[1])["protocol"]["rows_trained_on"]
+        words = f"note        {found[name]} of these {len(x)} rows are equal to rows of the run's training set"
+        assert (words in minivae(*command)[1]) == (name != "new")
+    assert (found["old"], found["single"], found["new"]) == (20, 20, 0)
+    assert len(train) <= found["mixed"] < len(rows)
+    assert evaluation(minivae, "run", "--samples", 2)["protocol"]["rows_trained_on"] is None
+    Path("flowers.csv").unlink()
+    assert json.loads(minivae(*command, "--json")[1])["protocol"]["rows_trained_on"] is None
 
 
 def test_one_example_is_no_sign_of_collapse(minivae):

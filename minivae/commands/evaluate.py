@@ -48,7 +48,7 @@ def evaluate(options: argparse.Namespace) -> int:
     """Print every number with how it was measured."""
     from minivae.errors import GreyDataWarning
     from minivae.evaluation import evaluate
-    from minivae.run_data import examples_for
+    from minivae.run_data import examples_for, rows_trained_on
     from minivae.run_folder import open_run
 
     say = sayer(options)
@@ -60,12 +60,15 @@ def evaluate(options: argparse.Namespace) -> int:
         warnings.simplefilter("ignore", GreyDataWarning)  # the report says so itself
         result = evaluate(run.vae, examples.x, options.samples, options.seed, binarize, progress=True)
     result["run"] = str(run.path)
-    result["protocol"] |= {"data": examples.name, "part": examples.part}
+    seen = rows_trained_on(run, examples)
+    result["protocol"] |= {"data": examples.name, "part": examples.part, "rows_trained_on": seen}
     if options.json:
         print(json.dumps(result))
     else:
         for line in report(result):
             say(line)
+        if seen:
+            say(f"note        {seen} of these {len(examples.x)} rows are equal to rows of the run's training set")
     return 0
 
 
