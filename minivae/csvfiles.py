@@ -24,6 +24,9 @@ from minivae.errors import DataError
 SEPARATORS = ",;\t"
 SHOWN_NAMES = 20  # in a message
 MISSING = {"na", "n/a", "null", "none", "missing", "?", "-", ".", "#n/a"}
+BOOLS = {"true", "false"}
+THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{2,3})*,[0-9]{3}(\.[0-9]*)?")  # in India commas also cut off two digits
+LONGEST_NAME = 40  # characters of a name that a message asks for
 LONGEST_INT = 640  # characters; Python may refuse to make an int of more
 Row = tuple[int, list[str]]  # its number in a spreadsheet, from 1, and its cells
 
@@ -42,12 +45,9 @@ def read(path: str, labels: str | int | None = None) -> Content:
     Parameters
     ----------
     path : str
-        Text in UTF-8. The separator is the one of comma, semicolon and tab that is most frequent in the first line.
-        Numbers have decimal points; decimal commas are refused, and called that.
-        The first row is a header if it names the column of labels, or has a text where the second row has a number.
+        What it may hold, and what makes the first row a header: :func:`minivae.tables.read`.
     labels : str or int, optional
-        The column of labels, by name or by number from 0, from the end if negative; a name of digits alone is a
-        number, unless the header has that very name.
+        The column of labels, as there.
 
     Raises
     ------
@@ -91,11 +91,11 @@ def read_rows(file: TextIO, path: str) -> Iterator[Row]:
 def find_separator(start: list[str]) -> str:
     """The separator of a file that begins with the lines ``start``: the most frequent one in the first.
 
-    Decimal commas would often outnumber it, and the sentence about them needs the cells as they were meant.
+    Commas in numbers would often outnumber it, and the sentence about them needs the cells as they were meant.
     """
     for separator in SEPARATORS.replace(",", ""):
         for line in start:
-            if separator in line and any(map(has_decimal_comma, line.replace('"', "").split(separator))):
+            if separator in line and any(map(has_comma, line.replace('"', "").split(separator))):
                 return separator
     return max(SEPARATORS, key="".join(start[:1]).count)
 
@@ -124,6 +124,12 @@ class Columns(NamedTuple):
         """A cell as a spreadsheet shows it, both counted from 1."""
         name = reprlib.repr(self.names[column])[1:-1] if self.names else ""
         return f"{self.path!r}, row {row}, column {column + 1}" + f" ({name})" * bool(name)
+
+    def as_label(self, column: int) -> str:
+        """What to write after ``--labels`` for a column: its name, or its number from 0 where a name would not do."""
+        name = self.names[column] if self.names else ""
+        is_short = 0 < len(name) <= LONGEST_NAME and name.isprintable() and not name.startswith("-")
+        return shlex.quote(name) if is_short and self.names.count(name) == 1 else str(column)
 
 
 def describe(path: str, start: list[Row], labels: str | int | None) -> Columns:
@@ -220,28 +226,30 @@ def read_numbers(columns: Columns, row: int, cells: list[str]) -> array[float]:
         for column, cell in zip(columns.kept, cells, strict=True)
         if number(cell) is None or not math.isfinite(float(cell))
     )
-    name = columns.names[column] if columns.names else ""
-    label = shlex.quote(name) if name else str(column)
-    raise DataError(f"{columns.where(row, column)}{problem(cell, '' if columns.label is not None else label)}")
+    label = columns.as_label(column) if columns.label is None else ""
+    raise DataError(f"{columns.where(row, column)}{problem(cell, label)}")
 
 
 def problem(cell: str, label: str) -> str:
     """What is wrong with a cell that should be a number, and what to do: ``label`` would make its column the labels."""
-    if not cell.strip():
+    text, found = cell.strip().lower(), f": {reprlib.repr(cell)}"
+    if not text:
         return " is empty: fill it in, or remove the row or the column"
     if number(cell) is not None:
-        return f": {reprlib.repr(cell)} is not finite: remove or impute such values"
+        return f"{found} is not finite: remove or impute such values"
     if has_decimal_comma(cell):
         return (
-            f": {reprlib.repr(cell)} has a decimal comma: write decimal points in all of the file, and nothing between "
+            f"{found} has a decimal comma: write decimal points in all of the file, and nothing between "
             "thousands (pandas.read_csv reads it with decimal=',')"
         )
-    if cell.strip().lower() in MISSING:
-        return f": {reprlib.repr(cell)} looks like a missing value: fill it in, or remove the row or the column"
-    if number(cell.replace(",", "")) is not None:
-        return f": {reprlib.repr(cell)} has commas between thousands (pandas.read_csv reads it with thousands=',')"
-    otherwise = f"if it holds labels, name it with --labels {label}" if label else "write numbers for what it says"
-    return f": {reprlib.repr(cell)} is not a number: remove the column, or, {otherwise}"
+    if has_comma(cell):
+        return f"{found} has commas between thousands: leave them out (pandas.read_csv reads it with thousands=',')"
+    if text in MISSING:
+        return f"{found} looks like a missing value: fill it in, or remove the row or the column"
+    advice = ["write 1 and 0"] if text in BOOLS else ["remove the column", "encode it as numbers"]
+    if label:
+        advice.append(f"if the column holds labels, name it with --labels {label}")
+    return f"{found} is not a number: {', or '.join(advice)}"
 
 
 def number(text: str) -> float | None:
@@ -259,9 +267,14 @@ def has_decimal_comma(text: str) -> bool:
     return number(re.sub(r"[.\s]", "", text).replace(",", ".")) is not None
 
 
+def has_comma(text: str) -> bool:
+    """Whether ``text`` is a number but for its commas: a decimal one, or those between thousands ("1,000.5")."""
+    return has_decimal_comma(text) or THOUSANDS.fullmatch(text.strip()) is not None
+
+
 def is_meant_as_number(text: str) -> bool:
-    """Whether ``text`` is a number, or would be one with a decimal point."""
-    return number(text) is not None or has_decimal_comma(text)
+    """Whether ``text`` is a number, would be one without its commas, or says that one is missing."""
+    return number(text) is not None or has_comma(text) or text.strip().lower() in MISSING
 
 
 def whole_number(text: str) -> int | None:

@@ -250,7 +250,7 @@ def _own(path: str, table: tables.Table) -> Dataset:
 def looks_like_an_index(table: tables.Table) -> bool:
     """Whether the first column is as ``DataFrame.to_csv`` writes an index, once or twice, also of rows shuffled."""
     first, name = table.x[:, 0], "".join(table.columns[:1])
-    is_nameless = table.columns and re.fullmatch(r"(Unnamed: \d+)?", name)
+    is_nameless = table.columns and re.fullmatch(r"(Unnamed: \d+(\.\d+)?)?", name)
     return bool(is_nameless) and not np.any(first % 1) and len(np.unique(first)) == len(first)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import reprlib
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,6 +26,7 @@ from minivae.vae import VAE
 from minivae.validation import check_choice, check_int
 
 UPDATES = 3000  # what the default number of epochs aims at
+SHOWN_COLUMNS = 3  # in a message
 SCHEDULES = ("constant", "steps", "cosine")
 
 Say = Callable[[str], None]
@@ -33,6 +35,8 @@ Say = Callable[[str], None]
 def decide(settings: Settings, data: Dataset, say: Say) -> Settings:
     """The same settings with nothing left open."""
     likelihood = choose_likelihood(settings.likelihood, settings.scale, data, say)
+    if likelihood == "gaussian" and data.image_shape is None:  # pixels are often constant
+        say_what_is_constant(data, say)
     check_int(1 if settings.epochs is None else settings.epochs, "epochs", 1, 2**32 - 1)
     check_int(settings.batch_size, "batch_size", 1)
     return replace(
@@ -59,6 +63,19 @@ def choose_likelihood(name: str, scale: str, data: Dataset, say: Say) -> str:
         return "bernoulli"
     say(f"likelihood  gaussian (auto: values from {low:g} to {high:g}, not all in [0, 1])")
     return "gaussian"
+
+
+def say_what_is_constant(data: Dataset, say: Say) -> None:
+    """Say which columns never vary: nothing is to be learnt from them, and a variance of their own only shrinks."""
+    constant = np.flatnonzero(data.train.min(axis=0) == data.train.max(axis=0))
+    if not len(constant) or len(data.train) == 1:
+        return
+    names = ", ".join(reprlib.repr(data.columns[k]) if data.columns else str(k) for k in constant[:SHOWN_COLUMNS])
+    names += ", ..." * (len(constant) > SHOWN_COLUMNS)
+    counted = "" if data.columns else ", counted from 0,"
+    same, them = "the same value in all training rows: remove", "it" if len(constant) == 1 else "them"
+    which = f"column {names}{counted} has" if them == "it" else f"{len(constant)} columns ({names}){counted} have"
+    say(f"note        {which} {same} {them}")
 
 
 def choose_scaling(kind: str, likelihood: str, data: Dataset, say: Say) -> str:

@@ -62,9 +62,10 @@ def evaluate(
         "log_likelihood_bias". "log_likelihood_standard_error" is that of the sampling, and
         "log_likelihood_interval" reaches from two of them below to two of them and twice the bias above: where more
         samples would lead. "log_likelihood_standard_error_of_examples" is that of the choice of the N examples.
-        "effective_sample_size" has "min", "median", "mean". "bits_per_dimension" is -log_likelihood / (D log 2).
+        "effective_sample_size" has "min", "median", "mean", and "below_10", the number of examples whose errors are
+        not to be trusted. "bits_per_dimension" is -log_likelihood / (D log 2).
         "kl_per_dimension", "active_units", "active_dimensions", "latent_variance": see :func:`kl_per_dimension`,
-        :func:`active_units`.
+        :func:`active_units`. One example has no variance: then "active_units" and "active_dimensions" are None.
         "protocol" says how; where its "is_log_likelihood" is false, "log_likelihood" is minus a cross-entropy.
 
     Raises
@@ -158,18 +159,23 @@ def summary_of_log_px(estimate: LogLikelihood, input_dim: int) -> dict[str, Any]
         "log_likelihood_bias": bias,
         "log_likelihood_interval": [mean - 2 * standard_error, mean + 2 * (standard_error + bias)],
         "log_likelihood_standard_error_of_examples": log_px.std(ddof=1) / math.sqrt(n) if n > 1 else math.nan,
-        "effective_sample_size": {"min": ess.min(), "median": np.median(ess), "mean": ess.mean()},
+        "effective_sample_size": {
+            "min": ess.min(),
+            "median": np.median(ess),
+            "mean": ess.mean(),
+            "below_10": int(np.sum(ess < 10)),
+        },
         "bits_per_dimension": -mean / (input_dim * math.log(2)),
     }
 
 
 def summary_of_latents(kernels: Backend, mu: np.ndarray, logvar: np.ndarray) -> dict[str, Any]:
     """What each latent dimension carries, from the posteriors' mu and logvar, (N, K)."""
-    units = activity(mu, ACTIVE)
+    units, varies = activity(mu, ACTIVE), len(mu) > 1  # one example has no variance
     return {
         "kl_per_dimension": kl_of_columns(kernels, mu, logvar).tolist(),
-        "active_units": int(units.active.sum()),
-        "active_dimensions": np.flatnonzero(units.active).tolist(),
+        "active_units": int(units.active.sum()) if varies else None,
+        "active_dimensions": np.flatnonzero(units.active).tolist() if varies else None,
         "latent_variance": units.variance.tolist(),
     }
 

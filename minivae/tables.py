@@ -51,6 +51,14 @@ class Table:
 def read(path: str | os.PathLike, labels: str | int | None = None, ending: str | None = None) -> Table:
     """The user's own file, all of its rows; one is enough.
 
+    :func:`minivae.datasets.load`, and so ``minivae train``, holds out one row in ten, unless the file has a split.
+
+    A ``.csv`` is text in UTF-8, one row per example, in numbers with decimal points. The separator is the one of comma,
+    semicolon and tab that is most frequent in the first line. The first row is a header if it names the column of
+    labels, or has a text where the second row has a number. Refused, each with the cell that a spreadsheet shows and
+    what to do: decimal commas, commas between thousands, missing values (an empty cell, NA, ?, and the like), NaN and
+    infinity, and texts outside the column of labels.
+
     Parameters
     ----------
     path : str or PathLike
@@ -59,8 +67,9 @@ def read(path: str | os.PathLike, labels: str | int | None = None, ending: str |
         A ``.npz`` holds them as "x", "X", "data", or its only array of 2 or 3 dimensions; or, with a split of its
         own, as "x_train" and "x_test", or "train" and "test".
     labels : str or int, optional
-        ``.csv``: the column of labels, by name, or by number from 0 (from the end if negative). ``.npz``: the name of
-        an array; default "y" or "labels" if there is one. They are not part of ``x``.
+        On the command line ``--labels``. ``.csv``: the column of labels, by name, or by number from 0 (from the end if
+        negative); digits alone are a number, unless the header has that very name. ``.npz``: the name of an array;
+        default "y" or "labels" if there is one. They are not part of ``x``.
     ending : {".npy", ".npz", ".csv"}, optional
         The format. Default: what the path ends in.
 

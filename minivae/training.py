@@ -280,9 +280,10 @@ def check_finite(vae: VAE, terms: LossTerms, what: str, value: float, batch: Arr
     """Raise TrainingDiverged, with what happened and what to try, unless ``value`` is finite."""
     if not math.isfinite(value):
         rate = getattr(vae.optimizer, "learning_rate", math.nan)
+        scaled = "data scaled to about unit size"
+        advice = f"{scaled}, or float64" if vae.dtype == "float32" else f"or {scaled}"
         raise TrainingDiverged(
             f"{what} became {value} in epoch {vae.epoch + 1}, after {vae.step} updates "
             f"(reconstruction {terms.recon_nll:g}, KL {terms.kl:g}, the encoder's largest logvar "
-            f"{largest_logvar(vae, batch):g}): try a smaller learning rate (now {rate:g}), "
-            f"data scaled to about unit size{', or float64' if vae.dtype == 'float32' else ''}"
+            f"{largest_logvar(vae, batch):g}): try a smaller learning rate (now {rate:g}), {advice}"
         )

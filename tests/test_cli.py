@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from minivae import VAE
+from minivae.commands.evaluate import report
 from minivae.datasets import load
+from minivae.evaluation import evaluate
 from minivae.pictures import PICTURES
 
 RNG = np.random.default_rng(0)
@@ -159,6 +161,43 @@ def test_data_in_other_units_are_refused_or_pointed_out(minivae):
         assert "note: values reach from" not in minivae(*command)[2]
 
 
+def rows_held_out(n):
+    np.save("rows.npy", np.arange(n)[:, None])
+    return load("rows.npy").test[:, 0].astype(int)
+
+
+@pytest.mark.parametrize(
+    ("header", "constant", "said"),
+    [
+        ("a,b,c,d,e", [1], "column 'b' has the same value in all training rows: remove it"),
+        ("", [0], "column 0, counted from 0, has the same value in all training rows: remove it"),
+        ("", [0, 2], "2 columns (0, 2), counted from 0, have the same value in all training rows: remove them"),
+        ("a,b,c,d,e", [0, 2], "2 columns ('a', 'c') have the same value in all training rows: remove them"),
+        ("a,b,c,d,e", [0, 1, 2, 3], "4 columns ('a', 'b', 'c', ...) have the same value in all training rows"),
+        ("a,b,c,d,e", [], None),
+    ],
+)
+def test_columns_that_say_nothing_are_pointed_out(minivae, header, constant, said):
+    x = np.random.default_rng(0).normal(size=(40, 5))
+    x[:, constant] = 0.1
+    x[rows_held_out(40), :] += 1  # what varies in the test set only is not known to the model
+    np.savetxt("x.csv", x, delimiter=",", header=header, comments="")
+    status, out, err = minivae("train", "--data", "x.csv", *QUICK)
+    assert status == 0, err
+    assert [
+        line.partition("note        ")[2].startswith(said) for line in out.splitlines() if "same value" in line
+    ] == ([True] if said else [])
+
+
+def test_pixels_and_probabilities_may_be_constant(minivae):
+    images = np.random.default_rng(0).normal(size=(40, 2, 3))
+    images[:, 0] = 0
+    np.save("images.npy", images)
+    np.save("bits.npy", np.eye(40)[:, :6] * [0, 1, 1, 1, 1, 1])
+    for name in ("images.npy", "bits.npy"):
+        assert "same value" not in minivae("train", "--data", name, *QUICK)[1]
+
+
 def test_train_says_how_many_classes_the_labels_have(minivae, flowers):
     out = minivae("train", "--data", "flowers.csv", "--labels", "species", *QUICK)[1]
     assert ", 4 columns, labels of 3 classes" in out
@@ -275,7 +314,7 @@ def test_bad_data_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, m
         (["--hidden", "16,0"], "each of hidden_dims must be at least 1"),
         (["--backend", "tpu"], "unknown backend 'tpu'"),
         (["--likelihood", "poisson"], "invalid choice: 'poisson'"),
-        (["--likelihood", "bernoulli", "--data", "iris"], "expects values in [0, 1], but the data reach"),
+        (["--likelihood", "bernoulli", "--data", "iris"], "use likelihood='gaussian' (--likelihood gaussian)"),
         (["--likelihood", "categorical"], "expects one 1"),
         (["--likelihood", "gaussian", "--binarize", "threshold"], "needs likelihood='bernoulli'"),
         (["--patience", "0"], "patience must be at least 1"),
@@ -629,3 +668,21 @@ def test_one_example_is_no_sign_of_collapse(minivae):
     status, out, err = minivae("evaluate", "run", "--data", "one.npy", "--samples", 5)
     assert (status, "collapse" in out) == (0, False), err
     assert "latent      unknown of 2 dimensions active" in out
+    result = json.loads(minivae("evaluate", "run", "--data", "one.npy", "--samples", 5, "--json")[1])
+    assert (result["active_units"], result["active_dimensions"], len(result["latent_variance"])) == (None, None, 2)
+
+
+@pytest.mark.parametrize(
+    ("median", "below", "note"),
+    [
+        (500.0, 3, "note        3 of 56 examples have an effective sample size below 10: their errors are too small"),
+        (9.0, 40, "note        an effective sample size below 10 makes both errors too small: take more --samples"),
+        (500.0, 0, None),
+    ],
+)
+def test_examples_with_few_effective_samples_are_counted_also_where_the_median_is_fine(median, below, note):
+    result = evaluate(VAE(4, (), 2), np.eye(4), 20)
+    result["protocol"] |= {"data": "eye", "part": "all", "examples": 56}
+    result["effective_sample_size"] |= {"min": 1.0 if below else 10.0, "median": median, "below_10": below}
+    notes = [line for line in report(result) if "effective sample size below" in line]
+    assert [line.startswith(note) for line in notes] == ([True] if note else [])

@@ -222,7 +222,7 @@ def test_the_names_of_columns_and_labels_come_along(tmp_path):
     assert {data.train[0, 0]: data.train_labels[0], data.test[0, 0]: data.test_labels[0]} == {1: 1, 2: 0}
 
 
-@pytest.mark.parametrize("name", ["", "Unnamed: 0"])  # written once; read, and written again
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "Unnamed: 0.1"])  # written once; read, and written again; and again
 @pytest.mark.parametrize("index", [range(4), (7, 0, 3, 2)])
 def test_what_looks_like_the_index_of_pandas_is_read_and_pointed_out(index, name, tmp_path):
     path = tmp_path / "frame.csv"

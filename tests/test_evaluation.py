@@ -75,7 +75,12 @@ def test_a_report_holds_the_means_of_what_log_likelihood_returns():
         "log_likelihood_standard_error_of_examples": np.std(found.log_px, ddof=1) / np.sqrt(700),
         "log_likelihood_interval": [log_px - 2 * error, log_px + 2 * (error + found.bias.mean())],
         "bits_per_dimension": -log_px / 7 / np.log(2),
-        "effective_sample_size": {"min": ess.min(), "median": np.median(ess), "mean": ess.mean()},
+        "effective_sample_size": {
+            "min": ess.min(),
+            "median": np.median(ess),
+            "mean": ess.mean(),
+            "below_10": np.sum(ess < 10),
+        },
     }
     for name, value in expected.items():
         assert report[name] == pytest.approx(value, rel=1e-12), name
@@ -97,6 +102,7 @@ def test_a_report_is_plain_json_also_where_a_number_does_not_exist(x, n_samples)
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert (report["log_likelihood_standard_error"] is None) == (n_samples == 1)
     assert (report["log_likelihood_standard_error_of_examples"] is None) == (len(x) == 1)
+    assert (report["active_units"] is None) == (report["active_dimensions"] is None) == (len(x) == 1)
 
 
 def test_a_model_that_diverged_has_no_numbers():

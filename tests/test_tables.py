@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import pickle
+import shlex
 import struct
 import tracemalloc
 import zipfile
@@ -787,35 +788,56 @@ def test_a_table_costs_little_more_than_its_numbers(tmp_path):
     assert peak < 1.5 * x.nbytes  # as strings: 7 times
 
 
+def test_the_help_that_the_readme_names_says_what_a_csv_may_hold():
+    text = tables.read.__doc__
+    for word in (
+        "UTF-8",
+        "semicolon",
+        "header",
+        "decimal points",
+        "thousands",
+        "missing",
+        "one row in ten",
+        "--labels",
+    ):
+        assert word in text, word
+
+
 # -- .csv: what is refused ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("text", "fragment"),
     [
-        ("a,b\n1,2\n3,x\n", ", row 3, column 2 (b): 'x' is not a number: remove the column, or, if it holds labels, n"),
+        ("a,b\n1,2\n3,x\n", ", row 3, column 2 (b): 'x' is not a number: remove the column, or encode it"),
         ("1,2\n3,x\n", ", row 2, column 2: 'x' is not a number: remove"),
         ("1,2\n\n\n1_000,x\n", ", row 4, column 1: '1_000' is not a number"),
         ("1,2\n3,1_000\n", ", row 2, column 2: '1_000' is not a number"),
         (
             "a,b c\n1,2\n3,x\n",
-            ", row 3, column 2 (b c): 'x' is not a number: remove the column, or, if it holds labels, name "
-            "it with --labels 'b c'",
+            ", row 3, column 2 (b c): 'x' is not a number: remove the column, or encode it as numbers, or if the "
+            "column holds labels, name it with --labels 'b c'",
         ),
         (
-            "1,2\n3,x\n",
-            ", row 2, column 2: 'x' is not a number: remove the column, or, if it holds labels, name it with --labels ",
+            "1,2\n3,True\n",
+            ", row 2, column 2: 'True' is not a number: write 1 and 0, or if the column holds labels, name it with",
         ),
         (
             "1,2\n3,NA\n",
             ", row 2, column 2: 'NA' looks like a missing value: fill it in, or remove the row or the column",
         ),
+        ("NA,2\n3,4\n", ", row 1, column 1: 'NA' looks like a missing value"),  # and is no header
+        ("a\nNA\n3\n", ", row 2, column 1 (a): 'NA' looks like a missing value"),
         ("1,2\n3,?\n", ", row 2, column 2: '?' looks like a missing value"),
         (
             '1,2\n3,"1,000.5"\n',
-            ", row 2, column 2: '1,000.5' has commas between thousands (pandas.read_csv reads it with t",
+            ", row 2, column 2: '1,000.5' has commas between thousands: leave them out (pandas.re",
         ),
         ('1,2\n3,"2,345,678"\n', ", row 2, column 2: '2,345,678' has commas between thousands"),
+        ('"1,000.5",2\n3,4\n', ", row 1, column 1: '1,000.5' has commas between thousands"),  # and is no header
+        ('a\n"12,34,567"\n', ", row 2, column 1 (a): '12,34,567' has commas between thousands"),
+        ("1,000.5;2,000.5\n3;4\n", ", row 1, column 1: '1,000.5' has commas between thousands"),
+        ('1,2\n3,"1,2,3"\n', ", row 2, column 2: '1,2,3' is not a number"),
         ("1,2\n3,0x10\n", ", row 2, column 2: '0x10' is not a number"),
         ("1;2\n3;4,5\n", ", row 2, column 2: '4,5' has a decimal comma: write decimal points"),
         ('"a\nb",c\n1,2\n3,x\n', ", row 3, column 2 (c): 'x'"),
@@ -888,11 +910,39 @@ def test_rows_too_long_for_another_reason_say_nothing_of_decimal_commas(written)
         assert "decimal" not in refused(lambda text=text: tables.read(written(text)), "but the first has 2")
 
 
-def test_the_label_that_a_message_names_is_one_that_works(written):
-    path = written("1,2,x\n3,4,y\n")
-    with pytest.raises(DataError) as caught:
-        tables.read(path)
-    assert tables.read(path, str(caught.value).rpartition("--labels ")[2]).label_names == ("x", "y")
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("", "2"),
+        ("a,b,the kind", "'the kind'"),
+        ("a,b,", "2"),
+        ("a,c,c", "2"),
+        ("a,b,-c", "2"),
+        ("a,b," + "c" * 99, "2"),
+    ],
+)
+def test_the_label_that_a_message_names_is_one_that_works(header, words, written):
+    path = written(header + "\n1,2,x\n3,4,y\n")
+    found = refused(lambda: tables.read(path), "--labels").rpartition("--labels ")[2]
+    assert found == words
+    assert tables.read(path, *shlex.split(found)).label_names == ("x", "y")
+
+
+@pytest.mark.parametrize("cell", ["NA", "N/A", "n/a", "?", "null", "None", "-"])
+def test_what_stands_for_nothing_is_called_missing_with_labels_and_without(cell, written):
+    for labels in (None, "kind"):
+        refused(
+            lambda labels=labels: tables.read(written(f"a,b,kind\n1,{cell},2\n"), labels), "a missing value: fill it"
+        )
+
+
+@pytest.mark.parametrize(
+    ("cell", "advice"),
+    [("Hosp B", "remove the column, or encode it as numbers"), ("True", "write 1 and 0"), (" FALSE", "write 1 and 0")],
+)
+def test_beside_known_labels_a_text_gets_advice_too(cell, advice, written):
+    path = written(f"a,b,kind\n1,{cell},x\n")
+    assert refused(lambda: tables.read(path, "kind")).endswith(f"column 2 (b): {cell!r} is not a number: {advice}")
 
 
 def test_a_label_that_holds_another_separator_does_not_become_it(written):

@@ -181,6 +181,16 @@ def test_a_diverging_run_stops_says_what_to_try_and_keeps_the_last_good_epoch():
     assert np.isfinite(vae.loss(X).loss)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "advice"),
+    [("float32", ", data scaled to about unit size, or float64"), ("float64", ", or data scaled to about unit size")],
+)
+def test_float64_is_advised_only_where_it_is_not_used_already(dtype, advice):
+    with pytest.raises(TrainingDiverged) as caught:
+        fit(small(likelihood="gaussian", dtype=dtype), X, epochs=5, optimizer=SGD(1e6), batch_size=5)
+    assert str(caught.value).endswith(f"(now 1e+06){advice}")
+
+
 @pytest.mark.parametrize("step", [11, 13, 20])  # the first, a middle and the last of the second epoch
 def test_an_interrupted_epoch_is_undone_wherever_that_happens(step):
     class CutShort(Adam):

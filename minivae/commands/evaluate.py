@@ -9,8 +9,6 @@ from typing import Any
 
 from minivae.commands.common import add_command, add_json, add_run, sayer
 
-TRUSTED = 10  # effective sample size
-
 
 def add(commands: Any) -> None:
     """The command and its options."""
@@ -79,7 +77,6 @@ def report(result: dict[str, Any]) -> list[str]:
     protocol, ess = result["protocol"], result["effective_sample_size"]
     name = "log p(x)" if protocol["is_log_likelihood"] else "bound (*)"
     low, high = map(shown, result["log_likelihood_interval"])
-    active = result["active_units"] if protocol["examples"] > 1 else "unknown"  # one example has no variance
     lines = [
         f"data        {protocol['data']}: {protocol['examples']} examples ({protocol['part']}), {protocol['values']} "
         f"values, binarize {protocol['binarize']}, scaling {protocol['scaling']}",
@@ -92,19 +89,27 @@ def report(result: dict[str, Any]) -> list[str]:
         f"            with other examples: standard error {shown(result['log_likelihood_standard_error_of_examples'])}",
         f"            effective sample size {shown(ess['median'], 1)} (median; smallest {shown(ess['min'], 1)})",
         f"bits        {shown(result['bits_per_dimension'], 4)} per dimension",
-        f"latent      {active} of {len(result['kl_per_dimension'])} dimensions active "
+        f"latent      {shown(result['active_units'], 0)} of {len(result['kl_per_dimension'])} dimensions active "
         f"(variance of the posterior mean > {protocol['active_threshold']:g})",
     ]
-    if active == 0:
+    if result["active_units"] == 0:
         lines.append("note        no latent dimension is active: the model makes no use of z (posterior collapse)")
-    if ess["median"] is not None and protocol["samples"] > 1 and ess["min"] < TRUSTED:
-        of = "" if ess["median"] < TRUSTED else " of some examples"
-        lines.append(
-            f"note        an effective sample size below {TRUSTED}{of} makes both errors too small: take more --samples"
-        )
+    lines.extend(note_on_few_samples(ess, protocol))
     if not protocol["is_log_likelihood"]:
         lines.append("(*)         of a cross-entropy on grey values: not log p(x), not to be compared with binary data")
     return lines
+
+
+def note_on_few_samples(ess: dict[str, Any], protocol: dict[str, Any]) -> list[str]:
+    """A line if effective samples are so few that the errors cannot be trusted: of most examples, or of some."""
+    if protocol["samples"] == 1 or ess["median"] is None or not ess["below_10"]:
+        return []
+    if ess["median"] < 10:
+        return ["note        an effective sample size below 10 makes both errors too small: take more --samples"]
+    return [
+        f"note        {ess['below_10']} of {protocol['examples']} examples have an effective sample size below 10: "
+        "their errors are too small, take more --samples"
+    ]
 
 
 def shown(value: float | None, digits: int = 3) -> str:
