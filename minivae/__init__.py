@@ -16,6 +16,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from minivae.version import __version__
+
 if TYPE_CHECKING:
     from minivae import backend, checkpoint, datasets, evaluation, gradcheck
     from minivae.corruption import GaussianNoise, Masking, SaltAndPepper
@@ -32,20 +34,18 @@ if TYPE_CHECKING:
     from minivae.estimator import VariationalAutoencoder
     from minivae.evaluation import log_likelihood
     from minivae.likelihoods import Bernoulli, Categorical, Gaussian
+    from minivae.loop import fit
+    from minivae.network import LossTerms
     from minivae.optimizers import SGD, Adagrad, Adam
     from minivae.scaling import Scaling
     from minivae.schedules import Cosine, StepList
-    from minivae.terms import LossTerms
-    from minivae.training import fit
     from minivae.vae import VAE
     from minivae.warmup import warm_up
 
-__version__ = "0.1.0"
-
 _HOME_OF = {
     "VAE": "vae",
-    "LossTerms": "terms",
-    "fit": "training",
+    "LossTerms": "network",
+    "fit": "loop",
     "warm_up": "warmup",
     "Adam": "optimizers",
     "Adagrad": "optimizers",

@@ -6,16 +6,15 @@ the same names, faster. This file alone imports kernels, and a faster backend on
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import sys
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType, SimpleNamespace
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple
 
-from minivae.cuda import why_no_gpu
 from minivae.errors import BackendError
 from minivae.kernels import reference
 from minivae.kernels.philox import Stream, permutation
@@ -34,6 +33,9 @@ __all__ = [
 ]
 
 Array = Any  # a NumPy array, or the device array of another backend
+Backend = SimpleNamespace  # the functions of kernels/reference.py, ``name``, and ``graph`` (captured.py; None on a CPU)
+DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+SUCCESS, NO_DEVICE = 0, 100
 
 
 class Source(NamedTuple):
@@ -49,103 +51,6 @@ SOURCES = {
     "numba": Source("numba_cpu", "numba", "pip install numba"),
     "cupy": Source("cupy_gpu", "cupy", 'pip install "cupy-cuda13x[ctk]" (or "cupy-cuda12x[ctk]", by your driver)'),
 }
-
-
-class Backend(Protocol):
-    """The functions of a backend. Their formulas, shapes and units are documented in kernels/reference.py."""
-
-    name: str
-    graph: Any  # what records a training step and replays it, see device_epoch.py; None but on a GPU
-
-    def session(self) -> AbstractContextManager: ...
-    def asarray(self, x: Array, dtype: str) -> Array: ...
-    def to_numpy(self, x: Array) -> Array: ...
-    def zeros(self, shape: int | tuple[int, ...], dtype: str) -> Array: ...
-    def take_rows(self, x: Array, rows: Array, *, out: Array) -> Array: ...
-
-    def uniform(self, seed: int, stream: int, step: int, examples: Array, *, out: Array) -> Array: ...
-    def standard_normal(self, seed: int, stream: int, step: int, examples: Array, *, out: Array) -> Array: ...
-    def binarize(self, x: Array, seed: int, step: int, examples: Array, *, out: Array) -> Array: ...
-
-    def linear_forward(
-        self, x: Array, W: Array, b: Array, activation: str = ..., *, out: Array | None = ...
-    ) -> Array: ...
-    def activation_backward(self, dy: Array, y: Array, activation: str, *, out: Array | None = ...) -> Array: ...
-    def linear_backward(
-        self,
-        da: Array,
-        x: Array,
-        W: Array,
-        *,
-        need_dx: bool = ...,
-        dx: Array | None = ...,
-        dW: Array | None = ...,
-        db: Array | None = ...,
-    ) -> tuple[Array | None, Array, Array]: ...
-    def bias_gradient(self, da: Array, *, out: Array | None = ...) -> Array: ...
-
-    def reparameterize_forward(self, mu: Array, logvar: Array, eps: Array, *, out: Array | None = ...) -> Array: ...
-    def reparameterize_backward(
-        self, dz: Array, logvar: Array, eps: Array, *, dmu: Array | None = ..., dlogvar: Array | None = ...
-    ) -> tuple[Array, Array]: ...
-    def gaussian_kl_forward(self, mu: Array, logvar: Array, *, out: Array | None = ...) -> Array: ...
-    def gaussian_kl_backward(
-        self, dkl: Array, mu: Array, logvar: Array, *, dmu: Array | None = ..., dlogvar: Array | None = ...
-    ) -> tuple[Array, Array]: ...
-
-    def bernoulli_nll(
-        self,
-        logits: Array,
-        x: Array,
-        dnll: Array | None = ...,
-        *,
-        nll: Array | None = ...,
-        dlogits: Array | None = ...,
-    ) -> tuple[Array, Array | None]: ...
-    def bernoulli_mean(self, logits: Array) -> Array: ...
-    def gaussian_nll(
-        self,
-        mean: Array,
-        logvar: Array,
-        x: Array,
-        dnll: Array | None = ...,
-        *,
-        nll: Array | None = ...,
-        dmean: Array | None = ...,
-        dlogvar: Array | None = ...,
-    ) -> tuple[Array, Array | None, Array | None]: ...
-    def categorical_nll(
-        self,
-        logits: Array,
-        x: Array,
-        groups: Sequence[int],
-        dnll: Array | None = ...,
-        *,
-        nll: Array | None = ...,
-        dlogits: Array | None = ...,
-    ) -> tuple[Array, Array | None]: ...
-    def categorical_mean(self, logits: Array, groups: Sequence[int]) -> Array: ...
-
-    def sgd_update(
-        self, parameters: Array, gradients: Array, velocity: Array, *, learning_rate: float, momentum: float
-    ) -> None: ...
-    def adagrad_update(
-        self, parameters: Array, gradients: Array, sum_of_squares: Array, *, learning_rate: float, epsilon: float
-    ) -> None: ...
-    def adam_update(
-        self,
-        parameters: Array,
-        gradients: Array,
-        m: Array,
-        v: Array,
-        t: int,
-        *,
-        learning_rate: float,
-        beta1: float,
-        beta2: float,
-        epsilon: float,
-    ) -> None: ...
-    def add_penalty(self, weights: Array, dweights: Array, *, l1: float, l2: float) -> float: ...
 
 
 def default_name() -> str:
@@ -233,4 +138,27 @@ def _load(name: str) -> Backend:
 def from_module(module: ModuleType, name: str) -> Backend:
     """The functions of a kernels module as a Backend; those it does not define come from the reference."""
     functions = {f: getattr(module, f, getattr(reference, f)) for f in reference.__all__}
-    return cast(Backend, SimpleNamespace(name=name, graph=getattr(module, "graph", None), **functions))
+    return Backend(name=name, graph=getattr(module, "graph", None), **functions)
+
+
+# -- is there a GPU? -----------------------------------------------------------------------------------------
+
+
+def uses_tf32() -> bool:
+    """True if ``MINIVAE_TF32=1`` asks for matrix products of float32 that keep 10 bits of their factors."""
+    return os.environ.get("MINIVAE_TF32") == "1"
+
+
+@cache
+def why_no_gpu() -> str | None:
+    """What is missing for a GPU, with what to do; None if there is one. The driver is asked, not a large package."""
+    try:
+        driver = ctypes.CDLL(DRIVER)
+    except OSError:
+        return "this machine has no NVIDIA driver; install one, or use numpy or numba"
+    status, count = driver.cuInit(0), ctypes.c_int(0)
+    if status == SUCCESS:
+        status = driver.cuDeviceGetCount(ctypes.byref(count))
+    if status == NO_DEVICE or (status == SUCCESS and count.value == 0):
+        return "the NVIDIA driver finds no GPU; look at nvidia-smi and CUDA_VISIBLE_DEVICES, or use numpy or numba"
+    return None if status == SUCCESS else f"the NVIDIA driver does not start (error {status}); look at nvidia-smi"

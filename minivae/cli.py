@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-import minivae
 from minivae import signals
 from minivae.commands import bench, encode, evaluate, gradcheck, info, learn, sample, train
 from minivae.errors import MinivaeError, TrainingDiverged
+from minivae.version import __version__
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,7 +82,7 @@ def say_ended(options: argparse.Namespace, how: str, status: int) -> int:
 def make_parser() -> Parser:
     """The whole command line."""
     parser = Parser(prog="minivae", description="A variational autoencoder derived by hand, with no autograd.")
-    parser.add_argument("--version", action="version", version=f"minivae {minivae.__version__}")
+    parser.add_argument("--version", action="version", version=f"minivae {__version__}")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in (train, evaluate, sample, encode, gradcheck, bench, learn, info):

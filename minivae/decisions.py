@@ -18,10 +18,10 @@ from minivae.early_stopping import EarlyStopping
 from minivae.errors import DataError, GreyDataWarning
 from minivae.examples import check_examples
 from minivae.optimizers import OPTIMIZERS, Optimizer
+from minivae.recipe import Recipe
 from minivae.scaling import SCALINGS, WHITE, Scaling
 from minivae.schedules import Cosine, Schedule, StepList
 from minivae.settings import Settings
-from minivae.training import Recipe
 from minivae.vae import VAE
 from minivae.validation import check_choice, check_int
 

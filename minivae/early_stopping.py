@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import ReferenceType, ref
 
 from minivae.backend import Array
 from minivae.parameters import Parameters
+from minivae.vae import VAE
 from minivae.validation import check_float, check_int
-
-if TYPE_CHECKING:
-    from minivae.vae import VAE
 
 
 class EarlyStopping:

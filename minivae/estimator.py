@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from minivae.importance import estimate_rows
 from minivae.likelihoods import Likelihood
+from minivae.loop import fit
 from minivae.optimizers import Adam
-from minivae.training import fit
 from minivae.vae import VAE
 from minivae.validation import check_float, check_int
 from minivae.workspace import pieces

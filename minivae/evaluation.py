@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-import minivae
+from minivae import importance
 from minivae.backend import Backend
-from minivae.examples import binarized, check_examples
-from minivae.importance import LogLikelihood, log_likelihood, log_likelihood_checked
+from minivae.examples import held_out_rows
+from minivae.importance import LogLikelihood
 from minivae.likelihoods import Bernoulli
-from minivae.terms import LossTerms
-from minivae.training import Recipe
+from minivae.network import LossTerms
+from minivae.recipe import Recipe
+from minivae.vae import VAE
 from minivae.validation import check_float, check_int, check_seed
+from minivae.version import __version__
 from minivae.workspace import pieces
-
-if TYPE_CHECKING:
-    from minivae.vae import VAE
 
 __all__ = ["ActiveUnits", "LogLikelihood", "active_units", "evaluate", "kl_per_dimension", "log_likelihood"]
 
@@ -30,6 +29,67 @@ class ActiveUnits(NamedTuple):
 
     variance: np.ndarray
     active: np.ndarray
+
+
+def log_likelihood(
+    vae: VAE, x: Any, n_samples: int = 5000, seed: int | None = None, progress: bool = False
+) -> LogLikelihood:
+    """log p(x) of each example by importance sampling, and how far it can be trusted.
+
+    log p(x) ~ log (1/S) sum_s w_s,  w_s = p(x|z_s) p(z_s) / q(z_s|x),  z_s drawn from q(z|x).
+
+    In expectation it is a lower bound that grows with S; S = 1 is the ELBO. With ESS = (sum w)^2 / sum w^2:
+
+    - standard_error^2 = (1/ESS - 1/S) S / (S - 1), the sample variance of w over S mean(w)^2 (delta method);
+    - bias = log_px - sum_q (S_q/S) log mean_q(w) over four quarters q (or S, if S < 4), every fourth sample
+      each: the growth of the estimate from S/4 to S samples, which is what is still missing where the bias falls
+      like 1/sqrt(S). In the end it falls like 1/S, and this is three times too much; but as long as the effective
+      sample size is not in the hundreds it falls more slowly.
+
+    Both are made of the weights that were seen. Where q misses a part of the posterior, the few samples that would
+    carry the sum have not come up yet: then the effective sample size is a handful and both are too small (binary
+    MNIST, 784-400-20 after 3 epochs, 500 samples: half of the examples below 7, and 0.42 nats of bias where 0.65
+    were missing). The standard error never exceeds 1 nat, however far off the estimate is: only more samples tell.
+
+    The sums are kept in log space, and a few hundred decoded samples are in memory at a time.
+
+    Parameters
+    ----------
+    vae : VAE
+    x : array-like of shape (N, D)
+        In the units of the data, as is the density.
+    n_samples : int, default 5000
+        S.
+    seed : int, optional
+        Default: the model's. The noise is stream 3, a function of (seed, sample number, row, dimension).
+    progress : bool, default False
+        Show on standard error how it goes: a bar on a terminal, about ten plain lines elsewhere.
+
+    Returns
+    -------
+    estimate : LogLikelihood
+        Every normalising constant is included.
+
+    Raises
+    ------
+    DataError, TypeError, ValueError
+        As :meth:`minivae.VAE.loss`.
+
+    References
+    ----------
+    Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", arXiv:1509.00519. The bias: Nowozin,
+    "Debiasing evidence approximations", ICLR 2018. The effective sample size: Kong, "A note on importance sampling
+    using standardized weights", technical report 348, University of Chicago, 1992.
+
+    Examples
+    --------
+    >>> vae = VAE(input_dim=4, hidden_dims=(), latent_dim=1)
+    >>> log_likelihood(vae, np.eye(4), n_samples=100).log_px.shape
+    (4,)
+    """
+    n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
+    seed = vae.seed if seed is None else check_seed(seed)
+    return importance.log_likelihood(vae, vae.check(x), n_samples, seed, progress)
 
 
 def evaluate(
@@ -73,10 +133,11 @@ def evaluate(
     DataError, TypeError, ValueError
         As :func:`minivae.fit`.
     """
-    n_samples, recipe = check_int(n_samples, "n_samples", 1, 2**32), Recipe(seed=check_seed(seed), binarize=binarize)
-    x = binarized(vae, check_examples(vae, x, recipe), recipe)
-    estimate = log_likelihood_checked(vae, x, n_samples, recipe.seed, progress)
-    mu, logvar = vae.encode_checked(x)
+    n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
+    recipe = Recipe(seed=check_seed(seed), binarize=binarize)
+    x = held_out_rows(vae, x, recipe)
+    estimate = importance.log_likelihood(vae, x, n_samples, recipe.seed, progress)
+    mu, logvar = vae.encode_scaled(x)
     with np.errstate(all="ignore"):  # what is not finite shows in the report
         report = {
             **summary_of_terms(estimate, vae.beta),
@@ -197,7 +258,7 @@ def protocol(vae: VAE, x: np.ndarray, n_samples: int, recipe: Recipe) -> dict[st
         "beta": vae.beta,
         "dtype": vae.dtype,
         "active_threshold": ACTIVE,
-        "minivae_version": minivae.__version__,
+        "minivae_version": __version__,
     }
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minivae.backend import Array, Stream, load
 from minivae.errors import DataError
-from minivae.terms import LossTerms
-
-if TYPE_CHECKING:
-    from minivae.training import Recipe
-    from minivae.vae import VAE
+from minivae.network import LossTerms
+from minivae.recipe import Recipe
+from minivae.vae import VAE
 
 NUMBERS_CHECKED_AT_ONCE = 2**22
 ENOUGH_ROWS = 512  # of a validation set, for the noise of its loss to be small
@@ -62,7 +60,10 @@ def is_on_disk(x: Any) -> bool:
     return False
 
 
-def training_examples(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray | RowsOnDisk:
+Rows = Array | RowsOnDisk  # (N, D), as the model takes them
+
+
+def training_rows(vae: VAE, x: Any, recipe: Recipe) -> Rows:
     """``x`` (N, D) as the model takes it, thresholded where that is asked for; what is on the disk stays there."""
     return RowsOnDisk(vae, x, recipe) if is_on_disk(x) else check_examples(vae, x, recipe)
 
@@ -79,12 +80,17 @@ def check_examples(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
     return (x >= 0.5).astype(vae.dtype) if recipe.binarize == "threshold" else x
 
 
-def on_device(vae: VAE, x: np.ndarray | RowsOnDisk) -> Array | RowsOnDisk:
+def held_out_rows(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
+    """``x`` (N, D) as its loss is measured: with its pixels drawn once, so that epochs can be compared."""
+    return binarized(vae, check_examples(vae, x, recipe), recipe)
+
+
+def on_device(vae: VAE, x: Rows) -> Rows:
     """Checked examples where the model computes; what is on the disk stays there."""
     return x if isinstance(x, RowsOnDisk) else vae.kernels.asarray(x, vae.dtype)
 
 
-def take_rows(vae: VAE, x: Array | RowsOnDisk, rows: np.ndarray) -> Array:
+def take_rows(vae: VAE, x: Rows, rows: np.ndarray) -> Array:
     """A minibatch of them, (B, D), in the model's buffer."""
     batch = vae.workspace.rows("x", len(rows), vae.input_dim)
     if not isinstance(x, RowsOnDisk):
@@ -95,14 +101,14 @@ def take_rows(vae: VAE, x: Array | RowsOnDisk, rows: np.ndarray) -> Array:
 
 def loss_of(vae: VAE, x: Any, recipe: Recipe) -> LossTerms:
     """The loss of ``x`` (N, D) as :func:`minivae.fit` computes that of a validation set."""
-    return vae.loss_checked(binarized(vae, check_examples(vae, x, recipe), recipe))
+    return vae.loss_of_scaled(held_out_rows(vae, x, recipe))
 
 
 def as_trained(vae: VAE, x: Any, recipe: Recipe) -> Any:
     """``x`` (N, D), in its own units, with its pixels binarised as a validation set's were."""
     if recipe.binarize == "none":
         return x
-    return vae.scaling.invert(binarized(vae, check_examples(vae, x, recipe), recipe))
+    return vae.scaling.invert(held_out_rows(vae, x, recipe))
 
 
 def with_fixed_noise(vae: VAE, x: np.ndarray, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:

@@ -88,6 +88,11 @@ def _give_default_permissions(path: Path) -> None:
     path.chmod(0o666 & ~umask)
 
 
+def source_root() -> Path:
+    """The folder that holds this package: a clone of the repository, or site-packages."""
+    return Path(__file__).resolve().parents[1]
+
+
 def flush_to_disk(path: Path) -> None:
     """Wait until the content of a file would survive a power cut."""
     with open(path, "rb+") as file:

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import minivae
+from minivae.version import __version__
 
 PACKAGES = (
     "numpy",
@@ -40,7 +40,7 @@ def facts() -> dict[str, Any]:
     from minivae import backend
 
     return {
-        "minivae": minivae.__version__,
+        "minivae": __version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "processor": processor(),
         "cores": available_cores(),
@@ -59,7 +59,7 @@ def what_changes_results(backend: str) -> dict[str, str]:
     from minivae.backend import threads
 
     names = {
-        "minivae": minivae.__version__,
+        "minivae": __version__,
         "numpy": numpy.__version__,
         "processor": processor(),
         "BLAS": "; ".join(text for name, text in blas().items() if "numpy" in name) or "; ".join(blas().values()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 
-from minivae import checkpoint, signals
+from minivae import checkpoint, signals, weights
 from minivae.decisions import Say
 from minivae.early_stopping import EarlyStopping
 from minivae.files import flush_to_disk, keeping
@@ -69,6 +69,6 @@ class Recorder:
         self.folder.cut_history(vae.epoch)
         if self.early_stopping is not None:
             self.early_stopping.at_end(vae)
-        checkpoint.save(vae, self.folder.model, self.run)
+        weights.save(vae, self.folder.model, self.run)
         advice = f": go on with --resume --out {self.folder}" if can_go_on else ""
         say(f"cut short   after epoch {vae.epoch}; saved in {self.folder}{advice}")

@@ -22,17 +22,17 @@ from typing import Any
 
 import numpy as np
 
-import minivae
-from minivae import checkpoint, pictures
+from minivae import checkpoint, pictures, weights
 from minivae.datasets import Dataset
 from minivae.early_stopping import EarlyStopping
 from minivae.errors import CheckpointError, DataError, MinivaeError
 from minivae.files import named, remove_leftovers, write_text
+from minivae.loop import columns
 from minivae.machine import what_changes_results
 from minivae.settings import Settings
 from minivae.tensorfile import in_one_line
-from minivae.training import columns
 from minivae.vae import VAE
+from minivae.version import __version__
 from minivae.warmup import warm_up
 
 # What config.json says about the data.
@@ -91,7 +91,7 @@ class RunFolder:
     def write_config(self, settings: Settings, data: Dataset, vae: VAE) -> None:
         """Every setting as decided, what the data are, and the machine, in config.json."""
         config = {
-            "minivae_version": minivae.__version__,
+            "minivae_version": __version__,
             "run": identity(settings, data),
             "settings": settings.of_the_run(),
             "model": vae.config,
@@ -173,7 +173,7 @@ class RunFolder:
                     f"{path} holds another run's model: its {name} is {found[name]!r}, but {CONFIG} beside it "
                     f"says {expected.get(name)!r}"
                 )
-        if checkpoint.run_of(path) not in (None, config["run"]):
+        if weights.run_of(path) not in (None, config["run"]):
             raise CheckpointError(f"{path} holds another run's model: its data or settings were not those of {CONFIG}")
 
 
@@ -305,7 +305,7 @@ def weights_of(folder: RunFolder, path: Path, backend: str | None, config: dict[
         if early_stopping is not None:
             early_stopping.at_end(vae)
         return vae
-    vae = checkpoint.load(path, backend)
+    vae = VAE.load(path, backend)
     if config is not None:
         folder.check_model(vae, path, config)
     return vae

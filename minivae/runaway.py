@@ -8,13 +8,10 @@ bound, so that the loss falls for ever and means less and less.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 from minivae.backend import Array
 from minivae.errors import RunawayVarianceWarning
-
-if TYPE_CHECKING:
-    from minivae.vae import VAE
+from minivae.vae import VAE
 
 HIGHEST = 20.0  # of the encoder: a posterior 22,000 times as wide as the prior
 LOWEST = -10.0  # of the likelihood: a standard deviation of 0.7 %, in the units that the model sees

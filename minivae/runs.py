@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minivae import checkpoint, datasets, pictures
+from minivae import datasets, pictures, weights
 from minivae.datasets import LOADERS, Dataset
 from minivae.decisions import (
     Say,
@@ -27,12 +27,12 @@ from minivae.early_stopping import EarlyStopping
 from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.examples import as_trained, loss_of
 from minivae.locks import locked
+from minivae.loop import fit
 from minivae.machine import what_changes_results
 from minivae.recorder import Recorder
 from minivae.run_data import describe_labels
 from minivae.run_folder import RunFolder, fingerprint, identity
 from minivae.settings import Settings, differences, same_file
-from minivae.training import fit
 from minivae.vae import VAE
 from minivae.warmup import warm_up
 
@@ -103,7 +103,7 @@ def carry_out(settings: Settings, say: Say, progress: bool, held: ExitStack) -> 
         recorder.cut_short(vae, say, can_go_on=isinstance(error, KeyboardInterrupt))
         raise
     seconds = time.perf_counter() - began
-    checkpoint.save(vae, folder.model, recorder.run)
+    weights.save(vae, folder.model, recorder.run)
     history = folder.read_history()
     best_epoch = early_stopping.best_epoch if early_stopping else None
     if not settings.no_pictures:

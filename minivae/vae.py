@@ -1,46 +1,62 @@
-"""The VAE: encoder, reparameterization, decoder, the ELBO, and the whole backward pass as one chain.
+"""``VAE``: what a user holds. Data in their own units in, data in their own units out.
 
-    x (B, D) -> encoder -> mu, logvar (B, K) -> z = mu + exp(logvar/2) eps -> decoder -> logits (B, D)
-    loss = mean over the batch of [ recon_nll + beta * kl ], in nats per example
-
-The formulas are in kernels/reference.py; this file holds shapes, state and the order of things (lesson 9).
-What only reads the parameters, such as ``encode``, ``sample`` and ``save``, is in inference.py.
+The chain of the model is in network.py; here are the checks of what comes in, the scaling of the data, the turns that
+threads take, and the files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from threading import RLock
-from typing import Any
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from minivae import backend as backends
+from minivae import importance, weights
 from minivae.backend import Array, Stream
-from minivae.decoder import Decoder
-from minivae.encoder import Encoder
-from minivae.inference import Inference, one_at_a_time
-from minivae.likelihoods import Likelihood, resolve
-from minivae.parameters import Block, Parameters
+from minivae.errors import DataError, GreyDataWarning
+from minivae.likelihoods import Bernoulli, Likelihood, resolve
+from minivae.network import LossTerms, Network, mean
 from minivae.scaling import Scaling
-from minivae.terms import LossTerms, mean
+from minivae.tensorfile import Metadata, Tensors
 from minivae.validation import (
     LARGEST_WIDTH,
     check_choice,
     check_eps,
     check_float,
     check_int,
+    check_matrix,
     check_seed,
     check_widths,
 )
-from minivae.workspace import Workspace, pieces
+from minivae.workspace import pieces
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "softplus")
 INITS = ("torch", "glorot", "he")
 DTYPES = ("float32", "float64")
+GREY = (
+    "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
+    "be trained and compared with itself, but not with numbers on binary data (see binarize)"
+)
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-class VAE(Inference):
+def one_at_a_time(method: Method) -> Method:
+    """Let threads take turns on one model: its layers and buffers belong to one pass, in one session of its kernels."""
+
+    @wraps(method)
+    def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with self.lock, self.kernels.session():
+            return method(self, *args, **kwargs)
+
+    return cast(Method, locked)
+
+
+class VAE(Network):
     """Variational autoencoder with a standard normal prior and a diagonal Gaussian posterior.
 
     Parameters
@@ -105,41 +121,26 @@ class VAE(Inference):
         seed: int = 0,
         scaling: Scaling | None = None,
     ):
-        self.input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
-        self.hidden_dims = check_widths(hidden_dims, "hidden_dims")
-        self.latent_dim = check_int(latent_dim, "latent_dim", 1, LARGEST_WIDTH)
-        self.activation = check_choice(activation, "activation", ACTIVATIONS)
-        self.likelihood = resolve(likelihood)
-        self.likelihood.check_dim(self.input_dim)
-        self.beta = check_float(beta, "beta")
-        self.init = check_choice(init, "init", INITS)
-        self.dtype = check_choice(str(np.dtype(dtype)), "dtype", DTYPES)
-        self.seed = check_seed(seed)
-        self.scaling = Scaling() if scaling is None else scaling
-        self.scaling.check_dim(self.input_dim)
-        self.kernels = backends.load(backend)
-        self.backend = self.kernels.name
-        self.step = 0
-        self.epoch = 0
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
         self._said_grey = False
-        self.lock = RLock()
-        self._build()
-
-    def _build(self) -> None:
-        self.workspace = Workspace(self.kernels, self.dtype)
-        dims = (self.input_dim, self.hidden_dims, self.latent_dim, self.activation)
-        self.encoder = Encoder(*dims, self.workspace)
-        self.decoder = Decoder(*dims)
-        layers = [*self.encoder.layers, *self.decoder.layers]
-        blocks = [block for layer in layers for block in layer.blocks()]
-        logvar_shape = self.likelihood.logvar_shape(self.input_dim)
-        if logvar_shape is not None:
-            blocks.append(Block(("decoder.output.logvar",), logvar_shape, None))
-        self.store = Parameters(blocks, self.kernels, self.dtype)
-        self.store.initialise(self.init, self.seed)
-        for layer in layers:
-            layer.bind(self.store, self.kernels, self.workspace)
+        input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
+        likelihood, scaling = resolve(likelihood), Scaling() if scaling is None else scaling
+        likelihood.check_dim(input_dim)
+        scaling.check_dim(input_dim)
+        super().__init__(
+            input_dim,
+            check_widths(hidden_dims, "hidden_dims"),
+            check_int(latent_dim, "latent_dim", 1, LARGEST_WIDTH),
+            check_choice(activation, "activation", ACTIVATIONS),
+            likelihood,
+            check_float(beta, "beta"),
+            check_choice(init, "init", INITS),
+            backends.load(backend),
+            check_choice(str(np.dtype(dtype)), "dtype", DTYPES),
+            check_seed(seed),
+            scaling,
+        )
+        self.backend = self.kernels.name
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -163,13 +164,40 @@ class VAE(Inference):
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         vector, optimizer_state = state.pop("parameter vector"), state.pop("optimizer state", None)
-        vars(self).update(state, kernels=backends.load(state["backend"]), lock=RLock())
+        vars(self).update(state, kernels=backends.load(state["backend"]))
         self._build()
         self.store.vector[:] = self.kernels.asarray(vector, self.dtype)
         if self.optimizer is not None:
             self.optimizer.set_state(self, optimizer_state)
 
-    # -- the loss, forwards and backwards ------------------------------------------------------------------
+    def __repr__(self) -> str:
+        widths = "-".join(str(width) for width in (self.input_dim, *self.hidden_dims, self.latent_dim))
+        size = f"{len(self.store.vector):,} parameters"
+        return f"<VAE {widths} {self.activation}, {self.likelihood!r}, {size}, {self.dtype} on {self.backend}>"
+
+    def check(self, x: Any, grey_is_fine: bool = False) -> np.ndarray:
+        """``x`` scaled, as an array (N, D) of the model's dtype that its likelihood can take; errors as for ``loss``.
+
+        Warns once, with GreyDataWarning, where a Bernoulli model meets grey values, unless they will be binarised.
+        """
+        x = self._scaled(x)
+        try:
+            self.likelihood.check(x)
+        except DataError as error:
+            if self.scaling.kind == "none":
+                raise
+            raise DataError(f"after {self.scaling.kind} scaling, fitted to other rows: {error}") from None
+        if isinstance(self.likelihood, Bernoulli) and not (grey_is_fine or self._said_grey) and Bernoulli.is_grey(x):
+            self._said_grey = True
+            warnings.warn(GREY, GreyDataWarning, stacklevel=3)
+        return x
+
+    def _scaled(self, x: Any) -> np.ndarray:
+        if self.scaling.kind == "none":
+            return check_matrix(x, self.dtype, self.input_dim)
+        return check_matrix(self.scaling.apply(check_matrix(x, "float64", self.input_dim)), self.dtype)
+
+    # -- the loss ------------------------------------------------------------------------------------------
 
     @one_at_a_time
     def loss(self, x: Any, eps: Any = None) -> LossTerms:
@@ -193,14 +221,14 @@ class VAE(Inference):
             If ``x`` does not fit the model or its likelihood.
         """
         x = self.check(x)
-        return self.loss_checked(x, check_eps(eps, self.dtype, (len(x), self.latent_dim)))
+        return self.loss_of_scaled(x, check_eps(eps, self.dtype, (len(x), self.latent_dim)))
 
-    def loss_checked(self, x: np.ndarray, eps: np.ndarray | None = None) -> LossTerms:
+    def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None) -> LossTerms:
         """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, K) of the model's dtype."""
         sums = np.zeros(2)
         for rows in pieces(len(x)):
             batch = self.kernels.asarray(x[rows], self.dtype)
-            recon_nll, kl = self.forward(batch, self._noise(eps, rows))
+            recon_nll, kl = self.terms(batch, self._eps(eps, rows))
             sums += mean(recon_nll) * len(batch), mean(kl) * len(batch)
         recon_nll, kl = sums / len(x)
         return LossTerms.of(float(recon_nll), float(kl), self.beta)
@@ -213,102 +241,145 @@ class VAE(Inference):
         """
         x = self.check(x)
         eps = check_eps(eps, self.dtype, (len(x), self.latent_dim))
-        return self.forward_backward(self.kernels.asarray(x, self.dtype), self._noise(eps, slice(0, len(x))))
+        return self.forward_backward(self.kernels.asarray(x, self.dtype), self._eps(eps, slice(0, len(x))))
 
-    def forward(self, x: Array, eps: Array, target: Array | None = None) -> tuple[Array, Array]:
-        """Both terms of the negative ELBO for each example, in nats.
-
-        Parameters
-        ----------
-        x : array of shape (B, D), of the model's backend and dtype
-            As :meth:`check` returns it: scaled. Not checked here.
-        eps : array of shape (B, K)
-        target : array of shape (B, D), optional
-            What shall come out of the decoder, where that is not ``x`` itself: denoising.
-
-        Returns
-        -------
-        recon_nll, kl : arrays of shape (B,)
-        """
-        mu, logvar, output = self._forward(x, eps)
-        return self.recon_nll(output, x if target is None else target), self.kernels.gaussian_kl_forward(mu, logvar)
-
-    def recon_nll(self, output: Array, x: Array, dnll: Array | None = None, **out: Array | None) -> Array:
-        """-log p(x|z) of the data before their scaling, in nats: (B, D), (B, D) -> (B,); see Likelihood.nll."""
-        logvar = self.parameters.get("decoder.output.logvar")
-        nll = self.likelihood.nll(self.kernels, output, x, logvar, dnll, **out)
-        if self.likelihood.is_density:
-            nll += self.scaling.log_volume()
-        return nll
-
-    def _forward(self, x: Array, eps: Array) -> tuple[Array, Array, Array]:
-        mu, logvar = self.encoder.forward(x)
-        z = self.kernels.reparameterize_forward(mu, logvar, eps, out=self._buffer("z", x, self.latent_dim))
-        return mu, logvar, self.decoder.forward(z)
-
-    @one_at_a_time
-    def forward_backward(self, x: Array, eps: Array, target: Array | None = None) -> LossTerms:
-        """The loss of a batch, and d loss / d parameter into ``gradients``. Arguments as for :meth:`forward`."""
-        # loss = sum_b recon_nll_b / B + sum_b beta kl_b / B, so that these are the first two gradients.
-        drecon_nll = self.workspace.filled("drecon_nll", len(x), 1 / len(x))
-        dkl = self.workspace.filled("dkl", len(x), self.beta / len(x))
-        recon_nll, kl = self.there_and_back(x, eps, x if target is None else target, drecon_nll, dkl)
-        return LossTerms.of(mean(recon_nll), mean(kl), self.beta)
-
-    def there_and_back(self, x: Array, eps: Array, target: Array, drecon_nll: Array, dkl: Array) -> tuple[Array, Array]:
-        """One pass forwards and one back: the chain rule, read from the end (lesson 9).
-
-        ``drecon_nll`` and ``dkl``, (B,), are d loss / d of the two terms, which are returned.
-        """
-        k, K = self.kernels, self.latent_dim
-        mu, logvar, output = self._forward(x, eps)
-
-        doutput = self._buffer("doutput", x, self.input_dim)
-        recon_nll = self.recon_nll(
-            output,
-            target,
-            drecon_nll,
-            nll=self._buffer("recon_nll", x),
-            doutput=doutput,
-            dlogvar=self.gradients.get("decoder.output.logvar"),
-        )
-        kl = k.gaussian_kl_forward(mu, logvar, out=self._buffer("kl", x))
-
-        dz = self.decoder.backward(doutput)
-
-        # The fork: mu and logvar reach the loss by two ways, through z and through the KL. Gradients add.
-        dmu, dlogvar = k.reparameterize_backward(
-            dz, logvar, eps, dmu=self._buffer("dmu", x, K), dlogvar=self._buffer("dlogvar", x, K)
-        )
-        dmu_kl, dlogvar_kl = k.gaussian_kl_backward(
-            dkl, mu, logvar, dmu=self._buffer("dmu_kl", x, K), dlogvar=self._buffer("dlogvar_kl", x, K)
-        )
-        dmu += dmu_kl
-        dlogvar += dlogvar_kl
-
-        self.encoder.backward(dmu, dlogvar)
-        return recon_nll, kl
-
-    def _buffer(self, name: str, x: Array, *width: int) -> Array:
-        return self.workspace.rows(name, len(x), *width)
-
-    # -- noise ----------------------------------------------------------------------------------
-
-    def noise(self, examples: np.ndarray, seed: int | None = None) -> Array:
-        """The eps of the current step for these rows of the data set, (B,) -> (B, K). A buffer: copy to keep it."""
-        eps = self.workspace.rows("eps", len(examples), self.latent_dim)
-        seed = self.seed if seed is None else seed
-        return self.kernels.standard_normal(seed, Stream.EPS, self.step, examples, out=eps)
-
-    def _noise(self, eps: np.ndarray | None, rows: slice) -> Array:
+    def _eps(self, eps: np.ndarray | None, rows: slice) -> Array:
         if eps is None:
             return self.noise(np.arange(rows.start, rows.stop))
         return self.kernels.asarray(eps[rows], self.dtype)
-
-    # -- starting point --------------------------------------------------------------------------------------
 
     def set_output_bias(self, x: Any) -> None:
         """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
         average = self.check(x, grey_is_fine=True).mean(axis=0, dtype=np.float64)
         bias = self.likelihood.output_bias(average)
         self.parameters["decoder.output.b"][...] = self.kernels.asarray(bias, self.dtype)
+
+    # -- what a trained model is for -------------------------------------------------------------------------
+
+    def encode(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The posterior q(z|x) of each example.
+
+        Parameters
+        ----------
+        x : array-like of shape (N, D)
+
+        Returns
+        -------
+        mu, logvar : ndarray, each of shape (N, K)
+            Mean and log variance (log sigma^2).
+        """
+        return self.encode_scaled(self._scaled(x))
+
+    @one_at_a_time
+    def encode_scaled(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`encode` of what :meth:`check` has returned: (N, D) -> mu, logvar (N, K)."""
+        mu, logvar = np.empty((2, len(x), self.latent_dim), self.dtype)
+        for rows in pieces(len(x)):
+            piece = self.encoder.forward(self.kernels.asarray(x[rows], self.dtype))
+            mu[rows], logvar[rows] = (self.kernels.to_numpy(array) for array in piece)
+        return mu, logvar
+
+    @one_at_a_time
+    def decode(self, z: Any) -> np.ndarray:
+        """The mean of p(x|z) in data space (probabilities, not logits): (N, K) -> (N, D)."""
+        return self.scaling.invert(self._mean_of_scaled(z))
+
+    def _mean_of_scaled(self, z: Any) -> np.ndarray:
+        z = check_matrix(z, self.dtype, what="z")
+        if z.shape[1] != self.latent_dim:
+            raise ValueError(f"z has {z.shape[1]} columns, but this model has {self.latent_dim} latent dimensions")
+        mean = np.empty((len(z), self.input_dim), self.dtype)
+        for rows in pieces(len(z)):
+            output = self.decoder.forward(self.kernels.asarray(z[rows], self.dtype))
+            mean[rows] = self.kernels.to_numpy(self.likelihood.mean(self.kernels, output))
+        return mean
+
+    def reconstruct(self, x: Any) -> np.ndarray:
+        """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
+        return self.decode(self.encode(x)[0])
+
+    def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
+        """New data from the prior.
+
+        Parameters
+        ----------
+        n : int
+        seed : int
+            The samples are a function of it (stream 4).
+        draw : bool
+            False: the means of p(x|z). True: draws x itself, such as binary pixels or one-hot rows.
+
+        Returns
+        -------
+        x : ndarray of shape (n, D)
+        """
+        n, seed = check_int(n, "n", 1), check_seed(seed)
+        noise, rows = backends.load("numpy"), np.arange(n)
+        z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
+        if not draw:
+            return self.decode(z)
+        mean = self._mean_of_scaled(z)
+
+        # Step 0 of the stream has gone into z, step 1 goes into x.
+        def uniform() -> np.ndarray:
+            return noise.uniform(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
+
+        def normal() -> np.ndarray:
+            return noise.standard_normal(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
+
+        logvar = self.parameters.get("decoder.output.logvar")
+        logvar = None if logvar is None else self.kernels.to_numpy(logvar)
+        return self.scaling.invert(self.likelihood.draw(mean, logvar, uniform, normal))
+
+    @one_at_a_time
+    def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
+        """log p(x) in nats by importance sampling, (N, D) -> (N,); see :func:`minivae.evaluation.log_likelihood`."""
+        n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
+        return importance.log_likelihood(self, self.check(x), n_samples, self.seed).log_px
+
+    # -- files -----------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the model to one safetensors file, beside and renamed.
+
+        Raises
+        ------
+        CheckpointError
+            If a parameter is not finite, or the likelihood is not one of minivae's own and could not be read back.
+        OSError
+            If the file cannot be written.
+        """
+        weights.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, backend: str | None = None) -> VAE:
+        """Read a model that :meth:`save` or :func:`minivae.checkpoint.save_training` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+        backend : {"numpy", "numba", "cupy"}, optional
+            Where the model shall live. Default: ``MINIVAE_BACKEND``, or "numpy"; the file does not say.
+
+        Returns
+        -------
+        vae : VAE
+            With the same parameters, scaling, configuration, and step and epoch counters.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing, damaged, not a minivae model, or its tensors are not those of its configuration.
+        BackendError
+            If the backend cannot be used here.
+        """
+        return cls.of_content(*weights.read(path, weights.MODEL, weights.CHECKPOINT), path, backend)
+
+    @classmethod
+    def of_content(cls, tensors: Tensors, metadata: Metadata, path: str | os.PathLike, backend: str | None) -> VAE:
+        """The model in a file, from what :func:`weights.read` returned."""
+        with weights.refused(path):
+            vae = cls(**weights.configuration(tensors, metadata), backend=backend)
+            vae.step, vae.epoch = weights.counters(metadata)
+        weights.fill(vae, tensors, path)
+        return vae

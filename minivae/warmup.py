@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from copy import copy
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minivae.optimizers import Adam, Optimizer
 from minivae.progress import said_if_slow
-
-if TYPE_CHECKING:
-    from minivae.vae import VAE
+from minivae.recipe import Recipe
+from minivae.step import training_step
+from minivae.vae import VAE
 
 _compiled: set[tuple[str, ...]] = set()
 
@@ -50,8 +49,6 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
 
 def _exercise(vae: VAE, optimizer: Optimizer) -> None:
     """Call every kernel with two examples, and with one, for which views are laid out in another way."""
-    from minivae.training import Recipe, training_step
-
     small = type(vae)(
         input_dim=vae.input_dim,
         hidden_dims=[2] * len(vae.hidden_dims),
@@ -67,6 +64,6 @@ def _exercise(vae: VAE, optimizer: Optimizer) -> None:
         training_step(small, small.kernels.asarray(data, vae.dtype), rows, Recipe(n, l1=1.0, l2=1.0))
         batch = small.workspace.rows("x", n, vae.input_dim)
         small.kernels.binarize(batch, 0, 0, rows, out=batch)
-        small.loss_checked(data)
-        small.encode_checked(data)
+        small.loss_of_scaled(data)
+        small.encode_scaled(data)
         small.decode(np.zeros((n, 2)))

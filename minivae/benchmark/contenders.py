@@ -14,8 +14,9 @@ from minivae import backend
 from minivae.backend import Array
 from minivae.benchmark import gpu, peers
 from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
+from minivae.loop import steps_of_an_epoch, train_epoch
 from minivae.optimizers import Adam
-from minivae.training import Recipe, steps_of_an_epoch, train_epoch
+from minivae.recipe import Recipe
 from minivae.vae import VAE
 
 PEERS = {"torch": ("torch eager", "torch compile"), "jax": ("jax jit", "jax scan")}

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minivae.backend import uses_tf32
 from minivae.benchmark import peers
 from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
-from minivae.cuda import uses_tf32
 
 if TYPE_CHECKING:
     import torch
 
-    from minivae.training import Steps
+    from minivae.loop import Steps
     from minivae.vae import VAE
 
 EAGER, COMPILED, GRAPH = "torch eager cuda", "torch compile cuda", "torch graph cuda"

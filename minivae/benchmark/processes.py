@@ -14,11 +14,10 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from threading import Timer
 from typing import Any
 
-import minivae
+from minivae import files
 from minivae.benchmark.problem import Problem
 from minivae.errors import MinivaeError
 
@@ -132,7 +131,7 @@ class Child:
 def environment() -> dict[str, str]:
     """That of a child: the user's without the pins; it finds the minivae that is running now, also in a checkout."""
     variables = {name: value for name, value in os.environ.items() if name not in PINS}
-    here = Path(minivae.__file__).parents[1]
+    here = files.source_root()
     if (here / "pyproject.toml").is_file():  # what is installed is found anyway
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(here), os.environ.get("PYTHONPATH"))))
     return variables

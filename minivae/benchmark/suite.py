@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from minivae.backend import uses_tf32
 from minivae.benchmark import gpu
 from minivae.benchmark.calls import CALLS
 from minivae.benchmark.contenders import EPOCH, PASS, PEER_NAMES, PEERS
@@ -19,7 +20,6 @@ from minivae.benchmark.interleave import in_turns, ratios, spread
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.processes import PATIENCE, BenchmarkError, Child, Failed, Skipped
 from minivae.benchmark.roofs import under_the_roof
-from minivae.cuda import uses_tf32
 
 PAUSE = 0.1  # seconds: idle threads of the last contender spin for less
 BLOCK, WARM_UP = 0.25, 0.1  # seconds of steps in a block, and of steps before it that fill the caches

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from minivae.backend import Backend, load
+from minivae.backend import Backend, load, uses_tf32
 from minivae.benchmark.arguments import Arguments, Sizes
 from minivae.benchmark.calls import CALLS, Call
-from minivae.cuda import uses_tf32
 from minivae.gradcheck import relative_error
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}

@@ -32,9 +32,9 @@ def add(commands: Any) -> None:
 def encode(options: argparse.Namespace) -> int:
     """Write the posterior means, or all of the posterior."""
     from minivae.examples import as_trained
+    from minivae.recipe import Recipe
     from minivae.run_data import describe_labels, examples_for
     from minivae.run_folder import open_run
-    from minivae.training import Recipe
 
     run = open_run(options.run, getattr(options, "backend", None))
     out = Path(options.out) if "out" in options else run.folder / "z.npy"

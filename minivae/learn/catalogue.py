@@ -12,9 +12,8 @@ from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 
-import minivae
 from minivae.errors import MinivaeError
-from minivae.files import replacing
+from minivae.files import replacing, source_root
 from minivae.learn.exercise import Exercise
 
 YOURS = re.compile(r"^( *)# Your code[^\n]*:\n(.*?)^ *# End of your code\.\n", re.MULTILINE | re.DOTALL)
@@ -99,7 +98,7 @@ def with_stub(solution: str, stub: str) -> str:
 def find_lessons() -> Path:
     """The folder ``lessons`` of the clone one is in, or of the clone that this minivae runs from."""
     here = Path.cwd()
-    for folder in (here, *here.parents, Path(minivae.__file__).resolve().parents[1]):
+    for folder in (here, *here.parents, source_root()):
         if (folder / "lessons" / "checks").is_dir():
             return folder / "lessons"
     raise LearnError(

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from minivae.files import source_root
 from minivae.learn.catalogue import Entry
 from minivae.learn.exercise import Exercise
 from minivae.learn.judge import Report
@@ -52,9 +53,7 @@ def _run(arguments: list[str], exercise: Exercise) -> tuple[int | None, str]:
 
 def _import_path() -> str:
     """The child imports the minivae that runs here, wherever it was started."""
-    import minivae
-
-    here = str(Path(minivae.__file__).resolve().parents[1])
+    here = str(source_root())
     return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
 
 

@@ -1,16 +1,45 @@
-"""What :func:`minivae.fit` accepts as its optimizer, its schedule, its early stopping and its callbacks."""
+"""What a training is told: every setting of its steps in one object, and the checks of what ``fit`` takes besides."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
+from minivae.corruption import Corruption
 from minivae.early_stopping import EarlyStopping
 from minivae.optimizers import Optimizer
 from minivae.schedules import Schedule
 from minivae.vae import VAE
+from minivae.validation import check_choice, check_float, check_int, check_seed
+
+BINARIZE = ("none", "stochastic", "threshold")
 
 Callback = Callable[[VAE, int, dict[str, float]], Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of the training loop, checked when they are put together; see :func:`fit`."""
+
+    batch_size: int = 128
+    seed: int = 0
+    l1: float = 0.0
+    l2: float = 0.0
+    binarize: str = "none"
+    corruption: Corruption | None = None
+    schedule: Callable[[int], float] = field(default_factory=Schedule)
+
+    def __post_init__(self) -> None:
+        check_int(self.batch_size, "batch_size", 1)
+        check_seed(self.seed)
+        check_float(self.l1, "l1")
+        check_float(self.l2, "l2")
+        check_choice(self.binarize, "binarize", BINARIZE)
+
+    def factor(self, epoch: int) -> float:
+        """What the schedule multiplies the learning rate by, after so many epochs; ValueError unless it is >= 0."""
+        return check_float(self.schedule(epoch), "the factor of a schedule")
 
 
 def check_optimizer(optimizer: Any) -> Optimizer | None:
@@ -29,15 +58,14 @@ def check_schedule(schedule: Any) -> Callable[[int], float]:
     return schedule
 
 
-def check_early_stopping(early_stopping: Any, validation: Any) -> list[EarlyStopping]:
-    """None or one; it needs a validation set."""
+def check_early_stopping(early_stopping: Any, validation: Any) -> None:
+    """None or one, which needs a validation set."""
     if early_stopping is None:
-        return []
+        return
     if not isinstance(early_stopping, EarlyStopping):
         raise TypeError(f"early_stopping must be an object such as EarlyStopping(10), got {early_stopping!r}")
     if validation is None:
         raise ValueError("early stopping looks at the validation loss: hand in validation=")
-    return [early_stopping]
 
 
 def check_callbacks(callbacks: Any) -> list[Callback]:

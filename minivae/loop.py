@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minivae.arguments import Callback, check_callbacks, check_early_stopping, check_optimizer, check_schedule
-from minivae.backend import Array, permutation
+from minivae.captured import CapturedSteps, can_be_captured
 from minivae.corruption import Corruption, check_corruption
 from minivae.early_stopping import EarlyStopping
 from minivae.errors import TrainingDiverged
-from minivae.examples import (
-    RowsOnDisk,
-    binarized,
-    check_examples,
-    on_device,
-    take_rows,
-    training_examples,
-    with_fixed_noise,
-)
+from minivae.examples import Rows, RowsOnDisk, held_out_rows, on_device, training_rows, with_fixed_noise
+from minivae.network import LossTerms, mean
 from minivae.optimizers import Adam, Optimizer
 from minivae.progress import History, epochs_shown
-from minivae.runaway import Watch, largest_logvar
+from minivae.recipe import Callback, Recipe, check_callbacks, check_early_stopping, check_optimizer, check_schedule
+from minivae.runaway import Watch
 from minivae.schedules import Schedule
-from minivae.terms import LossTerms, mean
+from minivae.step import check_finite, last_batch, minibatches, training_step
 from minivae.vae import VAE
-from minivae.validation import check_choice, check_float, check_int, check_seed
+from minivae.validation import check_int
 from minivae.warmup import warm_up
-
-BINARIZE = ("none", "stochastic", "threshold")
 
 Steps = Callable[[], np.ndarray]
 
@@ -114,56 +104,48 @@ def fit(
     corruption = check_corruption(corruption, vae.likelihood.name)
     recipe = Recipe(batch_size, seed, l1, l2, binarize, corruption, check_schedule(schedule))
     optimizer, callbacks = check_optimizer(optimizer), check_callbacks(callbacks)
-    callbacks = [*check_early_stopping(early_stopping, validation), *callbacks]
-    x = training_examples(vae, x, recipe)
+    check_early_stopping(early_stopping, validation)
+    train = training_rows(vae, x, recipe)
     if validation is not None:
-        validation = binarized(vae, check_examples(vae, validation, recipe), recipe)
+        validation = held_out_rows(vae, validation, recipe)
     vae.optimizer = optimizer or vae.optimizer or Adam()
+    return fit_prepared(vae, train, recipe, epochs, validation, early_stopping, callbacks, progress)
+
+
+def fit_prepared(
+    vae: VAE,
+    train: Rows,
+    recipe: Recipe,
+    epochs: int,
+    validation: np.ndarray | None,
+    early_stopping: EarlyStopping | None,
+    callbacks: Sequence[Callback],
+    progress: bool,
+) -> History:
+    """:func:`fit` of a model that has its optimizer, on what :mod:`minivae.examples` has prepared."""
+    validate = None
     if early_stopping is not None:
         early_stopping.watch(vae)
-
+        callbacks = [early_stopping, *callbacks]
+    if validation is not None:
+        fixed = (validation,) if early_stopping is None else with_fixed_noise(vae, validation, recipe)
+        validate = partial(vae.loss_of_scaled, *fixed)
     history: History = {name: [] for name in columns(validation is not None)}
-    device_x = on_device(vae, x)
+    train = on_device(vae, train)
     warm_up(vae, progress=progress)
-    looked_at = (validation,) if early_stopping is None else with_fixed_noise(vae, validation, recipe)
-    validate = None if validation is None else partial(vae.loss_checked, *looked_at)
-    steps, watch = steps_of_an_epoch(vae, device_x, recipe), Watch(vae)
+    steps, watch = steps_of_an_epoch(vae, train, recipe), Watch(vae)
     for epoch in epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
         with undone_if_cut_short(vae, early_stopping):
-            metrics = {"epoch": epoch, **run_epoch(vae, device_x, validate, recipe, steps)}
+            metrics = {"epoch": epoch, **run_epoch(vae, train, validate, recipe, steps)}
             for name, value in metrics.items():
                 history[name].append(value)
             answers = [callback(vae, epoch, metrics) for callback in callbacks]
-        watch.look(last_batch(vae, len(x), batch_size))
+        watch.look(last_batch(vae, len(train), recipe.batch_size))
         if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
             break
     for callback in reversed(callbacks):  # the early stopping last: the others see the model as training left it
         getattr(callback, "at_end", lambda vae: None)(vae)
     return history
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The settings of the training loop, checked when they are put together; see :func:`fit`."""
-
-    batch_size: int = 128
-    seed: int = 0
-    l1: float = 0.0
-    l2: float = 0.0
-    binarize: str = "none"
-    corruption: Corruption | None = None
-    schedule: Callable[[int], float] = field(default_factory=Schedule)
-
-    def __post_init__(self) -> None:
-        check_int(self.batch_size, "batch_size", 1)
-        check_seed(self.seed)
-        check_float(self.l1, "l1")
-        check_float(self.l2, "l2")
-        check_choice(self.binarize, "binarize", BINARIZE)
-
-    def factor(self, epoch: int) -> float:
-        """What the schedule multiplies the learning rate by, after so many epochs; ValueError unless it is >= 0."""
-        return check_float(self.schedule(epoch), "the factor of a schedule")
 
 
 def columns(validation: bool) -> list[str]:
@@ -188,7 +170,7 @@ def undone_if_cut_short(vae: VAE, early_stopping: EarlyStopping | None) -> Itera
 
 
 def run_epoch(
-    vae: VAE, x: Array | RowsOnDisk, validate: Callable[[], LossTerms] | None, recipe: Recipe, steps: Steps
+    vae: VAE, x: Rows, validate: Callable[[], LossTerms] | None, recipe: Recipe, steps: Steps
 ) -> dict[str, float]:
     """Train on every example once, then validate."""
     rate = recipe.factor(vae.epoch) * getattr(vae.optimizer, "learning_rate", math.nan)
@@ -202,7 +184,7 @@ def run_epoch(
     return metrics
 
 
-def train_epoch(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe, steps: Steps) -> dict[str, float]:
+def train_epoch(vae: VAE, x: Rows, recipe: Recipe, steps: Steps) -> dict[str, float]:
     """All updates of an epoch; returns the means over it, in nats per example."""
     with vae.kernels.session():
         recon_nll, kl, penalty = (float(value) for value in steps() / len(x))
@@ -210,80 +192,23 @@ def train_epoch(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe, steps: Steps) -
         last = last_batch(vae, len(x), recipe.batch_size)
         check_finite(vae, terms, "the loss", terms.loss + penalty, last)
         # The loss of a step is that before its update, so that no loss has seen the last update yet.
-        recon_nll, kl = (mean(term) for term in vae.forward(last, vae.noise(np.arange(len(last)))))
+        recon_nll, kl = (mean(term) for term in vae.terms(last, vae.noise(np.arange(len(last)))))
         after = LossTerms.of(recon_nll, kl, vae.beta)
         check_finite(vae, after, "the loss", after.loss, last)
     return terms._asdict() | {"penalty": penalty}
 
 
-def steps_of_an_epoch(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe) -> Steps:
+def steps_of_an_epoch(vae: VAE, x: Rows, recipe: Recipe) -> Steps:
     """A function that makes all updates of the next epoch, and returns the sums of its losses."""
-    if vae.kernels.graph is not None and not isinstance(x, RowsOnDisk):
-        from minivae.device_epoch import DeviceSteps, can_be_captured
-
-        if can_be_captured(vae, recipe):
-            return DeviceSteps(vae, x, recipe)
+    if vae.kernels.graph is not None and not isinstance(x, RowsOnDisk) and can_be_captured(vae, recipe):
+        return CapturedSteps(vae, x, recipe)
     return partial(host_steps, vae, x, recipe)
 
 
-def host_steps(vae: VAE, x: Array | RowsOnDisk, recipe: Recipe) -> np.ndarray:
+def host_steps(vae: VAE, x: Rows, recipe: Recipe) -> np.ndarray:
     """Train on every example once; returns the sums of recon_nll, kl and penalty over them, (3,), in nats."""
     sums = np.zeros(3)
     for rows in minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch):
         terms, penalty = training_step(vae, x, rows, recipe)
         sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty))
     return sums
-
-
-def noisy_minibatch(
-    vae: VAE, x: Array | RowsOnDisk, rows: Array, step: int | Array, recipe: Recipe
-) -> tuple[Array, Array]:
-    """What goes into the encoder and what shall come out of the decoder, both (B, D); ``step`` decides the noise."""
-    k = vae.kernels
-    target = take_rows(vae, x, rows)
-    if recipe.binarize == "stochastic":
-        k.binarize(target, recipe.seed, step, rows, out=target)
-    if recipe.corruption is None:
-        return target, target
-    noisy = vae.workspace.rows("noisy x", len(rows), vae.input_dim)
-    recipe.corruption.apply(k, target, recipe.seed, step, rows, out=noisy)
-    return noisy, target if recipe.corruption.denoise else noisy
-
-
-def last_batch(vae: VAE, n: int, batch_size: int) -> Array:
-    """The examples of an epoch's last minibatch, (B, D), which are still in their buffer."""
-    return vae.workspace.rows("x", n % batch_size or min(n, batch_size), vae.input_dim)
-
-
-def minibatches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
-    """The rows of each minibatch of an epoch, in an order that is a function of (seed, epoch)."""
-    order = permutation(seed, epoch, n)
-    for start in range(0, n, batch_size):
-        yield order[start : start + batch_size]
-
-
-def training_step(vae: VAE, x: Array | RowsOnDisk, rows: np.ndarray, recipe: Recipe) -> tuple[LossTerms, float]:
-    """Gather, draw noise, forwards, backwards, update. Returns the terms before the update, and the penalty."""
-    k, store = vae.kernels, vae.store
-    batch, target = noisy_minibatch(vae, x, rows, vae.step, recipe)
-    terms = vae.forward_backward(batch, vae.noise(rows, recipe.seed), target)
-    penalty = 0.0
-    if recipe.l1 or recipe.l2:
-        weights = slice(0, store.n_weights)
-        penalty = k.add_penalty(store.vector[weights], store.gradient[weights], l1=recipe.l1, l2=recipe.l2)
-    check_finite(vae, terms, "the loss", terms.loss + penalty, batch)
-    vae.optimizer.step(vae, recipe.factor(vae.epoch))
-    return terms, penalty
-
-
-def check_finite(vae: VAE, terms: LossTerms, what: str, value: float, batch: Array) -> None:
-    """Raise TrainingDiverged, with what happened and what to try, unless ``value`` is finite."""
-    if not math.isfinite(value):
-        rate = getattr(vae.optimizer, "learning_rate", math.nan)
-        scaled = "data scaled to about unit size"
-        advice = f"{scaled}, or float64" if vae.dtype == "float32" else f"or {scaled}"
-        raise TrainingDiverged(
-            f"{what} became {value} in epoch {vae.epoch + 1}, after {vae.step} updates "
-            f"(reconstruction {terms.recon_nll:g}, KL {terms.kl:g}, the encoder's largest logvar "
-            f"{largest_logvar(vae, batch):g}): try a smaller learning rate (now {rate:g}), {advice}"
-        )

@@ -8,7 +8,7 @@ every step of a run, and nothing comes back before the epoch is over.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +16,9 @@ from minivae.backend import Array, Stream
 from minivae.corruption import CORRUPTIONS
 from minivae.likelihoods import LIKELIHOODS
 from minivae.optimizers import OPTIMIZERS, State
-
-if TYPE_CHECKING:
-    from minivae.training import Recipe
-    from minivae.vae import VAE
+from minivae.recipe import Recipe
+from minivae.step import noisy_minibatch
+from minivae.vae import VAE
 
 
 def can_be_captured(vae: VAE, recipe: Recipe) -> bool:
@@ -28,7 +27,7 @@ def can_be_captured(vae: VAE, recipe: Recipe) -> bool:
     return {type(vae.optimizer), type(recipe.corruption), type(vae.likelihood)} <= ours
 
 
-class DeviceSteps:
+class CapturedSteps:
     """All updates of an epoch, as often as it is called.
 
     Parameters
@@ -92,15 +91,13 @@ class DeviceSteps:
         self.graphs[n] = self.vae.kernels.graph.Graph(launches, self.stream, kept=self.vae.workspace.arrays())
 
     def launches(self, n: int) -> None:
-        """The training step of :mod:`minivae.training`, with its numbers on the device."""
-        from minivae.training import noisy_minibatch
-
+        """The training step of :mod:`minivae.step`, with its numbers on the device."""
         vae, k, recipe, step = self.vae, self.vae.kernels, self.recipe, self.counts[0:1]
         rows = k.graph.next_rows(self.order, self.counts, out=self.rows[:n])
         batch, target = noisy_minibatch(vae, self.x, rows, step, recipe)
         eps = vae.workspace.rows("eps", n, vae.latent_dim)
         k.standard_normal(recipe.seed, Stream.EPS, step, rows, out=eps)
-        recon_nll, kl = vae.there_and_back(batch, eps, target, *self.upstream[n])
+        recon_nll, kl = vae.terms_and_gradients(batch, eps, target, *self.upstream[n])
         penalty = None
         if recipe.l1 or recipe.l2:
             weights = slice(0, vae.store.n_weights)
