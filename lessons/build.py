@@ -154,7 +154,7 @@ class Run:
 
 def mnist_is_here() -> bool:
     """Whether MNIST can be loaded without a download."""
-    from minivae import mnist
+    from minivae.datasets import mnist
 
     folder, cache = os.environ.get("MINIVAE_DATA"), Path(mnist.cache_folder())
     return all((folder and mnist.find(folder, name)) or (cache / name).is_file() for name in mnist.FILES)

@@ -39,7 +39,7 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from minivae import Gaussian, VariationalAutoencoder, log_likelihood
-from minivae.machine import available_cores, processor
+from minivae.system.machine import available_cores, processor
 
 SEEDS, DRAWS = 5, 1000
 WIDTHS = (32, 256)

@@ -20,8 +20,6 @@ from minivae.version import __version__
 
 if TYPE_CHECKING:
     from minivae import backend, checkpoint, datasets, evaluation, gradcheck
-    from minivae.corruption import GaussianNoise, Masking, SaltAndPepper
-    from minivae.early_stopping import EarlyStopping
     from minivae.errors import (
         BackendError,
         CheckpointError,
@@ -33,33 +31,35 @@ if TYPE_CHECKING:
     )
     from minivae.estimator import VariationalAutoencoder
     from minivae.evaluation import log_likelihood
-    from minivae.likelihoods import Bernoulli, Categorical, Gaussian
-    from minivae.loop import fit
-    from minivae.network import LossTerms
-    from minivae.optimizers import SGD, Adagrad, Adam
-    from minivae.scaling import Scaling
-    from minivae.schedules import Cosine, StepList
-    from minivae.vae import VAE
-    from minivae.warmup import warm_up
+    from minivae.model.likelihoods import Bernoulli, Categorical, Gaussian
+    from minivae.model.network import LossTerms
+    from minivae.model.scaling import Scaling
+    from minivae.model.vae import VAE
+    from minivae.training.corruption import GaussianNoise, Masking, SaltAndPepper
+    from minivae.training.early_stopping import EarlyStopping
+    from minivae.training.loop import fit
+    from minivae.training.optimizers import SGD, Adagrad, Adam
+    from minivae.training.schedules import Cosine, StepList
+    from minivae.training.warmup import warm_up
 
 _HOME_OF = {
-    "VAE": "vae",
-    "LossTerms": "network",
-    "fit": "loop",
-    "warm_up": "warmup",
-    "Adam": "optimizers",
-    "Adagrad": "optimizers",
-    "SGD": "optimizers",
-    "StepList": "schedules",
-    "Cosine": "schedules",
-    "EarlyStopping": "early_stopping",
-    "Scaling": "scaling",
-    "GaussianNoise": "corruption",
-    "Masking": "corruption",
-    "SaltAndPepper": "corruption",
-    "Bernoulli": "likelihoods",
-    "Gaussian": "likelihoods",
-    "Categorical": "likelihoods",
+    "VAE": "model.vae",
+    "LossTerms": "model.network",
+    "fit": "training.loop",
+    "warm_up": "training.warmup",
+    "Adam": "training.optimizers",
+    "Adagrad": "training.optimizers",
+    "SGD": "training.optimizers",
+    "StepList": "training.schedules",
+    "Cosine": "training.schedules",
+    "EarlyStopping": "training.early_stopping",
+    "Scaling": "model.scaling",
+    "GaussianNoise": "training.corruption",
+    "Masking": "training.corruption",
+    "SaltAndPepper": "training.corruption",
+    "Bernoulli": "model.likelihoods",
+    "Gaussian": "model.likelihoods",
+    "Categorical": "model.likelihoods",
     "VariationalAutoencoder": "estimator",
     "log_likelihood": "evaluation",
     "MinivaeError": "errors",
@@ -70,17 +70,17 @@ _HOME_OF = {
     "GreyDataWarning": "errors",
     "RunawayVarianceWarning": "errors",
 }
-_MODULES = (
-    "backend",
-    "checkpoint",
-    "datasets",
-    "evaluation",
-    "gradcheck",
-    "likelihoods",
-    "optimizers",
-    "plotting",
-    "selfcheck",
-)
+_MODULES = {
+    "backend": "backend",
+    "checkpoint": "checkpoint",
+    "datasets": "datasets",
+    "evaluation": "evaluation",
+    "gradcheck": "gradcheck",
+    "likelihoods": "model.likelihoods",
+    "optimizers": "training.optimizers",
+    "plotting": "plotting",
+    "selfcheck": "gradcheck.cases",
+}
 
 __all__ = [  # noqa: RUF022 - in the order of the README's table
     "VAE",
@@ -122,7 +122,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
         return getattr(importlib.import_module(f"minivae.{_HOME_OF[name]}"), name)
     if name in _MODULES:
-        return importlib.import_module(f"minivae.{name}")
+        return importlib.import_module(f"minivae.{_MODULES[name]}")
     raise AttributeError(f"module 'minivae' has no attribute '{name}'")
 
 

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import os
 
-from minivae import optimizers, tensorfile, weights
-from minivae.early_stopping import EarlyStopping
 from minivae.errors import CheckpointError
-from minivae.optimizers import State
-from minivae.tensorfile import in_one_line
-from minivae.vae import VAE
+from minivae.model import weights
+from minivae.model.vae import VAE
+from minivae.system import tensorfile
+from minivae.system.tensorfile import in_one_line
+from minivae.training import optimizers
+from minivae.training.early_stopping import EarlyStopping
+from minivae.training.optimizers import State
 from minivae.validation import check_int
 
-__all__ = ["load_training", "save_training"]
+__all__ = ["load", "load_training", "save", "save_training"]
+
+save, load = weights.save, VAE.load  # of a model alone
 
 
 def save_training(

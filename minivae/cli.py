@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from minivae import signals
 from minivae.commands import bench, encode, evaluate, gradcheck, info, learn, sample, train
 from minivae.errors import MinivaeError, TrainingDiverged
+from minivae.system import signals
 from minivae.version import __version__
 
 

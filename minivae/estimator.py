@@ -10,13 +10,13 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from minivae.importance import estimate_rows
-from minivae.likelihoods import Likelihood
-from minivae.loop import fit
-from minivae.optimizers import Adam
-from minivae.vae import VAE
+from minivae.model.importance import estimate_rows
+from minivae.model.likelihoods import Likelihood
+from minivae.model.vae import VAE
+from minivae.model.workspace import pieces
+from minivae.training.loop import fit
+from minivae.training.optimizers import Adam
 from minivae.validation import check_float, check_int
-from minivae.workspace import pieces
 
 
 class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):

@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minivae import importance
 from minivae.backend import Backend
-from minivae.examples import held_out_rows
-from minivae.importance import LogLikelihood
-from minivae.likelihoods import Bernoulli
-from minivae.network import LossTerms
-from minivae.recipe import Recipe
-from minivae.vae import VAE
+from minivae.model import importance
+from minivae.model.importance import LogLikelihood
+from minivae.model.likelihoods import Bernoulli
+from minivae.model.network import LossTerms
+from minivae.model.vae import VAE
+from minivae.model.workspace import pieces
+from minivae.training.examples import held_out_rows
+from minivae.training.recipe import Recipe
 from minivae.validation import check_float, check_int, check_seed
 from minivae.version import __version__
-from minivae.workspace import pieces
 
 __all__ = ["ActiveUnits", "LogLikelihood", "active_units", "evaluate", "kl_per_dimension", "log_likelihood"]
 

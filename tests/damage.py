@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from minivae.tensorfile import KEY, checksum, read
+from minivae.system.tensorfile import KEY, checksum, read
 
 
 def sign(path, tensors, metadata):

@@ -32,8 +32,8 @@ from processes import OFFER, RESULTS, contents, ended, running, same, wait_for  
 
 from minivae import VAE, datasets  # noqa: E402
 from minivae.checkpoint import load_training  # noqa: E402
-from minivae.locks import LOCK  # noqa: E402
-from minivae.run_folder import RunFolder  # noqa: E402
+from minivae.runs.folder import RunFolder  # noqa: E402
+from minivae.system.locks import LOCK  # noqa: E402
 
 EPOCHS, HALF = 160, 110
 TRAIN = ["train", "--hidden", "8", "--latent", "2", "--no-pictures", "--patience", "1000"]

@@ -41,10 +41,14 @@ sys.path.insert(0, str(ROOT))  # for a checkout that nobody installed
 
 import malformed  # noqa: E402
 
-from minivae import VAE, CheckpointError, DataError, EarlyStopping, Scaling, checkpoint, fit, mnist, tables  # noqa: E402
-from minivae.datasets import Dataset  # noqa: E402
-from minivae.run_folder import RunFolder  # noqa: E402
-from minivae.settings import Settings  # noqa: E402
+from minivae import VAE, CheckpointError, DataError, EarlyStopping, Scaling, checkpoint, fit  # noqa: E402
+from minivae.datasets import (  # noqa: E402
+    Dataset,
+    mnist,
+    tables,
+)
+from minivae.runs.folder import RunFolder  # noqa: E402
+from minivae.runs.settings import Settings  # noqa: E402
 from minivae.training import columns  # noqa: E402
 
 LONGEST_SENTENCE = 1000  # characters, with the path of the file

@@ -19,7 +19,7 @@ import numpy as np
 from hypothesis import strategies as st
 from safetensors import numpy as safetensors
 
-from minivae.tensorfile import KEY, checksum
+from minivae.system.tensorfile import KEY, checksum
 
 # What would set the mark, if it were evaluated or unpickled.
 CODE = "exec('import sys; sys.code_was_run = True')"

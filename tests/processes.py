@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from minivae.locks import LOCK
+from minivae.system.locks import LOCK
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ("model.safetensors", "checkpoint.safetensors", "history.csv")  # of equal runs they are equal

@@ -19,7 +19,7 @@ from minivae.benchmark.processes import BenchmarkError, Child, Failed, Skipped
 from minivae.benchmark.report import report
 from minivae.benchmark.verify import ODD, outcome, verify
 from minivae.kernels import reference
-from minivae.optimizers import Adam
+from minivae.training.optimizers import Adam
 
 NO_KERNELS = {"asarray", "session", "to_numpy", "zeros"}
 TINY = Problem(batch_size=8, examples=512, input_dim=23, hidden_dim=11, latent_dim=3)

@@ -15,7 +15,7 @@ from minivae import VAE
 from minivae.commands.evaluate import report
 from minivae.datasets import load
 from minivae.evaluation import evaluate
-from minivae.pictures import PICTURES
+from minivae.runs.pictures import PICTURES
 
 RNG = np.random.default_rng(0)
 MODEL = ["--hidden", "16", "--latent", "2", "--epochs", "2"]
@@ -94,7 +94,7 @@ def test_every_option_trains_to_a_finite_loss(minivae, options):
 
 def test_overwriting_never_leaves_old_weights_beside_a_new_configuration(minivae, tmp_path, monkeypatch):
     minivae("train", *QUICK, "--out", "run")
-    monkeypatch.setattr("minivae.runs.fit", lambda *args, **kwargs: sys.exit(9))  # a sudden end
+    monkeypatch.setattr("minivae.runs.train.fit", lambda *args, **kwargs: sys.exit(9))  # a sudden end
     assert minivae("train", *QUICK, "--latent", 3, "--out", "run", "--overwrite")[0] == 9
     assert sorted(os.listdir(tmp_path / "run")) == ["config.json", "history.csv"]
 
@@ -563,7 +563,7 @@ def test_data_of_another_width_are_refused_with_their_name_and_what_to_do(miniva
 
 def test_encode_and_pictures_see_pixels_as_training_did(minivae, monkeypatch):
     shown = []
-    monkeypatch.setattr("minivae.pictures.draw", lambda folder, vae, data, *rest: shown.append(data))
+    monkeypatch.setattr("minivae.runs.pictures.draw", lambda folder, vae, data, *rest: shown.append(data))
     minivae("train", *MODEL, "--binarize", "threshold", "--out", "run")
     grey = load("digits")
     np.testing.assert_array_equal(shown[0].test, grey.test >= 0.5)

@@ -92,7 +92,7 @@ def test_the_gradient_with_a_target_is_that_of_the_loss_with_a_target():
     eps, masked = RNG.standard_normal((50, 3)), noisy(Masking(0.4), X)
 
     def loss():
-        recon_nll, kl = vae.forward(masked, eps, X)
+        recon_nll, kl = vae.terms(masked, eps, X)
         return float(np.mean(recon_nll + kl))
 
     vae.forward_backward(masked, eps, X)

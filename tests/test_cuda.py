@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from minivae import backend, cuda
+from minivae import backend
 from minivae.errors import BackendError
 
 COMPILER = shutil.which("cc") or shutil.which("g++")
@@ -27,12 +27,12 @@ def driver(tmp_path, monkeypatch):
             (tmp_path / "driver.c").write_text(f"{init}\n{get_count}\n")
             command = [COMPILER, "-shared", "-fPIC", "-o", str(library), str(tmp_path / "driver.c")]
             subprocess.run(command, check=True, timeout=60)
-        monkeypatch.setattr(cuda, "DRIVER", str(library))
-        cuda.why_no_gpu.cache_clear()
+        monkeypatch.setattr(backend, "DRIVER", str(library))
+        backend.why_no_gpu.cache_clear()
         backend._load.cache_clear()
 
     yield install
-    cuda.why_no_gpu.cache_clear()
+    backend.why_no_gpu.cache_clear()
     backend._load.cache_clear()
 
 
@@ -48,7 +48,7 @@ def driver(tmp_path, monkeypatch):
 )
 def test_what_is_missing_is_said(driver, status, count, words):
     driver(status, count)
-    reason = cuda.why_no_gpu()
+    reason = backend.why_no_gpu()
     assert reason is None if words is FOUND else words in reason
 
 

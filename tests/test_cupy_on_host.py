@@ -1,7 +1,7 @@
 """The CUDA backend run on the CPU, by the stand-in in cuda_on_host: every proof, every function, whole trainings.
 
-This proves the logic of kernels/cupy_gpu.py, of the .cu files and of minivae/device_epoch.py. It is no GPU, and the
-CUDA backend is not yet run on a GPU: see cuda_on_host/cupy_on_host.py for what a stand-in cannot know.
+This proves the logic of kernels/cupy_gpu.py, of the .cu files and of minivae/training/captured.py. It is no GPU, and
+the CUDA backend is not yet run on a GPU: see cuda_on_host/cupy_on_host.py for what a stand-in cannot know.
 """
 
 import sys

@@ -23,8 +23,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_tables import FUZZ, denied, matrix, refused
 
-from minivae import DataError, datasets, mnist
+from minivae import DataError, datasets
 from minivae.backend import permutation
+from minivae.datasets import mnist
 
 REAL_FOLDER = os.environ.get("MINIVAE_DATA")
 REAL_MIRRORS = mnist.MIRRORS
@@ -296,11 +297,11 @@ def idx(array, dims=None, magic=None):
 def test_an_idx_file_is_read_as_a_view_of_its_bytes():
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     content = idx(array)
-    read = datasets.parse_idx(content, 3)
+    read = mnist.parse_idx(content, 3)
     np.testing.assert_array_equal(read, array)
     assert read.dtype == np.uint8
     assert np.shares_memory(read, np.frombuffer(content, np.uint8))
-    np.testing.assert_array_equal(datasets.parse_idx(idx(array[0, 0]), 1), array[0, 0])
+    np.testing.assert_array_equal(mnist.parse_idx(idx(array[0, 0]), 1), array[0, 0])
 
 
 PIXELS = np.zeros((2, 3, 4))
@@ -325,7 +326,7 @@ PIXELS = np.zeros((2, 3, 4))
     ],
 )
 def test_an_idx_file_that_does_not_fit_its_header_is_refused(content, fragment):
-    refused(lambda: datasets.parse_idx(content, 3, "train-images"), "train-images is ", fragment)
+    refused(lambda: mnist.parse_idx(content, 3, "train-images"), "train-images is ", fragment)
 
 
 @FUZZ
@@ -334,7 +335,7 @@ def test_an_idx_file_that_does_not_fit_its_header_is_refused(content, fragment):
 )
 def test_random_bytes_as_idx_raise_nothing_but_data_errors(content, ndim):
     try:
-        assert datasets.parse_idx(content, ndim).ndim == ndim
+        assert mnist.parse_idx(content, ndim).ndim == ndim
     except DataError as error:
         assert "\n" not in str(error)  # noqa: PT017
 

@@ -15,8 +15,8 @@ from sklearn.decomposition import PCA
 
 from minivae import VAE, Adam, Gaussian, Scaling, fit
 from minivae.backend import Stream, load
-from minivae.evaluation import evaluate
-from minivae.importance import log_likelihood, log_weights
+from minivae.evaluation import evaluate, log_likelihood
+from minivae.model.importance import log_weights
 
 SIGMAS = 5  # standard errors: chance exceeds it once in two million draws
 
@@ -113,7 +113,7 @@ def test_the_elbo_is_the_integral_and_stays_below_log_px(case):
     n = 2000
     eps = np.random.default_rng(0).standard_normal((n * len(x), vae.latent_dim))
     many = np.tile(x, (n, 1))
-    recon_nll, kl = vae.forward(many, eps)
+    recon_nll, kl = vae.terms(many, eps)
     elbo, tolerance = mean_and_error(-(recon_nll + kl).reshape(n, len(x)))
     np.testing.assert_allclose(elbo.mean(), vae.loss(many, eps).elbo, rtol=1e-12)
     np.testing.assert_array_less(abs(elbo - exact.elbo), tolerance)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from fuzz import TARGETS
 
-from minivae import CheckpointError, DataError, tables
+from minivae import CheckpointError, DataError
+from minivae.datasets import tables
 
 CASES = 500  # for each target
 

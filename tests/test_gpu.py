@@ -8,7 +8,7 @@ import pytest
 
 from minivae import SGD, VAE, Adagrad, Adam, Categorical, Cosine, Gaussian, SaltAndPepper, Scaling, checkpoint, fit
 from minivae.backend import load, permutation, states
-from minivae.selfcheck import check_kernels
+from minivae.gradcheck.cases import check_kernels
 
 pytestmark = [
     pytest.mark.gpu,

@@ -16,7 +16,7 @@ from minivae.gradcheck import (
     relative_error,
     verdict,
 )
-from minivae.selfcheck import check_all, model_cases
+from minivae.gradcheck.cases import check_all, model_cases
 
 RNG = np.random.default_rng(0)
 RIGHT = RNG.standard_normal((6, 3))

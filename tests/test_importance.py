@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from minivae import VAE, Scaling
-from minivae.importance import LogLikelihood, Sums, estimate_rows, log_likelihood, log_likelihood_checked
+from minivae.evaluation import log_likelihood
+from minivae.model import importance
+from minivae.model.importance import LogLikelihood, Sums, estimate_rows
 
 RNG = np.random.default_rng(0)
 BINARY = (RNG.random((700, 7)) < 0.4).astype(float)  # more rows than one piece holds
@@ -146,7 +148,7 @@ def peak_memory(rows, n_samples):
     vae, x = small(), np.tile(BINARY[:10], (1000, 1))[:rows]
     tracemalloc.start()
     try:
-        log_likelihood_checked(vae, x, n_samples, 0, False)
+        importance.log_likelihood(vae, x, n_samples, 0)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from minivae import latent_plots, plotting
+from minivae import plotting
+from minivae.plotting import latent as latent_plots
 
 RNG = np.random.default_rng(0)
 QUANTILES = np.array([0.1, 0.5, 0.9])

@@ -238,7 +238,7 @@ def test_a_stretch_is_skipped_with_its_outputs(lesson, monkeypatch, here):
 
 
 def test_mnist_is_here_if_all_files_are(tmp_path, monkeypatch):
-    from minivae import mnist
+    from minivae.datasets import mnist
 
     folder, cache = tmp_path / "data", tmp_path / "cache"
     monkeypatch.setattr(mnist, "cache_folder", lambda: str(cache))

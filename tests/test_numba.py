@@ -514,7 +514,7 @@ def test_warm_up_compiles_all_that_training_needs(monkeypatch):
 def test_compiling_is_said_only_when_it_is_slow(capsys):
     import time
 
-    from minivae.progress import said_if_slow
+    from minivae.system.progress import said_if_slow
 
     with said_if_slow("compiling", True):
         pass

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minivae import SGD, VAE, Adagrad, Adam
-from minivae.optimizers import from_config
+from minivae.training.optimizers import from_config
 
 
 def model():

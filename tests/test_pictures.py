@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from minivae import VAE, Scaling, evaluation, pictures
+from minivae import VAE, Scaling, evaluation
 from minivae.datasets import Dataset
+from minivae.runs import pictures
 
 RNG = np.random.default_rng(0)
 HISTORY = {

@@ -16,7 +16,7 @@ from minivae.backend import from_module
 
 ROOT = Path(__file__).parents[1]
 PHILOX, REFERENCE = "kernels/philox.py", "kernels/reference.py"
-ENCODER, VAE = "minivae/encoder.py", "minivae/vae.py"
+ENCODER, NETWORK = "minivae/model/encoder.py", "minivae/model/network.py"
 
 COLUMNS = {
     "ones": proofs.gradients_of_every_operation_for_upstream_of_ones,
@@ -67,8 +67,8 @@ BUGS = [
         [(REFERENCE, "dkl[:, None], 0.5 * np.expm1(logvar)", "dkl[:, None], np.expm1(logvar)")],
         {"ones", "random", "whole"},
     ),
-    Bug("the KL's way to mu dropped", [(VAE, "        dmu += dmu_kl\n", "")], {"whole", "goes down"}),
-    Bug("= instead of += at the fork", [(VAE, "dlogvar += dlogvar_kl", "dlogvar = dlogvar_kl")], {"whole"}),
+    Bug("the KL's way to mu dropped", [(NETWORK, "        dmu += dmu_kl\n", "")], {"whole", "goes down"}),
+    Bug("= instead of += at the fork", [(NETWORK, "dlogvar += dlogvar_kl", "dlogvar = dlogvar_kl")], {"whole"}),
     Bug(
         "variance as standard deviation",
         [
@@ -143,7 +143,7 @@ OTHERS = [
     ),
     (
         "uniform where the model asks for normal noise",
-        [(VAE, "self.kernels.standard_normal(seed, Stream.EPS", "self.kernels.uniform(seed, Stream.EPS")],
+        [(NETWORK, "self.kernels.standard_normal(seed, Stream.EPS", "self.kernels.uniform(seed, Stream.EPS")],
         proofs.sampler_has_the_requested_mean_and_variance,
     ),
     (
@@ -153,12 +153,12 @@ OTHERS = [
     ),
     (
         "the same noise at every step",
-        [(VAE, "Stream.EPS, self.step, examples", "Stream.EPS, 0, examples")],
+        [(NETWORK, "Stream.EPS, self.step, examples", "Stream.EPS, 0, examples")],
         proofs.noise_is_fresh_at_every_step_and_for_every_example,
     ),
     (
         "one noise for all examples",
-        [(VAE, "Stream.EPS, self.step, examples", "Stream.EPS, self.step, 0 * examples")],
+        [(NETWORK, "Stream.EPS, self.step, examples", "Stream.EPS, self.step, 0 * examples")],
         proofs.noise_is_fresh_at_every_step_and_for_every_example,
     ),
     (
@@ -175,10 +175,11 @@ OTHERS = [
 MODULES = {  # in the order of their imports
     PHILOX: "minivae.kernels.philox",
     REFERENCE: "minivae.kernels.reference",
-    "minivae/layers.py": "minivae.layers",
-    ENCODER: "minivae.encoder",
-    "minivae/decoder.py": "minivae.decoder",
-    VAE: "minivae.vae",
+    "minivae/model/layers.py": "minivae.model.layers",
+    ENCODER: "minivae.model.encoder",
+    "minivae/model/decoder.py": "minivae.model.decoder",
+    NETWORK: "minivae.model.network",
+    "minivae/model/vae.py": "minivae.model.vae",
 }
 
 
@@ -196,7 +197,7 @@ def planted(edits):
             patch.setitem(sys.modules, name, copies[file])
             exec(compile(sources[file], f"{file} with a bug", "exec"), vars(copies[file]))
     kernels = from_module(copies[REFERENCE], "numpy")
-    return kernels, proofs.vae_class(kernels, copies[VAE].VAE)
+    return kernels, proofs.vae_class(kernels, copies["minivae/model/vae.py"].VAE)
 
 
 def catches(proof, kernels, model):

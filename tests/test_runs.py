@@ -14,12 +14,14 @@ import pytest
 from damage import DAMAGES
 from processes import OFFER, contents, same, start, wait_for
 
-from minivae import VAE, EarlyStopping, cli, runs, signals
+from minivae import VAE, EarlyStopping, checkpoint, cli
 from minivae.checkpoint import load_training
 from minivae.datasets import load
 from minivae.errors import MinivaeError
-from minivae.locks import locked
-from minivae.run_folder import RunFolder, open_run
+from minivae.runs import train as runs
+from minivae.runs.folder import RunFolder, open_run
+from minivae.system import signals
+from minivae.system.locks import locked
 from minivae.training import columns
 
 SMALL = ["--hidden", "8", "--latent", "2", "--no-pictures"]
@@ -323,7 +325,7 @@ def test_whoever_reads_a_run_by_its_checkpoint_is_offered_the_older_one_too_and_
 
 
 def test_an_epoch_that_was_saved_and_then_undone_is_no_older_checkpoint(minivae, cut_at, monkeypatch):
-    monkeypatch.setattr("minivae.recorder.SHARE", float("inf"))  # a checkpoint after each epoch
+    monkeypatch.setattr("minivae.runs.recorder.SHARE", float("inf"))  # a checkpoint after each epoch
     train = ["train", *SMALL, "--epochs", 6]
     minivae(*train, "--out", "whole")
     cut_at(4)
@@ -539,7 +541,7 @@ def test_checkpoints_come_so_seldom_that_they_cost_about_one_per_cent(tmp_path, 
         written.append(now[0])
         now[0] += 0.02
 
-    monkeypatch.setattr(runs.checkpoint, "save_training", save_training)
+    monkeypatch.setattr(checkpoint, "save_training", save_training)
     metrics = dict.fromkeys(columns(validation=True), 1.0)
     for epoch in range(1000):
         now[0] += 0.1

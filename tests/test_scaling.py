@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minivae import VAE, DataError, fit
-from minivae.scaling import Scaling
+from minivae.model.scaling import Scaling
 
 X = np.random.default_rng(0).normal(5, 3, (50, 4))
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minivae import DataError, csvfiles, npyfiles, npzfiles, tables
+from minivae import DataError
+from minivae.datasets import csvfiles, npyfiles, npzfiles, tables
 
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

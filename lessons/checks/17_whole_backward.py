@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minivae.differences import numerical_gradient
+from minivae.gradcheck.differences import numerical_gradient
 from minivae.learn import Exercise, Wrong
 
 

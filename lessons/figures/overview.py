@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from minivae import datasets, plotting
-from minivae.run_folder import open_run
+from minivae.runs.folder import open_run
 
 run = open_run(sys.argv[1])
 data = datasets.load(run.settings.data)

@@ -14,10 +14,10 @@ from minivae import backend
 from minivae.backend import Array
 from minivae.benchmark import gpu, peers
 from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
-from minivae.loop import steps_of_an_epoch, train_epoch
-from minivae.optimizers import Adam
-from minivae.recipe import Recipe
-from minivae.vae import VAE
+from minivae.model.vae import VAE
+from minivae.training.loop import steps_of_an_epoch, train_epoch
+from minivae.training.optimizers import Adam
+from minivae.training.recipe import Recipe
 
 PEERS = {"torch": ("torch eager", "torch compile"), "jax": ("jax jit", "jax scan")}
 RUNGS = ("outer products", "matrix products")  # those of the speed ladder that are not a backend

@@ -7,7 +7,8 @@ import platform
 import sys
 from typing import Any
 
-from minivae import backend, machine
+from minivae import backend
+from minivae.system import machine
 
 LIBRARIES = ("numpy", "scipy", "numba", "cupy", "torch", "jax", "jaxlib")
 PREFIXES = ("OPENBLAS_", "OMP_", "GOMP_", "KMP_", "MKL_", "BLIS_", "VECLIB_", "NUMBA_", "XLA_", "JAX_", "TORCH")

@@ -18,8 +18,8 @@ from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
 if TYPE_CHECKING:
     import torch
 
-    from minivae.loop import Steps
-    from minivae.vae import VAE
+    from minivae.model.vae import VAE
+    from minivae.training.loop import Steps
 
 EAGER, COMPILED, GRAPH = "torch eager cuda", "torch compile cuda", "torch graph cuda"
 TORCH = (EAGER, COMPILED, GRAPH)

@@ -23,7 +23,7 @@ from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Layers, Pro
 from minivae.benchmark.processes import BenchmarkError, Child
 from minivae.benchmark.suite import block, calibrated, say, shown, started
 from minivae.gradcheck import relative_error
-from minivae.vae import VAE
+from minivae.model.vae import VAE
 
 Gradient = Callable[[Layers, np.ndarray, np.ndarray], tuple[float, Layers]]
 

@@ -11,7 +11,7 @@ import numpy as np
 from minivae.benchmark.arguments import Sizes
 
 if TYPE_CHECKING:
-    from minivae.vae import VAE
+    from minivae.model.vae import VAE
 
 LEARNING_RATE, BETAS, EPSILON = 1e-3, (0.9, 0.999), 1e-8  # Adam's, for all contenders
 Layers = dict[str, tuple[np.ndarray, np.ndarray]]  # W (in, out) and b (out,) of each layer
@@ -54,7 +54,7 @@ class Problem:
 
     def model(self, backend: str) -> VAE:
         """The model as minivae has it."""
-        from minivae.vae import VAE
+        from minivae.model.vae import VAE
 
         dims = (self.input_dim, (self.hidden_dim,), self.latent_dim)
         return VAE(*dims, activation="relu", likelihood="bernoulli", backend=backend, dtype="float32", seed=0)

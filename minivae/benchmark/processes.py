@@ -17,9 +17,9 @@ from contextlib import suppress
 from threading import Timer
 from typing import Any
 
-from minivae import files
 from minivae.benchmark.problem import Problem
 from minivae.errors import MinivaeError
+from minivae.system import files
 
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 PATIENCE = 300.0  # seconds for one answer: a compiler may take minutes

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from minivae import machine
 from minivae.backend import Backend, load
 from minivae.benchmark.arguments import Arguments, Sizes
 from minivae.benchmark.calls import CALLS, LAYERS, Call
+from minivae.system import machine
 
 BLOCK, REPEATS = 0.004, 9  # seconds of calls between two looks at the clock, and how many such blocks
 CACHE_IF_UNKNOWN = 32 * 2**20

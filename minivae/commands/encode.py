@@ -11,7 +11,7 @@ from minivae.commands.common import add_command, add_json, add_run
 from minivae.commands.evaluate import add_binarize, add_data
 
 if TYPE_CHECKING:
-    from minivae.run_data import Examples
+    from minivae.runs.rows import Examples
 
 
 def add(commands: Any) -> None:
@@ -31,10 +31,10 @@ def add(commands: Any) -> None:
 
 def encode(options: argparse.Namespace) -> int:
     """Write the posterior means, or all of the posterior."""
-    from minivae.examples import as_trained
-    from minivae.recipe import Recipe
-    from minivae.run_data import describe_labels, examples_for
-    from minivae.run_folder import open_run
+    from minivae.runs.folder import open_run
+    from minivae.runs.rows import describe_labels, examples_for
+    from minivae.training.examples import as_trained
+    from minivae.training.recipe import Recipe
 
     run = open_run(options.run, getattr(options, "backend", None))
     out = Path(options.out) if "out" in options else run.folder / "z.npy"
@@ -60,7 +60,7 @@ def write(out: Path, mu: Any, logvar: Any, examples: Examples) -> None:
     """One array or several, beside and renamed."""
     import numpy as np
 
-    from minivae.files import replacing
+    from minivae.system.files import replacing
 
     with replacing(out) as beside:
         if out.suffix == ".npy":

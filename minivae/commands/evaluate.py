@@ -48,8 +48,8 @@ def evaluate(options: argparse.Namespace) -> int:
     """Print every number with how it was measured."""
     from minivae.errors import GreyDataWarning
     from minivae.evaluation import evaluate
-    from minivae.run_data import examples_for, rows_trained_on
-    from minivae.run_folder import open_run
+    from minivae.runs.folder import open_run
+    from minivae.runs.rows import examples_for, rows_trained_on
 
     say = sayer(options)
     run = open_run(options.run, getattr(options, "backend", None))

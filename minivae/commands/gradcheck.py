@@ -18,12 +18,12 @@ def add(commands: Any) -> None:
 
 def gradcheck(options: argparse.Namespace) -> int:
     """Print a line for every array of every function and of the whole model; status 1 if any is wrong."""
-    from minivae import backend, selfcheck
-    from minivae.gradcheck import TOLERANCE
+    from minivae import backend
+    from minivae.gradcheck import TOLERANCE, cases
 
     results = []
     name = backend.load(getattr(options, "backend", None)).name
-    for check in selfcheck.check_all(name):
+    for check in cases.check_all(name):
         results.append(check)
         if not options.json:
             print_check(check, is_new=len(results) == 1 or results[-2].function != check.function)

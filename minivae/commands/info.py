@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
 
 def info(options: argparse.Namespace) -> int:
     """Print the facts that a bug report or a benchmark needs."""
-    from minivae.machine import facts
+    from minivae.system.machine import facts
 
     values = facts()
     if options.json:

@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 
 def sample(options: argparse.Namespace) -> int:
     """Write samples as a picture or as an array, in the units of the data."""
-    from minivae.run_folder import open_run
+    from minivae.runs.folder import open_run
 
     run = open_run(options.run, getattr(options, "backend", None))
     if run.data is None:
@@ -53,7 +53,7 @@ def write_samples(samples: Any, out: Any, shape: Any, limits: Any) -> None:
     import numpy as np
 
     from minivae import plotting
-    from minivae.files import replacing
+    from minivae.system.files import replacing
 
     if out.suffix == ".png":
         plotting.save(plotting.image_samples(samples, tuple(shape), limits), out)

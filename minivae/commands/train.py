@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from minivae.commands.common import add_backend, add_command, add_json, sayer
-from minivae.settings import DEFAULTS, shown
+from minivae.runs.settings import DEFAULTS, shown
 
 
 def add(commands: Any) -> None:
@@ -129,8 +129,8 @@ def folder(text: str) -> str:
 
 def train(options: argparse.Namespace) -> int:
     """Train, then say how it went and where the run folder is."""
-    from minivae import runs
-    from minivae.progress import warnings_said
+    from minivae.runs import train as runs
+    from minivae.system.progress import warnings_said
 
     given = {name: value for name, value in vars(options).items() if name in DEFAULTS}
     settings = runs.settings_of_a_resumed_run(given) if given.get("resume") else runs.Settings(**given)

@@ -13,8 +13,8 @@ from importlib import metadata
 from pathlib import Path
 
 from minivae.errors import MinivaeError
-from minivae.files import replacing, source_root
 from minivae.learn.exercise import Exercise
+from minivae.system.files import replacing, source_root
 
 YOURS = re.compile(r"^( *)# Your code[^\n]*:\n(.*?)^ *# End of your code\.\n", re.MULTILINE | re.DOTALL)
 

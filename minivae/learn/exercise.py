@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minivae.differences import numerical_gradient
 from minivae.gradcheck import TOLERANCE
+from minivae.gradcheck.differences import numerical_gradient
 
 
 class Sizes(NamedTuple):

@@ -10,10 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from minivae.files import source_root
 from minivae.learn.catalogue import Entry
 from minivae.learn.exercise import Exercise
 from minivae.learn.judge import Report
+from minivae.system.files import source_root
 
 
 def grade(entry: Entry) -> Report:

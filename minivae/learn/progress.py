@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from minivae.files import replacing
+from minivae.system.files import replacing
 
 FILE = ".progress.json"
 

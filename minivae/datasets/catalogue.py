@@ -1,0 +1,262 @@
+"""Data sets: three that scikit-learn ships, MNIST, and your own ``.npy``, ``.npz`` and ``.csv`` files.
+
+    load("digits" | "iris" | "wine" | "mnist" | "my/file.csv") -> Dataset with .train and .test, each (N, D)
+
+Every split is a fixed function of the data: two people who load the same name train on the same rows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minivae.backend import permutation
+from minivae.datasets import mnist, tables
+from minivae.datasets.mnist import parse_idx
+from minivae.errors import DataError
+
+__all__ = ["Dataset", "load", "load_digits", "load_iris", "load_mnist", "load_npy", "load_wine", "parse_idx"]
+
+TEST_FRACTION = 0.2  # of the data sets of scikit-learn
+INDEX = (
+    "has no name of its own, and another whole number in each row, which the model will learn: if it is pandas' index, "
+    "write the file with index=False, or remove the column; if it is a feature, give it a name"
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)  # arrays have no one truth value, so no == either
+class Dataset:
+    """Examples to train on, and examples held out.
+
+    Attributes
+    ----------
+    name : str
+    train, test : ndarray of shape (N, D), float32 or float64
+    train_labels, test_labels : ndarray of shape (N,), int64, or None
+        Never shown to the model: for pictures and for measuring what the latent space has found.
+    image_shape : (int, int) or None
+        (h, w) with h * w = D if the rows are images.
+    columns : tuple of str
+        The names of the D columns, or empty.
+    label_names : tuple of str
+        Label k is called ``label_names[k]``; empty if the labels are numbers without names, or there are none.
+    """
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+    train_labels: np.ndarray | None = None
+    test_labels: np.ndarray | None = None
+    image_shape: tuple[int, int] | None = None
+    columns: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The smallest and the largest value in both parts."""
+        return float(min(self.train.min(), self.test.min())), float(max(self.train.max(), self.test.max()))
+
+    def __repr__(self) -> str:
+        labels = "none" if self.train_labels is None else f"{len(np.unique(self.train_labels))} classes"
+        return (
+            f"Dataset(name={self.name!r}, train={self.train.shape}, test={self.test.shape}, dtype={self.train.dtype}, "
+            f"labels={labels}, image_shape={self.image_shape})"
+        )
+
+
+def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Dataset:
+    """A data set by name, or the user's own file.
+
+    Parameters
+    ----------
+    name_or_path : {"digits", "iris", "wine", "mnist"} or path of a ``.npy``, ``.npz`` or ``.csv`` file
+        What a file may hold is documented at :func:`minivae.datasets.tables.read`.
+    labels : str or int, optional
+        Where a file has its labels: a column of a ``.csv`` by name or by number from 0, an array of a ``.npz``.
+
+    Returns
+    -------
+    data : Dataset
+        A file's is named as the file. One row in ten (at least one) is held out; which ones depends on the
+        number of rows alone, and both parts keep the order of the file. A ``.npz`` with a split of its own keeps it.
+
+    Raises
+    ------
+    DataError
+        For an unknown name, or a file that is missing, damaged, or holds no numbers to train on.
+    TypeError
+        If the first argument is neither a string nor a path, or ``labels`` neither a string nor an int.
+
+    Warns
+    -----
+    UserWarning
+        If the first column of a ``.csv`` looks like the index of a pandas DataFrame; it is read like the others.
+
+    Examples
+    --------
+    >>> load("digits")
+    Dataset(name='digits', train=(1437, 64), test=(360, 64), dtype=float32, labels=10 classes, image_shape=(8, 8))
+    """
+    if isinstance(name_or_path, str) and name_or_path in LOADERS:
+        if labels is not None:
+            raise DataError(f"{name_or_path!r} comes with its labels: remove labels={labels!r}, which is for files")
+        return LOADERS[name_or_path]()
+    path = tables.as_path(name_or_path)
+    if tables.ending_of(path) not in tables.READERS and not os.path.exists(path):
+        names = ", ".join(LOADERS)
+        raise DataError(
+            f"unknown data set {path!r}: expected one of {names}, or the path of a file, which needs the ending "
+            f"{tables.ENDINGS}"
+        )
+    table = tables.read(path, labels)
+    data = _own(path, table)
+    if looks_like_an_index(table):
+        warnings.warn(f"the first column of {path!r} {INDEX}", stacklevel=2)
+    return data
+
+
+# -- shipped with scikit-learn -----------------------------------------------------------------------------
+
+
+def load_digits() -> Dataset:
+    """Handwritten digits: 1437 + 360 images of 8x8 pixels in [0, 1], float32, with their labels.
+
+    The test set of UCI's "Optical recognition of handwritten digits" (Alpaydin and Kaynak, 1998; CC BY 4.0).
+    """
+    from sklearn import datasets
+
+    bunch = datasets.load_digits()
+    return _split("digits", (bunch.data / 16).astype(np.float32), bunch, image_shape=(8, 8))
+
+
+def load_iris() -> Dataset:
+    """Iris flowers: 120 + 30 rows of 4 lengths in cm, as measured, float64; the label is the species.
+
+    Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics 7, 1936.
+    """
+    from sklearn import datasets
+
+    bunch = datasets.load_iris()
+    return _split("iris", bunch.data, bunch, columns=tuple(bunch.feature_names))
+
+
+def load_wine() -> Dataset:
+    """Wines: 142 + 36 rows of 13 chemical measurements in their own units, float64; the label is the cultivar.
+
+    UCI's "Wine" (Aeberhard and Forina, 1992; CC BY 4.0).
+    """
+    from sklearn import datasets
+
+    bunch = datasets.load_wine()
+    return _split("wine", bunch.data, bunch, columns=tuple(bunch.feature_names))
+
+
+def _split(
+    name: str,
+    x: np.ndarray,
+    bunch: Any,
+    image_shape: tuple[int, int] | None = None,
+    columns: tuple[str, ...] = (),
+) -> Dataset:
+    """A fifth of ``x`` (N, D) held out, with each class of ``bunch`` in the same proportion on both sides."""
+    from sklearn.model_selection import train_test_split
+
+    labels = bunch.target.astype(np.int64)
+    parts = train_test_split(x, labels, test_size=TEST_FRACTION, random_state=0, stratify=labels)
+    train, test, train_labels, test_labels = parts
+    label_names = tuple(map(str, bunch.target_names))
+    return Dataset(name, train, test, train_labels, test_labels, image_shape, columns, label_names)
+
+
+# -- MNIST -------------------------------------------------------------------------------------------------
+
+
+def load_mnist() -> Dataset:
+    """MNIST: 60000 + 10000 images of 28x28 pixels in [0, 1], float32, with their labels.
+
+    Looked for in the folder that the environment variable ``MINIVAE_DATA`` names (or in its subfolder
+    "mnist"), then in the cache; else downloaded once, 11 MB. The content is verified every time.
+
+    Raises
+    ------
+    DataError
+        If a file is damaged, or can neither be found nor downloaded; the message says what was tried.
+
+    References
+    ----------
+    LeCun, Cortes and Burges, "The MNIST database of handwritten digits"; CC BY-SA 3.0.
+    """
+    train, train_labels = mnist.read("train")
+    test, test_labels = mnist.read("t10k")
+    return Dataset(
+        "mnist", train, test, train_labels, test_labels, image_shape=(28, 28), label_names=tuple("0123456789")
+    )
+
+
+# -- your own file -----------------------------------------------------------------------------------------
+
+
+def load_npy(path: str | os.PathLike) -> Dataset:
+    """A matrix that ``np.save`` wrote, whatever the file's name ends in; see :func:`load`.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        Of numbers of shape (N, D), or images (N, h, w), which become rows of D = h * w.
+
+    Returns
+    -------
+    data : Dataset
+        Without labels.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or holds anything but at least two rows of finite real numbers.
+    """
+    return _own(tables.as_path(path), tables.read(path, ending=".npy"))
+
+
+def _own(path: str, table: tables.Table) -> Dataset:
+    """The content of a file as a data set; one row in ten is held out, unless the file has its own split."""
+    n = len(table.x)
+    if n < 2:
+        raise DataError(f"{path!r} has {n} example(s), but 2 are needed: one to train on, one to hold out")
+    train: slice | np.ndarray  # a slice makes a view, which spares the memory of a copy
+    test: slice | np.ndarray
+    if table.train_rows is None:
+        shuffled, n_test = permutation(seed=0, epoch=0, n=n), max(1, n // 10)
+        test, train = np.sort(shuffled[:n_test]), np.sort(shuffled[n_test:])
+    else:
+        train, test = slice(table.train_rows), slice(table.train_rows, n)
+    return Dataset(
+        os.path.splitext(os.path.basename(path))[0],
+        table.x[train],
+        table.x[test],
+        None if table.labels is None else table.labels[train],
+        None if table.labels is None else table.labels[test],
+        table.image_shape,
+        table.columns,
+        table.label_names,
+    )
+
+
+def looks_like_an_index(table: tables.Table) -> bool:
+    """Whether the first column is as ``DataFrame.to_csv`` writes an index, once or twice, also of rows shuffled."""
+    first, name = table.x[:, 0], "".join(table.columns[:1])
+    is_nameless = table.columns and re.fullmatch(r"(Unnamed: \d+(\.\d+)?)?", name)
+    return bool(is_nameless) and not np.any(first % 1) and len(np.unique(first)) == len(first)
+
+
+LOADERS: dict[str, Callable[[], Dataset]] = {
+    "digits": load_digits,
+    "iris": load_iris,
+    "wine": load_wine,
+    "mnist": load_mnist,
+}

@@ -1,0 +1,183 @@
+"""Your own files: numbers, and labels if there are any, from ``.npy``, ``.npz`` and ``.csv``.
+
+    read("flowers.csv", labels="species") -> Table with .x (N, D) and .labels (N,)
+
+What is particular to a format is in ``npyfiles``, ``npzfiles`` and ``csvfiles``; here is what they have in common.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from minivae.datasets import csvfiles, npyfiles, npzfiles
+from minivae.datasets.csvfiles import whole_number
+from minivae.errors import DataError
+from minivae.validation import check_matrix
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one truth value, so no == either
+class Table:
+    """The content of one file.
+
+    Attributes
+    ----------
+    x : ndarray of shape (N, D), float32 or float64
+        Finite; N is at least 1. Of a ``.npy`` file it may be read-only, mapped from the disk.
+    labels : ndarray of shape (N,), int64, or None
+    label_names : tuple of str
+        Label k is called ``label_names[k]``; empty if the labels were numbers, or there are none.
+    columns : tuple of str
+        The names of the D columns, or empty.
+    image_shape : (int, int) or None
+        (h, w) with h * w = D if the rows are images.
+    train_rows : int or None
+        If the file says which rows are for training: how many, and these come first.
+    """
+
+    x: np.ndarray
+    labels: np.ndarray | None = None
+    label_names: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    image_shape: tuple[int, int] | None = None
+    train_rows: int | None = None
+
+
+def read(path: str | os.PathLike, labels: str | int | None = None, ending: str | None = None) -> Table:
+    """The user's own file, all of its rows; one is enough.
+
+    :func:`minivae.datasets.load`, and so ``minivae train``, holds out one row in ten, unless the file has a split.
+
+    A ``.csv`` is text in UTF-8, one row per example, in numbers with decimal points. The separator is the one of comma,
+    semicolon and tab that is most frequent in the first line. The first row is a header if it names the column of
+    labels, or has a text where the second row has a number. Refused, each with the cell that a spreadsheet shows and
+    what to do: decimal commas, commas between thousands, missing values (an empty cell, NA, ?, and the like), NaN and
+    infinity, and texts outside the column of labels.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        Numbers of shape (N, D), or images (N, h, w), which become rows of D = h * w. Floats keep their precision
+        (float16 is raised to float32), the numbers of a ``.csv`` are float64; whole numbers and bools become float32.
+        A ``.npz`` holds them as "x", "X", "data", or its only array of 2 or 3 dimensions; or, with a split of its
+        own, as "x_train" and "x_test", or "train" and "test".
+    labels : str or int, optional
+        On the command line ``--labels``. ``.csv``: the column of labels, by name, or by number from 0 (from the end if
+        negative); digits alone are a number, unless the header has that very name. ``.npz``: the name of an array;
+        default "y" or "labels" if there is one. They are not part of ``x``.
+    ending : {".npy", ".npz", ".csv"}, optional
+        The format. Default: what the path ends in.
+
+    Returns
+    -------
+    table : Table
+        Labels that are whole numbers are kept; texts are numbered in sorted order.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or holds anything but finite real numbers of one width, and labels.
+        Nothing that a file says about its size is trusted before memory is asked for, and nothing is unpickled.
+    TypeError
+        If the path is neither a string nor a path, or ``labels`` neither a string nor an int.
+    """
+    path, labels = as_path(path), as_labels(labels)
+    ending = ending_of(path) if ending is None else ending
+    check_file(path, ending)
+    try:
+        return READERS[ending](path, labels)
+    except OSError as error:
+        raise DataError(f"cannot read {path!r}: {error.strerror or error}") from None
+
+
+def as_path(path: str | os.PathLike) -> str:
+    """``path`` as a string; TypeError for what is none."""
+    path = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(path, str):
+        raise TypeError(f"a data set is named by a string or a path, got {path!r}")
+    return path
+
+
+def as_labels(labels: str | int | None) -> str | int | None:
+    """``labels`` as a str, an int or None; TypeError for anything else."""
+    if labels is None or isinstance(labels, str):
+        return labels
+    try:
+        return operator.index(labels)
+    except TypeError:
+        raise TypeError(f"labels must be the name or the number of a column, got {labels!r}") from None
+
+
+def ending_of(path: str) -> str:
+    """The ending that says what format a file has."""
+    return os.path.splitext(path)[1].lower()
+
+
+def check_file(path: str, ending: str) -> None:
+    """Refuse what is no file, is empty, or has an ending that is not known."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise DataError(f"cannot read {path!r}: {getattr(error, 'strerror', None) or error}") from None
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise DataError(f"{path!r} is {kind}: expected a file with the ending {ENDINGS}")
+    if ending not in READERS:
+        raise DataError(f"cannot read {path!r}: expected a file with the ending {ENDINGS}, got the ending {ending!r}")
+    if status.st_size == 0:
+        raise DataError(f"{path!r} is empty (0 bytes): expected a {ending} file")
+
+
+# -- one reader per ending ---------------------------------------------------------------------------------
+
+
+def read_npy(path: str, labels: str | int | None) -> Table:
+    """A matrix or images that ``np.save`` wrote."""
+    if labels is not None:
+        raise DataError(
+            f"{path!r} holds no labels, as no .npy file does: remove labels={labels!r}, or save examples and labels "
+            "in one file with np.savez(file, x=..., y=...)"
+        )
+    x, image_shape = as_rows(npyfiles.read(path), repr(path))
+    return Table(x, image_shape=image_shape)
+
+
+def read_npz(path: str, labels: str | int | None) -> Table:
+    """Arrays that ``np.savez`` or ``np.savez_compressed`` wrote."""
+    content = npzfiles.read(path, None if labels is None else str(labels))
+    x, image_shape = as_rows(content.x, content.what)
+    return Table(x, *as_classes(content.labels), image_shape=image_shape, train_rows=content.train_rows)
+
+
+def read_csv(path: str, labels: str | int | None) -> Table:
+    """Text, one row per example."""
+    content = csvfiles.read(path, labels)
+    return Table(content.x, *as_classes(content.labels), columns=content.columns)
+
+
+READERS: dict[str, Callable[[str, str | int | None], Table]] = {".npy": read_npy, ".npz": read_npz, ".csv": read_csv}
+ENDINGS = ".npy, .npz or .csv"
+
+
+def as_rows(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[int, int] | None]:
+    """Examples (N, D) or (N, h, w) as a finite matrix (N, D) of float32 or float64, and (h, w) if there was one."""
+    image_shape = (array.shape[1], array.shape[2]) if array.ndim == 3 else None
+    dtype = "float64" if (array.dtype.kind, array.dtype.itemsize) == ("f", 8) else "float32"
+    return check_matrix(array.reshape(len(array), -1), dtype, what=what), image_shape
+
+
+def as_classes(labels: np.ndarray | list[str] | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Labels as int64: whole numbers as they are, texts by their place among the sorted names, which come along."""
+    if not isinstance(labels, list):
+        return labels, ()
+    whole = [whole_number(text) for text in labels]
+    if None not in whole:
+        return np.array(whole, dtype=np.int64), ()
+    names = sorted(set(labels))
+    index = {name: k for k, name in enumerate(names)}
+    return np.array([index[text] for text in labels], dtype=np.int64), tuple(names)

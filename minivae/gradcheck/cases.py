@@ -1,0 +1,191 @@
+"""Every gradient that minivae has, checked: each function of a backend, whole models, the full-size model.
+
+What ``minivae gradcheck`` runs. A new function with a gradient needs a line in ``CASES``, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minivae.backend import Backend, load
+from minivae.gradcheck.check import (
+    TOLERANCE,
+    Arrays,
+    B,
+    Check,
+    D,
+    H,
+    K,
+    check_backward,
+    check_model,
+    loss_as_a_function_of,
+)
+from minivae.gradcheck.differences import complex_step_gradient, directional_error
+from minivae.model.likelihoods import Categorical, Gaussian
+from minivae.model.vae import VAE
+
+
+@dataclass(frozen=True)
+class Case:
+    """One function of a backend: how to draw its arguments, and its forward and backward in one notation."""
+
+    name: str
+    draw: Callable[[np.random.Generator], Arrays]
+    value: Callable[[Backend, Arrays], np.ndarray]
+    gradients: Callable[[Backend, Arrays, np.ndarray], Mapping[str, Any]]
+    analytic: bool = False  # whether the complex step applies
+
+
+def _normal(**shapes: tuple[int, ...]) -> Callable[[np.random.Generator], Arrays]:
+    return lambda rng: {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+
+
+def _with_x(kind: str, **shapes: tuple[int, ...]) -> Callable[[np.random.Generator], Arrays]:
+    """Normals, and an ``x`` (B, D) that is binary, or one-hot in groups of 3 and 4 columns."""
+
+    def draw(rng: np.random.Generator) -> Arrays:
+        x = (rng.random((B, D)) < 0.5).astype(float)
+        if kind == "one-hot":
+            x = np.hstack([np.eye(3)[rng.integers(3, size=B)], np.eye(4)[rng.integers(4, size=B)]])
+        return _normal(**shapes)(rng) | {"x": x}
+
+    return draw
+
+
+def _linear_case(activation: str) -> Case:
+    def draw(rng: np.random.Generator) -> Arrays:
+        while True:  # until no pre-activation is near the kink of relu
+            arrays = _normal(x=(B, D), W=(D, H), b=(H,))(rng)
+            if np.min(np.abs(arrays["x"] @ arrays["W"] + arrays["b"])) > 1e-2:
+                return arrays
+
+    def value(k: Backend, a: Arrays) -> np.ndarray:
+        return k.linear_forward(a["x"], a["W"], a["b"], activation)
+
+    def gradients(k: Backend, a: Arrays, dy: np.ndarray) -> Mapping[str, Any]:
+        da = k.activation_backward(dy, value(k, a), activation)
+        return dict(zip(("x", "W", "b"), k.linear_backward(da, a["x"], a["W"]), strict=True))
+
+    return Case(f"linear[{activation}]", draw, value, gradients, analytic=activation in ("tanh", "identity"))
+
+
+def _gaussian_case(name: str, shape: tuple[int]) -> Case:
+    return Case(
+        f"gaussian_nll[{name}]",
+        _normal(mean=(B, D), logvar=shape, x=(B, D)),
+        lambda k, a: k.gaussian_nll(a["mean"], a["logvar"], a["x"])[0],
+        lambda k, a, dnll: dict(
+            zip(("mean", "logvar"), k.gaussian_nll(a["mean"], a["logvar"], a["x"], dnll)[1:], strict=True)
+        ),
+        analytic=True,
+    )
+
+
+CASES = [
+    *(_linear_case(activation) for activation in ("identity", "relu", "tanh", "sigmoid", "softplus")),
+    Case(
+        "reparameterize",
+        _normal(mu=(B, K), logvar=(B, K), eps=(B, K)),
+        lambda k, a: k.reparameterize_forward(a["mu"], a["logvar"], a["eps"]),
+        lambda k, a, dz: dict(zip(("mu", "logvar"), k.reparameterize_backward(dz, a["logvar"], a["eps"]), strict=True)),
+        analytic=True,
+    ),
+    Case(
+        "gaussian_kl",
+        _normal(mu=(B, K), logvar=(B, K)),
+        lambda k, a: k.gaussian_kl_forward(a["mu"], a["logvar"]),
+        lambda k, a, dkl: dict(zip(("mu", "logvar"), k.gaussian_kl_backward(dkl, a["mu"], a["logvar"]), strict=True)),
+        analytic=True,
+    ),
+    Case(
+        "bernoulli_nll",
+        _with_x("binary", logits=(B, D)),
+        lambda k, a: k.bernoulli_nll(a["logits"], a["x"])[0],
+        lambda k, a, dnll: {"logits": k.bernoulli_nll(a["logits"], a["x"], dnll)[1]},
+    ),
+    _gaussian_case("one variance", (1,)),
+    _gaussian_case("per dimension", (D,)),
+    Case(
+        "categorical_nll",
+        _with_x("one-hot", logits=(B, D)),
+        lambda k, a: k.categorical_nll(a["logits"], a["x"], (3, 4))[0],
+        lambda k, a, dnll: {"logits": k.categorical_nll(a["logits"], a["x"], (3, 4), dnll)[1]},
+    ),
+    Case(
+        "penalty",
+        _normal(weights=(D * H,)),
+        lambda k, a: np.array(k.add_penalty(a["weights"], np.zeros(D * H), l1=0.3, l2=0.7)),
+        lambda k, a, dpenalty: {"weights": dpenalty * _penalty_gradient(k, a["weights"])},
+    ),
+]
+
+
+def _penalty_gradient(k: Backend, weights: np.ndarray) -> np.ndarray:
+    gradient = np.zeros_like(weights)
+    k.add_penalty(weights, gradient, l1=0.3, l2=0.7)
+    return gradient
+
+
+def check_kernels(kernels: Backend, seed: int = 0) -> Iterator[Check]:
+    """Check every function of a backend that has a gradient, in float64."""
+    for case in CASES:
+        rng = np.random.default_rng(seed)
+        arrays = case.draw(rng)
+
+        def value(a: Arrays, case: Case = case) -> np.ndarray:
+            return case.value(kernels, a)
+
+        def gradients(a: Arrays, upstream: np.ndarray, case: Case = case) -> Mapping[str, Any]:
+            return case.gradients(kernels, a, upstream)
+
+        yield from check_backward(case.name, value, gradients, arrays, rng)
+        if case.analytic and kernels.name == "numpy":  # compiled backends take no complex numbers
+            yield from check_backward(case.name, value, gradients, arrays, rng, complex_step_gradient)
+
+
+def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[tuple[str, VAE, np.ndarray]]:
+    """Small models that together use every likelihood, activation and depth, each with data (B, D)."""
+    rng = np.random.default_rng(0)
+    binary = (rng.random((B, D)) < 0.5).astype(float)
+    real = rng.standard_normal((B, D))
+    one_hot = _with_x("one-hot")(rng)["x"]
+    for hidden_dims, activation, likelihood, x in (
+        ((H,), "tanh", "bernoulli", binary),
+        ((H,), "relu", "bernoulli", binary),
+        ((H, 4), "softplus", "gaussian", real),
+        ((), "tanh", Gaussian("per_dimension"), real),
+        ((H,), "sigmoid", Gaussian(0.5), real),
+        ((4, H), "tanh", Categorical((3, 4)), one_hot),
+    ):
+        vae = model(
+            D, hidden_dims, K, activation=activation, likelihood=likelihood, beta=1.7, backend=backend, dtype="float64"
+        )
+        widths = "-".join(str(width) for width in (D, *hidden_dims, K))
+        yield f"VAE[{widths} {activation} {vae.likelihood!r}]", vae, x
+
+
+def check_directions(backend: str | None = None, n: int = 5) -> Iterator[Check]:
+    """Check the full-size model, 784-400-20 in float64, along a few random directions."""
+    rng = np.random.default_rng(0)
+    vae = VAE(784, (400,), 20, activation="tanh", backend=backend, dtype="float64")
+    x, eps = (rng.random((B, 784)) < 0.5).astype(float), rng.standard_normal((B, 20))
+    vae.loss_and_gradients(x, eps)
+    vector, gradient = (np.array(vae.kernels.to_numpy(array)) for array in (vae.store.vector, vae.store.gradient))
+    loss = loss_as_a_function_of(vae, vae.store.vector, x, eps)
+    for i in range(n):
+        error = directional_error(loss, vector, gradient, rng)
+        message = "" if error < TOLERANCE else "the derivative along this direction is wrong"
+        shape = gradient.shape
+        yield Check("VAE[784-400-20 tanh]", f"direction {i}", shape, "random direction", error, not message, message)
+
+
+def check_all(backend: str | None = None) -> Iterator[Check]:
+    """Everything above, for one backend: what ``minivae gradcheck`` runs."""
+    yield from check_kernels(load(backend))
+    for name, vae, x in model_cases(backend):
+        yield from check_model(vae, x, name)
+    yield from check_directions(backend)

@@ -1,0 +1,182 @@
+"""The chain of a VAE, forwards and backwards: encoder, draw, decoder, and the two terms of the loss (lesson 9).
+
+    x (B, D) -> encoder -> mu, logvar (B, K) -> z = mu + exp(logvar/2) eps -> decoder -> output (B, D)
+    recon_nll = -log p(x|z),  kl = KL( q(z|x) || p(z) ),  each (B,), in nats per example
+
+The formulas are in kernels/reference.py; here is their order. Arrays come in checked and scaled, on the device of the
+kernels: whoever holds data in their own units calls :class:`minivae.VAE`. Every array of a pass is a buffer of the
+workspace, which the next pass overwrites: copy what must be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import RLock
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivae.backend import Array, Backend, Stream
+from minivae.model.decoder import Decoder
+from minivae.model.encoder import Encoder
+from minivae.model.likelihoods import Likelihood
+from minivae.model.parameters import Block, Parameters
+from minivae.model.scaling import Scaling
+from minivae.model.workspace import Workspace
+
+
+class LossTerms(NamedTuple):
+    """Batch means in nats per example: ``loss = recon_nll + beta * kl`` and ``elbo = -(recon_nll + kl)``."""
+
+    loss: float
+    recon_nll: float
+    kl: float
+    elbo: float
+
+    @classmethod
+    def of(cls, recon_nll: float, kl: float, beta: float) -> LossTerms:
+        """The four terms from the two that are computed."""
+        return cls(recon_nll + beta * kl, recon_nll, kl, -(recon_nll + kl))
+
+
+def mean(values: Array) -> float:
+    """The mean of (B,), summed in float64."""
+    return float(values.mean(dtype="float64"))
+
+
+class Network:
+    """Encoder and decoder over one parameter vector, and the passes through both.
+
+    The parameters are those of :class:`minivae.VAE`, which checks them.
+
+    Attributes
+    ----------
+    store : Parameters
+        The vector of all parameters and that of their gradients.
+    step, epoch : int
+        Updates made and epochs trained so far; the noise of a training step is a function of ``step``.
+    """
+
+    kernels: Backend
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dims: Sequence[int],
+        latent_dim: int,
+        activation: str,
+        likelihood: Likelihood,
+        beta: float,
+        init: str,
+        kernels: Backend,
+        dtype: str,
+        seed: int,
+        scaling: Scaling,
+    ):
+        self.input_dim, self.hidden_dims, self.latent_dim = input_dim, hidden_dims, latent_dim
+        self.activation, self.likelihood, self.beta = activation, likelihood, beta
+        self.init, self.dtype, self.seed, self.scaling = init, dtype, seed, scaling
+        self.kernels = kernels
+        self.step = self.epoch = 0
+        self._build()
+
+    def _build(self) -> None:
+        self.lock = RLock()  # the buffers hold one pass at a time; VAE lets threads take turns
+        self.workspace = Workspace(self.kernels, self.dtype)
+        dims = (self.input_dim, self.hidden_dims, self.latent_dim, self.activation)
+        self.encoder = Encoder(*dims, self.workspace)
+        self.decoder = Decoder(*dims)
+        layers = [*self.encoder.layers, *self.decoder.layers]
+        blocks = [block for layer in layers for block in layer.blocks()]
+        logvar_shape = self.likelihood.logvar_shape(self.input_dim)
+        if logvar_shape is not None:
+            blocks.append(Block(("decoder.output.logvar",), logvar_shape, None))
+        self.store = Parameters(blocks, self.kernels, self.dtype)
+        self.store.initialise(self.init, self.seed)
+        for layer in layers:
+            layer.bind(self.store, self.kernels, self.workspace)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments that make an untrained twin of this model, with plain values only; without its scaling."""
+        names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "dtype", "seed")
+        plain = {name: getattr(self, name) for name in names}
+        return plain | {"backend": self.kernels.name, "likelihood": self.likelihood.config()}
+
+    def forward(self, x: Array, eps: Array) -> tuple[Array, Array, Array]:
+        """x (B, D), eps (B, K) -> mu, logvar (B, K) of q(z|x), and the decoder's output (B, D) for one z of each."""
+        mu, logvar = self.encoder.forward(x)
+        z = self.kernels.reparameterize_forward(mu, logvar, eps, out=self.buffer("z", x, self.latent_dim))
+        return mu, logvar, self.decoder.forward(z)
+
+    def backward(self, doutput: Array, dkl: Array, mu: Array, logvar: Array, eps: Array) -> None:
+        """doutput (B, D), dkl (B,) -> the gradients of all layers; ``mu`` and ``logvar`` as :meth:`forward` gave them.
+
+        The chain rule, read from the end.
+        """
+        k, K = self.kernels, self.latent_dim
+        dmu, dlogvar = self.buffer("dmu", mu, K), self.buffer("dlogvar", mu, K)
+        dmu_kl, dlogvar_kl = self.buffer("dmu_kl", mu, K), self.buffer("dlogvar_kl", mu, K)
+
+        dz = self.decoder.backward(doutput)
+
+        # The fork: mu and logvar reach the loss by two ways, through z and through the KL. Gradients add.
+        dmu, dlogvar = k.reparameterize_backward(dz, logvar, eps, dmu=dmu, dlogvar=dlogvar)
+        dmu_kl, dlogvar_kl = k.gaussian_kl_backward(dkl, mu, logvar, dmu=dmu_kl, dlogvar=dlogvar_kl)
+        dmu += dmu_kl
+        dlogvar += dlogvar_kl
+
+        self.encoder.backward(dmu, dlogvar)
+
+    def terms(self, x: Array, eps: Array, target: Array | None = None) -> tuple[Array, Array]:
+        """Both terms of the negative ELBO: x (B, D), eps (B, K) -> recon_nll, kl (B,).
+
+        ``target`` (B, D) is what shall come out of the decoder, where that is not ``x`` itself: denoising.
+        """
+        mu, logvar, output = self.forward(x, eps)
+        return self.recon_nll(output, x if target is None else target), self.kernels.gaussian_kl_forward(mu, logvar)
+
+    def terms_and_gradients(
+        self, x: Array, eps: Array, target: Array, drecon_nll: Array, dkl: Array
+    ) -> tuple[Array, Array]:
+        """:meth:`terms`, and the gradients of all parameters; ``drecon_nll``, ``dkl`` (B,) are d loss / d term."""
+        mu, logvar, output = self.forward(x, eps)
+        kl = self.kernels.gaussian_kl_forward(mu, logvar, out=self.buffer("kl", x))
+        doutput = self.buffer("doutput", x, self.input_dim)
+        # Value and gradient of a likelihood come from one pass over (B, D), by far the largest arrays here.
+        recon_nll = self.recon_nll(
+            output,
+            target,
+            drecon_nll,
+            nll=self.buffer("recon_nll", x),
+            doutput=doutput,
+            dlogvar=self.store.gradients.get("decoder.output.logvar"),
+        )
+        self.backward(doutput, dkl, mu, logvar, eps)
+        return recon_nll, kl
+
+    def forward_backward(self, x: Array, eps: Array, target: Array | None = None) -> LossTerms:
+        """The loss of a batch, and d loss / d parameter into ``store.gradient``. Arguments as for :meth:`terms`."""
+        # loss = sum_b recon_nll_b / B + sum_b beta kl_b / B, so that these are the first two gradients.
+        drecon_nll = self.workspace.filled("drecon_nll", len(x), 1 / len(x))
+        dkl = self.workspace.filled("dkl", len(x), self.beta / len(x))
+        recon_nll, kl = self.terms_and_gradients(x, eps, x if target is None else target, drecon_nll, dkl)
+        return LossTerms.of(mean(recon_nll), mean(kl), self.beta)
+
+    def recon_nll(self, output: Array, x: Array, drecon_nll: Array | None = None, **out: Array | None) -> Array:
+        """-log p(x|z) of the data before their scaling, in nats: (B, D), (B, D) -> (B,); see Likelihood.nll."""
+        logvar = self.store.arrays.get("decoder.output.logvar")
+        recon_nll = self.likelihood.nll(self.kernels, output, x, logvar, drecon_nll, **out)
+        if self.likelihood.is_density:
+            recon_nll += self.scaling.log_volume()
+        return recon_nll
+
+    def noise(self, examples: np.ndarray, seed: int | None = None) -> Array:
+        """The eps of the current step for these rows of the data set, (B,) -> (B, K). A buffer: copy to keep it."""
+        eps = self.workspace.rows("eps", len(examples), self.latent_dim)
+        seed = self.seed if seed is None else seed
+        return self.kernels.standard_normal(seed, Stream.EPS, self.step, examples, out=eps)
+
+    def buffer(self, name: str, like: Array, *width: int) -> Array:
+        """An array (B, *width) of the workspace, with as many rows as ``like``; what it holds is left from before."""
+        return self.workspace.rows(name, len(like), *width)

@@ -1,0 +1,385 @@
+"""``VAE``: what a user holds. Data in their own units in, data in their own units out.
+
+The chain of the model is in network.py; here are the checks of what comes in, the scaling of the data, the turns that
+threads take, and the files.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from minivae import backend as backends
+from minivae.backend import Array, Stream
+from minivae.errors import DataError, GreyDataWarning
+from minivae.model import importance, weights
+from minivae.model.likelihoods import Bernoulli, Likelihood, resolve
+from minivae.model.network import LossTerms, Network, mean
+from minivae.model.scaling import Scaling
+from minivae.model.workspace import pieces
+from minivae.system.tensorfile import Metadata, Tensors
+from minivae.validation import (
+    LARGEST_WIDTH,
+    check_choice,
+    check_eps,
+    check_float,
+    check_int,
+    check_matrix,
+    check_seed,
+    check_widths,
+)
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "softplus")
+INITS = ("torch", "glorot", "he")
+DTYPES = ("float32", "float64")
+GREY = (
+    "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
+    "be trained and compared with itself, but not with numbers on binary data (see binarize)"
+)
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def one_at_a_time(method: Method) -> Method:
+    """Let threads take turns on one model: its layers and buffers belong to one pass, in one session of its kernels."""
+
+    @wraps(method)
+    def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with self.lock, self.kernels.session():
+            return method(self, *args, **kwargs)
+
+    return cast(Method, locked)
+
+
+class VAE(Network):
+    """Variational autoencoder with a standard normal prior and a diagonal Gaussian posterior.
+
+    Parameters
+    ----------
+    input_dim : int
+        D, the width of the data.
+    hidden_dims : sequence of int, default (400,)
+        Widths of the encoder's hidden layers; the decoder mirrors them. May be empty: a linear VAE.
+    latent_dim : int, default 20
+        K.
+    activation : {"relu", "tanh", "sigmoid", "softplus"}
+    likelihood : {"bernoulli", "gaussian", "categorical"} or Likelihood
+        p(x|z); see :mod:`minivae.model.likelihoods`.
+    beta : float, default 1.0
+        Weight of the KL in ``loss``; only beta = 1 makes ``-loss`` a bound on log p(x).
+    init : {"torch", "glorot", "he"}
+        See :meth:`minivae.model.parameters.Parameters.initialise`.
+    backend : {"numpy", "numba", "cupy"}, optional
+        Default: the environment variable ``MINIVAE_BACKEND``, or "numpy".
+    dtype : {"float32", "float64"}
+    seed : int, default 0
+        Of the initialisation, and of the noise where none is handed in.
+    scaling : Scaling, optional
+        What is done to data on their way in and undone on their way out, such as ``Scaling.of("standard", x)``.
+
+    Attributes
+    ----------
+    parameters, gradients : dict of str -> array
+        Named views of one vector each: "encoder.hidden.0.W", "encoder.mu.b", "decoder.output.W", ...
+    step : int
+        Updates made so far; the noise of a training step is a function of it.
+    epoch : int
+        Epochs trained so far.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an argument that makes no sense; BackendError for a backend that cannot be used here.
+
+    References
+    ----------
+    Kingma and Welling, "Auto-encoding variational Bayes", arXiv:1312.6114.
+
+    Examples
+    --------
+    >>> vae = VAE(input_dim=64, hidden_dims=(32,), latent_dim=2)
+    >>> vae.sample(3).shape
+    (3, 64)
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dims: Sequence[int] = (400,),
+        latent_dim: int = 20,
+        activation: str = "relu",
+        likelihood: str | Likelihood = "bernoulli",
+        beta: float = 1.0,
+        init: str = "torch",
+        backend: str | None = None,
+        dtype: str = "float32",
+        seed: int = 0,
+        scaling: Scaling | None = None,
+    ):
+        self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
+        self._said_grey = False
+        input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
+        likelihood, scaling = resolve(likelihood), Scaling() if scaling is None else scaling
+        likelihood.check_dim(input_dim)
+        scaling.check_dim(input_dim)
+        super().__init__(
+            input_dim,
+            check_widths(hidden_dims, "hidden_dims"),
+            check_int(latent_dim, "latent_dim", 1, LARGEST_WIDTH),
+            check_choice(activation, "activation", ACTIVATIONS),
+            likelihood,
+            check_float(beta, "beta"),
+            check_choice(init, "init", INITS),
+            backends.load(backend),
+            check_choice(str(np.dtype(dtype)), "dtype", DTYPES),
+            check_seed(seed),
+            scaling,
+        )
+        self.backend = self.kernels.name
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Name -> view of the parameter vector; assigning to a name writes into it."""
+        return self.store.arrays
+
+    @property
+    def gradients(self) -> dict[str, Array]:
+        """Name -> view of the gradient vector: d loss / d parameter, as of the last backward pass."""
+        return self.store.gradients
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle or a copy holds. Views would come back as arrays of their own, so they are made anew."""
+        rebuilt = ("kernels", "lock", "workspace", "encoder", "decoder", "store")
+        state = {name: value for name, value in vars(self).items() if name not in rebuilt}
+        state["parameter vector"] = np.array(self.kernels.to_numpy(self.store.vector))
+        if self.optimizer is not None:
+            state["optimizer state"] = self.optimizer.state_of(self).copy()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        vector, optimizer_state = state.pop("parameter vector"), state.pop("optimizer state", None)
+        vars(self).update(state, kernels=backends.load(state["backend"]))
+        self._build()
+        self.store.vector[:] = self.kernels.asarray(vector, self.dtype)
+        if self.optimizer is not None:
+            self.optimizer.set_state(self, optimizer_state)
+
+    def __repr__(self) -> str:
+        widths = "-".join(str(width) for width in (self.input_dim, *self.hidden_dims, self.latent_dim))
+        size = f"{len(self.store.vector):,} parameters"
+        return f"<VAE {widths} {self.activation}, {self.likelihood!r}, {size}, {self.dtype} on {self.backend}>"
+
+    def check(self, x: Any, grey_is_fine: bool = False) -> np.ndarray:
+        """``x`` scaled, as an array (N, D) of the model's dtype that its likelihood can take; errors as for ``loss``.
+
+        Warns once, with GreyDataWarning, where a Bernoulli model meets grey values, unless they will be binarised.
+        """
+        x = self._scaled(x)
+        try:
+            self.likelihood.check(x)
+        except DataError as error:
+            if self.scaling.kind == "none":
+                raise
+            raise DataError(f"after {self.scaling.kind} scaling, fitted to other rows: {error}") from None
+        if isinstance(self.likelihood, Bernoulli) and not (grey_is_fine or self._said_grey) and Bernoulli.is_grey(x):
+            self._said_grey = True
+            warnings.warn(GREY, GreyDataWarning, stacklevel=3)
+        return x
+
+    def _scaled(self, x: Any) -> np.ndarray:
+        if self.scaling.kind == "none":
+            return check_matrix(x, self.dtype, self.input_dim)
+        return check_matrix(self.scaling.apply(check_matrix(x, "float64", self.input_dim)), self.dtype)
+
+    # -- the loss ------------------------------------------------------------------------------------------
+
+    @one_at_a_time
+    def loss(self, x: Any, eps: Any = None) -> LossTerms:
+        """The loss of a batch or of a whole data set.
+
+        Parameters
+        ----------
+        x : array-like of shape (N, D)
+        eps : array-like of shape (N, K), optional
+            Default: the noise of the current step (stream 0 at rows 0 to N - 1), so that a second call returns
+            the same.
+
+        Returns
+        -------
+        terms : LossTerms
+            Means over the N examples, in nats per example.
+
+        Raises
+        ------
+        DataError, TypeError
+            If ``x`` does not fit the model or its likelihood.
+        """
+        x = self.check(x)
+        return self.loss_of_scaled(x, check_eps(eps, self.dtype, (len(x), self.latent_dim)))
+
+    def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None) -> LossTerms:
+        """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, K) of the model's dtype."""
+        sums = np.zeros(2)
+        for rows in pieces(len(x)):
+            batch = self.kernels.asarray(x[rows], self.dtype)
+            recon_nll, kl = self.terms(batch, self._eps(eps, rows))
+            sums += mean(recon_nll) * len(batch), mean(kl) * len(batch)
+        recon_nll, kl = sums / len(x)
+        return LossTerms.of(float(recon_nll), float(kl), self.beta)
+
+    @one_at_a_time
+    def loss_and_gradients(self, x: Any, eps: Any = None) -> LossTerms:
+        """The loss of a batch, and d loss / d parameter into ``gradients``.
+
+        Parameters, returned value and errors are those of :meth:`loss`. Penalties are not included.
+        """
+        x = self.check(x)
+        eps = check_eps(eps, self.dtype, (len(x), self.latent_dim))
+        return self.forward_backward(self.kernels.asarray(x, self.dtype), self._eps(eps, slice(0, len(x))))
+
+    def _eps(self, eps: np.ndarray | None, rows: slice) -> Array:
+        if eps is None:
+            return self.noise(np.arange(rows.start, rows.stop))
+        return self.kernels.asarray(eps[rows], self.dtype)
+
+    def set_output_bias(self, x: Any) -> None:
+        """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
+        average = self.check(x, grey_is_fine=True).mean(axis=0, dtype=np.float64)
+        bias = self.likelihood.output_bias(average)
+        self.parameters["decoder.output.b"][...] = self.kernels.asarray(bias, self.dtype)
+
+    # -- what a trained model is for -------------------------------------------------------------------------
+
+    def encode(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The posterior q(z|x) of each example.
+
+        Parameters
+        ----------
+        x : array-like of shape (N, D)
+
+        Returns
+        -------
+        mu, logvar : ndarray, each of shape (N, K)
+            Mean and log variance (log sigma^2).
+        """
+        return self.encode_scaled(self._scaled(x))
+
+    @one_at_a_time
+    def encode_scaled(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`encode` of what :meth:`check` has returned: (N, D) -> mu, logvar (N, K)."""
+        mu, logvar = np.empty((2, len(x), self.latent_dim), self.dtype)
+        for rows in pieces(len(x)):
+            piece = self.encoder.forward(self.kernels.asarray(x[rows], self.dtype))
+            mu[rows], logvar[rows] = (self.kernels.to_numpy(array) for array in piece)
+        return mu, logvar
+
+    @one_at_a_time
+    def decode(self, z: Any) -> np.ndarray:
+        """The mean of p(x|z) in data space (probabilities, not logits): (N, K) -> (N, D)."""
+        return self.scaling.invert(self._mean_of_scaled(z))
+
+    def _mean_of_scaled(self, z: Any) -> np.ndarray:
+        z = check_matrix(z, self.dtype, what="z")
+        if z.shape[1] != self.latent_dim:
+            raise ValueError(f"z has {z.shape[1]} columns, but this model has {self.latent_dim} latent dimensions")
+        mean = np.empty((len(z), self.input_dim), self.dtype)
+        for rows in pieces(len(z)):
+            output = self.decoder.forward(self.kernels.asarray(z[rows], self.dtype))
+            mean[rows] = self.kernels.to_numpy(self.likelihood.mean(self.kernels, output))
+        return mean
+
+    def reconstruct(self, x: Any) -> np.ndarray:
+        """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
+        return self.decode(self.encode(x)[0])
+
+    def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
+        """New data from the prior.
+
+        Parameters
+        ----------
+        n : int
+        seed : int
+            The samples are a function of it (stream 4).
+        draw : bool
+            False: the means of p(x|z). True: draws x itself, such as binary pixels or one-hot rows.
+
+        Returns
+        -------
+        x : ndarray of shape (n, D)
+        """
+        n, seed = check_int(n, "n", 1), check_seed(seed)
+        noise, rows = backends.load("numpy"), np.arange(n)
+        z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
+        if not draw:
+            return self.decode(z)
+        mean = self._mean_of_scaled(z)
+
+        # Step 0 of the stream has gone into z, step 1 goes into x.
+        def uniform() -> np.ndarray:
+            return noise.uniform(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
+
+        def normal() -> np.ndarray:
+            return noise.standard_normal(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
+
+        logvar = self.parameters.get("decoder.output.logvar")
+        logvar = None if logvar is None else self.kernels.to_numpy(logvar)
+        return self.scaling.invert(self.likelihood.draw(mean, logvar, uniform, normal))
+
+    @one_at_a_time
+    def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
+        """log p(x) in nats by importance sampling, (N, D) -> (N,); see :func:`minivae.evaluation.log_likelihood`."""
+        n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
+        return importance.log_likelihood(self, self.check(x), n_samples, self.seed).log_px
+
+    # -- files -----------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the model to one safetensors file, beside and renamed.
+
+        Raises
+        ------
+        CheckpointError
+            If a parameter is not finite, or the likelihood is not one of minivae's own and could not be read back.
+        OSError
+            If the file cannot be written.
+        """
+        weights.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, backend: str | None = None) -> VAE:
+        """Read a model that :meth:`save` or :func:`minivae.checkpoint.save_training` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+        backend : {"numpy", "numba", "cupy"}, optional
+            Where the model shall live. Default: ``MINIVAE_BACKEND``, or "numpy"; the file does not say.
+
+        Returns
+        -------
+        vae : VAE
+            With the same parameters, scaling, configuration, and step and epoch counters.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing, damaged, not a minivae model, or its tensors are not those of its configuration.
+        BackendError
+            If the backend cannot be used here.
+        """
+        return cls.of_content(*weights.read(path, weights.MODEL, weights.CHECKPOINT), path, backend)
+
+    @classmethod
+    def of_content(cls, tensors: Tensors, metadata: Metadata, path: str | os.PathLike, backend: str | None) -> VAE:
+        """The model in a file, from what :func:`weights.read` returned."""
+        with weights.refused(path):
+            vae = cls(**weights.configuration(tensors, metadata), backend=backend)
+            vae.step, vae.epoch = weights.counters(metadata)
+        weights.fill(vae, tensors, path)
+        return vae

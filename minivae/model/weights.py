@@ -1,0 +1,137 @@
+"""A network in a file: its parameters by name, the scaling of its data, its configuration, and its counters.
+
+:mod:`minivae.checkpoint` adds to the same file what training needs to go on; :meth:`minivae.VAE.load` reads both.
+"""
+
+from __future__ import annotations
+
+import os
+import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from minivae.errors import BackendError, CheckpointError
+from minivae.model.likelihoods import LIKELIHOODS, from_config
+from minivae.model.network import Network
+from minivae.model.scaling import Scaling
+from minivae.system import tensorfile
+from minivae.system.tensorfile import Metadata, Tensors, in_one_line
+from minivae.validation import check_int
+from minivae.version import __version__
+
+MODEL, CHECKPOINT = "minivae-model", "minivae-checkpoint"
+FORMAT = 1  # the number behind both names; a file of a newer one is refused
+
+
+def save(network: Network, path: str | os.PathLike, run: str | None = None) -> None:
+    """Write a network to ``path``; see :meth:`minivae.VAE.save`. ``run`` says which training run it comes from."""
+    tensorfile.write(path, *content(network, MODEL, run))
+
+
+def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Metadata]:
+    """The tensors and the metadata of a network's file."""
+    if type(network.likelihood) not in LIKELIHOODS.values():
+        raise CheckpointError(f"a model with a likelihood of your own ({network.likelihood!r}) cannot be read back")
+    tensors = {name: network.kernels.to_numpy(array) for name, array in network.store.arrays.items()}
+    if network.scaling.kind != "none":
+        tensors |= {"scaling.shift": network.scaling.shift, "scaling.scale": network.scaling.scale}
+    config = {key: value for key, value in network.config.items() if key != "backend"}
+    return tensors, {
+        "format": f"{kind}-{FORMAT}",
+        "run": run,
+        "minivae_version": __version__,
+        "config": config,
+        "scaling": network.scaling.kind,
+        "step": network.step,
+        "epoch": network.epoch,
+    }
+
+
+def read(path: str | os.PathLike, *kinds: str) -> tuple[Tensors, Metadata]:
+    """The content of a file of one of these kinds; CheckpointError otherwise."""
+    tensors, metadata = tensorfile.read(path)
+    kind, _, number = str(metadata.get("format")).rpartition("-")
+    if kind not in kinds or not number.isdecimal():
+        what = "model" if MODEL in kinds else "checkpoint"
+        raise CheckpointError(
+            f"{path} is not a minivae {what}: its format is {reprlib.repr(metadata.get('format'))}, "
+            f"not '{kinds[0]}-{FORMAT}'"
+        )
+    if int(number) > FORMAT:
+        raise CheckpointError(
+            f"{path} was written by a newer minivae: its format is {metadata['format']}, and version {__version__} "
+            f"reads up to {kind}-{FORMAT}; upgrade minivae"
+        )
+    return tensors, metadata
+
+
+def run_of(path: str | os.PathLike) -> str | None:
+    """The run that a file comes from, where it says so; :func:`read` has accepted it."""
+    return tensorfile.read_metadata(path).get("run")
+
+
+@contextmanager
+def refused(path: str | os.PathLike) -> Iterator[None]:
+    """Make whatever a configuration that makes no model raises into a CheckpointError that names the file."""
+    try:
+        yield
+    except (CheckpointError, BackendError):
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise CheckpointError(f"{path} holds a configuration that makes no model: {in_one_line(error)}") from None
+
+
+def configuration(tensors: Tensors, metadata: Metadata) -> dict[str, Any]:
+    """The arguments of the model in a file, all but its backend."""
+    config = dict(metadata["config"])
+    check_widths_of(config, tensors)
+    kind = metadata.get("scaling", "none")
+    scaling = Scaling() if kind == "none" else Scaling(kind, tensors["scaling.shift"], tensors["scaling.scale"])
+    return config | {"likelihood": from_config(config["likelihood"]), "scaling": scaling}
+
+
+def counters(metadata: Metadata) -> tuple[int, int]:
+    """The step and the epoch of the model in a file."""
+    step, epoch = (check_int(metadata[name], name, 0, 2**32 - 1) for name in ("step", "epoch"))
+    return step, epoch
+
+
+def check_widths_of(config: dict[str, Any], tensors: Tensors) -> None:
+    """CheckpointError unless the widths are those of the tensors: no file shall ask for more memory than it has."""
+    widths = (config["input_dim"], *config["hidden_dims"], config["latent_dim"])
+    names = [f"encoder.hidden.{i}.W" for i in range(len(widths) - 2)] + ["encoder.mu.W"]
+    for name, shape in zip(names, pairwise(widths), strict=True):  # matrices: two vectors may promise much more
+        if name not in tensors or tensors[name].shape != shape:
+            raise CheckpointError(
+                f"the configuration asks for {name} of shape {reprlib.repr(shape)}, which the file does not hold"
+            )
+
+
+def fill(network: Network, tensors: Tensors, path: str | os.PathLike) -> None:
+    """Copy tensors into a model of the same names, shapes and dtype; CheckpointError otherwise."""
+    beside = ("scaling.", "optimizer.", "early_stopping.")
+    names = {name for name in tensors if not name.startswith(beside)}
+    wrong_names = sorted(network.store.arrays.keys() ^ names)
+    if wrong_names:
+        raise CheckpointError(
+            f"{path} holds the tensors of another model: {in_one_line(wrong_names[0])} is in only one of the two"
+        )
+    for name, array in network.store.arrays.items():
+        check_like(tensors[name], array.shape, network.dtype, f"{path}: {name}")
+        array[...] = network.kernels.asarray(tensors[name], network.dtype)
+
+
+def flat(tensors: Tensors, name: str, network: Network) -> np.ndarray:
+    """A tensor as long as the parameter vector; CheckpointError otherwise."""
+    check_like(tensors[name], network.store.vector.shape, network.dtype, name)
+    return tensors[name]
+
+
+def check_like(tensor: np.ndarray, shape: tuple[int, ...], dtype: str, what: str) -> None:
+    """CheckpointError unless the tensor has this shape and dtype."""
+    if tensor.shape != shape or tensor.dtype != dtype:
+        raise CheckpointError(f"{what} is {tensor.dtype} {tensor.shape}, but the model has {dtype} {shape}")

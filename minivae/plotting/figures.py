@@ -1,0 +1,253 @@
+"""Pictures of a training run. Each function returns a matplotlib Figure; ``save`` writes it.
+
+The colours are Okabe and Ito's, told apart by colour-blind readers (grey, brown and purple stand in for their
+yellow, which paper swallows); lines also differ in style and points in shape, for readers in grey.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minivae.system.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
+COLOURS = (BLUE, ORANGE, GREEN, BLACK, "#CC79A7", "#56B4E9", "#E69F00", "#999999", "#7A4A1E", "#5B2A86")
+SHAPES = "os^DvPX<*>ph"
+LINES = ("-", "--", "-.", ":")
+COLUMNS_SHOWN = 12
+CURVES = {
+    "loss": "loss = reconstruction + beta KL",
+    "elbo": "ELBO = -(reconstruction + KL)",
+    "recon_nll": "reconstruction, -log p(x|z)",
+    "kl": "KL of q(z|x) from the prior",
+}
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure that no window shows and no global state holds."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    return Figure(figsize=(width, height), dpi=120, layout=ConstrainedLayoutEngine(w_pad=0.1))
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure as PNG, beside and renamed."""
+    with replacing(path) as beside:
+        figure.savefig(beside)
+
+
+def loss_curve(history: Mapping[str, Sequence[float]], best_epoch: int | None = None, held_out: str = "test") -> Figure:
+    """The loss, the ELBO and its two terms over the epochs, each in a panel of its own, in nats per example.
+
+    Parameters
+    ----------
+    history : mapping of str to sequence of float
+        As :func:`minivae.fit` returns it; second curves are drawn where it has them ("val_loss", ...).
+    best_epoch : int, optional
+        Marked by a vertical line: the epoch whose parameters early stopping has put back.
+    held_out : str, default "test"
+        What the data of the second curves are called.
+    """
+    figure = new_figure(8.0, 5.0)
+    panels = figure.subplots(2, 2, sharex=True)
+    for axes, (name, title) in zip(panels.flat, CURVES.items(), strict=True):
+        _draw_curves(axes, history, name, held_out)
+        axes.set_title(title, fontsize=10)
+        if best_epoch in history["epoch"]:
+            axes.axvline(best_epoch, color=BLACK, linewidth=0.8, linestyle=":", label="best epoch")
+    for axes in panels[1]:
+        axes.set_xlabel("epoch")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("nats per example")
+    panels[0, 0].legend(fontsize=9)
+    return figure
+
+
+def _draw_curves(axes: Axes, history: Mapping[str, Sequence[float]], name: str, held_out: str) -> None:
+    """One entry of a history, for the training data and, where it is there, for those held out."""
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = history["epoch"]
+    marker = "o" if len(epochs) <= 20 else ""
+    axes.plot(epochs, history[name], color=BLUE, marker=marker, markersize=4, label="training")
+    if f"val_{name}" in history:
+        values = history[f"val_{name}"]
+        axes.plot(epochs, values, "--", color=ORANGE, marker=marker, markersize=4, label=held_out)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    axes.grid(alpha=0.3)
+    limit_to_the_interesting(axes, rising=name == "elbo")
+
+
+def limit_to_the_interesting(axes: Axes, rising: bool = False) -> None:
+    """Let the steep first tenth of the epochs leave the frame, so that the rest can be read.
+
+    Curves whose small values are the good ones leave it at the top, the others (``rising``) at the bottom: the best
+    values stay inside, whenever they were reached.
+    """
+    curves = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
+    everything, later = np.concatenate(curves), np.concatenate([curve[len(curve) // 10 :] for curve in curves])
+    low, high = (later.min(), everything.max()) if rising else (everything.min(), later.max())
+    if high > low:
+        axes.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
+
+
+def image_grid(
+    rows: Sequence[np.ndarray],
+    image_shape: tuple[int, int],
+    labels: Sequence[str] = (),
+    limits: tuple[float, float] = (0.0, 1.0),
+) -> Figure:
+    """Images in a grid, black on white, put together to one picture.
+
+    Parameters
+    ----------
+    rows : sequence of ndarray, each of shape (n, D)
+        One row of the grid each, the first at least as long as the others.
+    image_shape : (int, int)
+        Height and width; their product is D.
+    labels : sequence of str, optional
+        A name for each row.
+    limits : (float, float)
+        The values that are drawn white and black.
+    """
+    gap = gap_of(image_shape)
+    tall, wide = inches_of(image_shape)
+    figure = new_figure(wide * len(rows[0]) + (1.2 if labels else 0), tall * len(rows) + 0.15)
+    axes = figure.subplots()
+    show_images(axes, tiled(rows, image_shape, gap, limits[0]), limits)
+    middles = [i * (image_shape[0] + gap) + image_shape[0] / 2 - 0.5 for i in range(len(labels))]
+    axes.set_yticks(middles, labels, fontsize=9)
+    return figure
+
+
+def gap_of(image_shape: tuple[int, int]) -> int:
+    """The space between the images of a grid, in pixels."""
+    return max(1, min(image_shape) // 8)
+
+
+def inches_of(image_shape: tuple[int, int], longer: float = 0.7) -> tuple[float, float]:
+    """Height and width of one image on paper; however narrow it is, there is room for its label."""
+    height, width = image_shape
+    return max(0.2, longer * min(1, height / width)), max(0.2, longer * min(1, width / height))
+
+
+def tiled(rows: Sequence[np.ndarray], image_shape: tuple[int, int], gap: int, background: float) -> np.ndarray:
+    """One picture of many images: ``rows``, each (n, D), from top to bottom, ``gap`` pixels apart."""
+    height, width = image_shape
+    picture = np.full((len(rows) * (height + gap) - gap, len(rows[0]) * (width + gap) - gap), float(background))
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            top, left = i * (height + gap), j * (width + gap)
+            picture[top : top + height, left : left + width] = np.reshape(image, image_shape)
+    return picture
+
+
+def show_images(axes: Axes, picture: np.ndarray, limits: tuple[float, float]) -> None:
+    """Draw a picture (H, W), ``limits[0]`` white and ``limits[1]`` black, in a frame without ticks."""
+    axes.imshow(picture, cmap="gray_r", vmin=limits[0], vmax=limits[1], interpolation="nearest")
+    axes.set_frame_on(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.tick_params(length=0)
+
+
+def image_reconstructions(
+    x: np.ndarray, reconstruction: np.ndarray, image_shape: tuple[int, int], limits: tuple[float, float] = (0.0, 1.0)
+) -> Figure:
+    """Originals above their reconstructions, both (n, D), twelve to a row."""
+    rows, labels = [], []
+    for start in range(0, len(x), COLUMNS_SHOWN):
+        part = slice(start, start + COLUMNS_SHOWN)
+        rows += [x[part], reconstruction[part]]
+        labels += ["original", "reconstruction"]
+    return image_grid(rows, image_shape, labels, limits)
+
+
+def image_samples(
+    samples: np.ndarray, image_shape: tuple[int, int], limits: tuple[float, float] = (0.0, 1.0)
+) -> Figure:
+    """Samples (n, D), twelve to a row."""
+    rows = [samples[i : i + COLUMNS_SHOWN] for i in range(0, len(samples), COLUMNS_SHOWN)]
+    return image_grid(rows, image_shape, limits=limits)
+
+
+def table_reconstructions(x: np.ndarray, reconstruction: np.ndarray, columns: Sequence[str]) -> Figure:
+    """For each column of a table, the reconstruction against the original, both (n, D): right on the diagonal."""
+    figure, panels = column_panels(columns)
+    for i, axes in enumerate(panels):
+        axes.plot(x[:, i], reconstruction[:, i], "o", color=BLUE, markersize=2.5, alpha=0.6)
+        both = np.concatenate([x[:, i], reconstruction[:, i]])
+        ends = [both.min(), both.max()]
+        axes.plot(ends, ends, color=BLACK, linewidth=0.8)
+    figure.supxlabel("original", fontsize=9)
+    figure.supylabel("reconstruction", fontsize=9)
+    return figure
+
+
+def table_samples(x: np.ndarray, samples: np.ndarray, columns: Sequence[str]) -> Figure:
+    """For each column of a table, the distribution of the data (N, D) and of samples (n, D)."""
+    figure, panels = column_panels(columns)
+    for i, axes in enumerate(panels):
+        both = np.concatenate([x[:, i], samples[:, i]], dtype=np.float64)  # bins finer than float32 can tell apart
+        bins = np.histogram_bin_edges(both, 24)
+        heights = [np.histogram(values, bins, density=True)[0] for values in (x[:, i], samples[:, i])]
+        axes.stairs(heights[0], bins, fill=True, color=BLUE, alpha=0.45, label="data")
+        axes.stairs(heights[1], bins, color=ORANGE, linewidth=1.4, label="draws of x")
+        axes.set_yticks([])
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    figure.supylabel("density", fontsize=9)
+    return figure
+
+
+def column_panels(columns: Sequence[str], title: str = "") -> tuple[Figure, list[Axes]]:
+    """A figure with one small panel for each of the first twelve columns; it says how many there are in all."""
+    names = [shortened(name) for name in columns[:COLUMNS_SHOWN]]
+    down = math.ceil(len(names) / 4)
+    across = math.ceil(len(names) / down)
+    figure = new_figure(max(2.3 * across + 0.3, 3.6), max(2.0 * down + 0.3, 2.6))
+    panels = list(np.asarray(figure.subplots(down, across, squeeze=False)).flat)
+    for axes in panels[len(names) :]:
+        axes.remove()
+    for axes, name in zip(panels, names, strict=False):
+        axes.set_title(name, fontsize=8, parse_math=False)
+        axes.locator_params(nbins=4)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_tick_params(labelsize=7)
+            axis.get_offset_text().set_fontsize(7)
+    shown = f"{len(names)} of {len(columns)} columns" if len(columns) > len(names) else ""
+    figure.suptitle("; ".join(filter(None, (title, shown))), fontsize=9, wrap=True)
+    return figure, panels[: len(names)]
+
+
+def shortened(name: str, longest: int = 30) -> str:
+    """A name that fits above a small panel."""
+    return name if len(name) <= longest else name[: longest - 3] + "..."
+
+
+def named_legend(where: Axes | Figure, lines: Sequence[Line2D], names: Sequence[str], **options: Any) -> None:
+    """A legend of names that users chose: a "$" in them starts no formula, a "_" hides no entry."""
+    legend = where.legend(lines, [str(i) for i in range(len(names))], fontsize=8, **options)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_parse_math(False)
+        text.set_text(shortened(name))
+
+
+def look(index: int) -> tuple[str, str, str]:
+    """The colour, the line style and the marker of one of several curves or classes."""
+    return COLOURS[index % len(COLOURS)], LINES[index % len(LINES)], SHAPES[index % len(SHAPES)]
+
+
+def thinned(n: int, most: int) -> np.ndarray:
+    """The indices of ``most`` of n examples, evenly spread, or of all if there are no more."""
+    return np.linspace(0, n - 1, min(n, most)).astype(int)

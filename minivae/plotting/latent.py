@@ -1,0 +1,300 @@
+"""Pictures of a latent space: where the data lie, which dimensions are used, and what the decoder makes of them.
+
+Each function takes arrays and returns a matplotlib Figure. Classes and lines differ in more than colour (lesson 12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minivae.plotting import figures
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+USED: dict[str, Any] = {"facecolor": figures.BLUE, "edgecolor": figures.BLUE}
+EMPTY: dict[str, Any] = {"facecolor": "white", "edgecolor": figures.BLACK, "hatch": "////"}
+POINTS_SHOWN, CLASSES_SHOWN, GLYPHS_SHOWN = 2000, len(figures.SHAPES), 10
+BARS_SHOWN, INDICES_SHOWN = 200, 50
+
+
+def latent_scatter(
+    mu: np.ndarray,
+    labels: np.ndarray | None = None,
+    label_names: Sequence[str] = (),
+    kl_per_dimension: np.ndarray | None = None,
+) -> Figure:
+    """Where the encoder puts the examples: their posterior means in the two dimensions that say most.
+
+    Parameters
+    ----------
+    mu : ndarray of shape (N, K)
+        If K is 1, each class gets a line of its own, and the height within it means nothing.
+    labels : ndarray of shape (N,), optional
+        Whole numbers. More than twelve classes are not marked.
+    label_names : sequence of str, optional
+        What the labels 0, 1, ... are called; other labels are called by their number.
+    kl_per_dimension : ndarray of shape (K,), optional
+        In nats: the two largest are drawn. Without it, the two largest variances of ``mu``.
+    """
+    shown = figures.thinned(len(mu), POINTS_SHOWN)
+    marked, names = _classes(np.zeros(len(mu)) if labels is None else labels, label_names)
+    dims = leading(mu.var(axis=0) if kl_per_dimension is None else kl_per_dimension)
+    figure = figures.new_figure(6.2, 5.2 if len(dims) == 2 else 0.9 + 0.45 * max(4, len(names)))
+    axes = figure.subplots()
+    axes.set_title(_scatter_title(len(shown), mu, labels, names), fontsize=10)
+    axes.set_xlabel(dimension_name(dims[0], kl_per_dimension))
+    if len(dims) == 1:
+        _draw_lines_of_points(axes, mu[shown, 0], marked[shown], names)
+    else:
+        _draw_points(axes, mu[np.ix_(shown, dims)], marked[shown], names)
+        axes.set_ylabel(dimension_name(dims[1], kl_per_dimension))
+    return figure
+
+
+def leading(sizes: np.ndarray) -> np.ndarray:
+    """The indices of the (at most) two largest of ``sizes`` (K,), in their own order."""
+    return np.sort(np.argsort(-np.asarray(sizes), kind="stable")[:2])
+
+
+def dimension_name(index: int, kl_per_dimension: np.ndarray | None = None) -> str:
+    """The name of a latent dimension, counted from 0, with its KL (of (K,), in nats) where that is known."""
+    kl = "" if kl_per_dimension is None else f" (KL {kl_per_dimension[index]:.2f} nats)"
+    return f"z_{index}{kl}"
+
+
+def class_name(label: int, label_names: Sequence[str]) -> str:
+    """What a label is called: its name, or its number where it has none."""
+    return label_names[label] if 0 <= label < len(label_names) else str(label)
+
+
+def _classes(labels: np.ndarray, label_names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """The class of each example, counted from 0, and what they are called; one nameless class if too many."""
+    values, classes = np.unique(labels, return_inverse=True)
+    if len(values) == 1 or len(values) > CLASSES_SHOWN:
+        return np.zeros(len(labels), int), [""]
+    return classes, [class_name(label, label_names) for label in values]
+
+
+def _scatter_title(n: int, mu: np.ndarray, labels: np.ndarray | None, names: list[str]) -> str:
+    n_all, n_dims = mu.shape
+    title = f"posterior means of {n} examples" + (f" (of {n_all})" if n < n_all else "")
+    if n_dims > 2:
+        title += f",\nthe two most used of {n_dims} latent dimensions"
+    n_classes = 1 if labels is None else len(np.unique(labels))
+    return f"{title}\n{n_classes} classes: too many to mark" if n_classes > len(names) else title
+
+
+def _draw_points(axes: Axes, points: np.ndarray, classes: np.ndarray, names: list[str]) -> None:
+    """Points (n, 2) on a plane, of each class in its marker; a digit is its own marker and needs no legend."""
+    # The prior's own scale, so that a dimension that has collapsed looks it.
+    axes.update_datalim([(-2, -2), (2, 2)])
+    axes.set_aspect("equal", adjustable="datalim")
+    glyphs = len(names) <= GLYPHS_SHOWN and all(len(name) == 1 and name.isascii() and name.isalnum() for name in names)
+    size = 7 if len(points) <= 500 else 5
+    for i, name in enumerate(names):
+        colour, _, shape = figures.look(i)
+        marker = f"$\\mathbf{{{name}}}$" if glyphs else shape
+        x, y = points[classes == i].T
+        axes.plot(x, y, linestyle="", marker=marker, markersize=size, color=colour, markeredgewidth=0, alpha=0.75)
+    if len(names) > 1 and not glyphs:
+        figures.named_legend(axes, axes.lines, names)
+
+
+def _draw_lines_of_points(axes: Axes, values: np.ndarray, classes: np.ndarray, names: list[str]) -> None:
+    """Values (n,) along one axis; each class on a line of its own, the points spread across it to be seen."""
+    axes.update_datalim([(-2, 0), (2, 0)])
+    spread = 0.7 * (np.arange(len(values)) * 0.6180339887 % 1 - 0.5)  # golden section: even, never twice the same
+    for i in range(len(names)):
+        here, colour = classes == i, figures.look(i)[0]
+        axes.plot(values[here], i + spread[here], "o", color=colour, markersize=4, markeredgewidth=0, alpha=0.5)
+    axes.set_yticks(range(len(names)), [figures.shortened(name) for name in names], parse_math=False)
+    axes.set_ylim(-0.5, len(names) - 0.5)
+    axes.set_ylabel("class (spread out to be seen)" if len(names) > 1 else "spread out to be seen")
+    if len(names) == 1:
+        axes.set_yticks([])
+
+
+def kl_bars(kl_per_dimension: np.ndarray, active: np.ndarray) -> Figure:
+    """How many nats each latent dimension carries, the largest first; those in use are filled.
+
+    Parameters
+    ----------
+    kl_per_dimension : ndarray of shape (K,)
+        Mean over the examples of KL(q(z_k|x) || p(z_k)), in nats.
+    active : ndarray of bool, shape (K,)
+        Where the posterior mean varies over the examples (Burda et al., arXiv:1509.00519, section 5).
+    """
+    from matplotlib.patches import Patch
+
+    order = np.argsort(-kl_per_dimension, kind="stable")[:BARS_SHOWN]
+    kl, places, n_dims = kl_per_dimension[order], range(len(order)), len(active)
+    figure = figures.new_figure(7.2, 3.4)
+    axes = figure.subplots()
+    for bar, is_active in zip(axes.bar(places, kl), active[order], strict=True):
+        bar.set(**(USED if is_active else EMPTY))
+    axes.set_xlim(-0.6, max(len(order), 10) - 0.4)
+    axes.set_ylim(0, max(1.25 * kl.max(), 0.1))  # room for the legend; next to nothing is drawn small
+    few = len(order) <= INDICES_SHOWN
+    axes.set_xticks(places if few else [], order if few else [], fontsize=9 if len(order) <= 30 else 6)
+    axes.set_xlabel("latent dimension, the largest KL first" if n_dims <= BARS_SHOWN else f"the {BARS_SHOWN} largest")
+    axes.set_ylabel("KL, nats per example")
+    total = kl_per_dimension.sum()
+    axes.set_title(f"{active.sum()} of {n_dims} dimensions active, {total:.2f} nats in all", fontsize=10)
+    names = ("active (variance of the posterior mean > 0.01)", "inactive")
+    axes.legend(handles=[Patch(label=name, **style) for name, style in zip(names, (USED, EMPTY), strict=True)])
+    return figure
+
+
+# -- the plane of two latent dimensions --------------------------------------------------------------------
+
+
+def manifold_images(
+    images: np.ndarray,
+    image_shape: tuple[int, int],
+    quantiles: np.ndarray,
+    names: Sequence[str],
+    limits: tuple[float, float] = (0.0, 1.0),
+    title: str = "",
+) -> Figure:
+    """What the decoder makes of each point of a plane that is even in the prior's probability.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n * n, D), or (n, D) for one dimension
+        Number ``i * n + j`` belongs to quantile i of the second dimension, upwards, and j of the first.
+    image_shape : (int, int)
+    quantiles : ndarray of shape (n,)
+        Probabilities of the prior, rising.
+    names : sequence of str
+        Of the two dimensions, or of the one.
+    limits : (float, float)
+        The values that are drawn white and black.
+    title : str, optional
+    """
+    n, (height, width) = len(quantiles), image_shape
+    rows = list(images.reshape(-1, n, height * width))[::-1]  # drawn from the top
+    tall, wide = figures.inches_of(image_shape, 0.45 if len(names) == 2 else 0.6)
+    figure = figures.new_figure(wide * n + 0.9, tall * len(rows) + 0.9)
+    axes = figure.subplots()
+    gap = figures.gap_of(image_shape)
+    figures.show_images(axes, figures.tiled(rows, image_shape, gap, limits[0]), limits)
+    at = np.arange(0, n, 2)
+    labels = [f"{quantile:.3g}" for quantile in quantiles[at]]
+    axes.set_xticks(at * (width + gap) + (width - 1) / 2, labels, fontsize=9)
+    axes.set_title(title, fontsize=10, wrap=True)
+    axes.set_xlabel(f"{names[0]}, quantile of the prior")
+    if len(names) == 2:
+        axes.set_yticks((n - 1 - at) * (height + gap) + (height - 1) / 2, labels, fontsize=9)
+        axes.set_ylabel(f"{names[1]}, quantile of the prior")
+    return figure
+
+
+def manifold_tables(
+    values: np.ndarray, columns: Sequence[str], quantiles: np.ndarray, names: Sequence[str], title: str = ""
+) -> Figure:
+    """Each column as a map over a plane that is even in the prior's probability; a curve for one dimension.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n * n, D), or (n, D) for one dimension
+        In the data's units, in the order of :func:`manifold_images`.
+    columns : sequence of str
+        The names of the D columns, of which the first twelve are drawn.
+    quantiles : ndarray of shape (n,)
+        Probabilities of the prior, rising.
+    names : sequence of str
+        Of the two dimensions, or of the one.
+    title : str, optional
+    """
+    figure, panels = figures.column_panels(columns, title)
+    for i, axes in enumerate(panels):
+        if len(names) == 2:
+            _draw_map(axes, values[:, i].reshape(len(quantiles), -1), quantiles)
+        else:
+            axes.plot(quantiles, values[:, i], color=figures.BLUE)
+        axes.set_xticks(quantiles[[0, len(quantiles) // 2, -1]])
+    figure.supxlabel(f"{names[0]}, quantile of the prior", fontsize=9, wrap=True)
+    figure.supylabel(f"{names[1]}\nquantile of the prior" if len(names) == 2 else "mean of p(x|z)", fontsize=9)
+    return figure
+
+
+def _draw_map(axes: Axes, values: np.ndarray, quantiles: np.ndarray) -> None:
+    """A heat map (n, n) over the unit square of two quantiles, dark to light as the values grow, with its scale."""
+    from matplotlib.ticker import MaxNLocator
+
+    half = (quantiles[1] - quantiles[0]) / 2
+    low, high = quantiles[0] - half, quantiles[-1] + half
+    image = axes.imshow(values, cmap="cividis", origin="lower", extent=(low, high, low, high), aspect="auto")
+    axes.set_yticks(quantiles[[0, len(quantiles) // 2, -1]])
+    scale = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03, aspect=30, ticks=MaxNLocator(4))
+    scale.ax.tick_params(labelsize=7)
+    scale.ax.yaxis.get_offset_text().set_fontsize(7)
+
+
+# -- from one example to another ---------------------------------------------------------------------------
+
+
+def interpolation_images(
+    rows: np.ndarray, image_shape: tuple[int, int], ends: np.ndarray, limits: tuple[float, float] = (0.0, 1.0)
+) -> Figure:
+    """Decoded steps on the straight line between two examples in latent space, the examples themselves outside.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (pairs, steps, D)
+    image_shape : (int, int)
+    ends : ndarray of shape (pairs, 2, D)
+        The two examples of each pair.
+    limits : (float, float)
+        The values that are drawn white and black.
+    """
+    (n_pairs, n_steps, _), (_, width), gap = rows.shape, image_shape, figures.gap_of(image_shape)
+    left, middle, right = (
+        figures.tiled(list(part), image_shape, gap, limits[0]) for part in (ends[:, :1], rows, ends[:, 1:])
+    )
+    space = np.full((len(middle), width // 2 + gap), float(limits[0]))
+    tall, wide = figures.inches_of(image_shape)
+    figure = figures.new_figure(wide * (n_steps + 3), tall * n_pairs + 0.5)
+    axes = figure.subplots()
+    figures.show_images(axes, np.hstack([left, space, middle, space, right]), limits)
+    first, last = (width - 1) / 2, 2 * space.shape[1] + width + middle.shape[1] + (width - 1) / 2
+    steps = width + space.shape[1] + np.arange(n_steps) * (width + gap) + (width - 1) / 2
+    times = [f"t = {i / (n_steps - 1):.2g}" if i % 2 == 0 else "" for i in range(n_steps)]
+    axes.set_xticks([first, *steps, last], ["original", *times, "original"], fontsize=9)
+    axes.xaxis.tick_top()
+    axes.set_xlabel("decoded: z = (1 - t) mu(left) + t mu(right)", fontsize=9)
+    axes.tick_params(length=0)
+    return figure
+
+
+def interpolation_tables(values: np.ndarray, columns: Sequence[str], ends: np.ndarray, names: Sequence[str]) -> Figure:
+    """For each column of a table, its way from one example to another along a straight line in latent space.
+
+    Parameters
+    ----------
+    values : ndarray of shape (pairs, steps, D)
+        Decoded, in the data's units.
+    columns : sequence of str
+        The names of the D columns, of which the first twelve are drawn.
+    ends : ndarray of shape (pairs, 2, D)
+        The two examples of each pair: the points at t = 0 and 1.
+    names : sequence of str
+        What each pair is called.
+    """
+    figure, panels = figures.column_panels(columns)
+    times = np.linspace(0, 1, values.shape[1])
+    for i, axes in enumerate(panels):
+        for j, (way, end) in enumerate(zip(values[:, :, i], ends[:, :, i], strict=True)):
+            colour, line, shape = figures.look(j)
+            axes.plot(times, way, color=colour, linestyle=line)
+            axes.plot([0, 1], end, shape, color=colour, markersize=4)
+        axes.set_xticks([0, 0.5, 1])
+    figures.named_legend(figure, panels[0].lines[::2], names, loc="outside right upper")
+    figure.supxlabel("t, in z = (1 - t) mu(from) + t mu(to); points: the examples themselves", fontsize=9, wrap=True)
+    figure.supylabel("mean of p(x|z)", fontsize=9)
+    return figure

@@ -1,0 +1,313 @@
+"""A run folder: which files it has, how each is written, and how a run is opened again.
+
+RUN/model.safetensors             the weights to use      RUN/history.csv  a row per epoch
+RUN/checkpoint.safetensors        all that training       RUN/config.json  every setting, and the data's description
+                                  needs to go on          RUN/*.png        see pictures.py
+RUN/checkpoint-older.safetensors  the checkpoint before   RUN/.lock        while a run trains: see locks.py
+                                  it, to be offered where it is damaged
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minivae import checkpoint
+from minivae.model import weights
+from minivae.runs import pictures
+from minivae.datasets import Dataset
+from minivae.training.early_stopping import EarlyStopping
+from minivae.errors import CheckpointError, DataError, MinivaeError
+from minivae.system.files import named, remove_leftovers, write_text
+from minivae.training.loop import columns
+from minivae.system.machine import what_changes_results
+from minivae.runs.settings import Settings
+from minivae.system.tensorfile import in_one_line
+from minivae.model.vae import VAE
+from minivae.version import __version__
+from minivae.training.warmup import warm_up
+
+# What config.json says about the data.
+DATA = ("name", "image_shape", "columns", "label_names", "value_range", "fingerprint")
+MODEL, CHECKPOINT, CONFIG, HISTORY = "model.safetensors", "checkpoint.safetensors", "config.json", "history.csv"
+OLDER = "checkpoint-older.safetensors"
+FILES = (MODEL, OLDER, CHECKPOINT, CONFIG, HISTORY, *pictures.PICTURES)  # in the order in which they are removed
+
+
+class RunFolder:
+    """The files of one run, by name.
+
+    Parameters
+    ----------
+    path : str or path-like
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.model = self.path / MODEL
+        self.checkpoint = self.path / CHECKPOINT
+        self.older = self.path / OLDER
+        self.config = self.path / CONFIG
+        self.history = self.path / HISTORY
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def holds_a_run(self) -> bool:
+        """True if something would be lost by writing another run into this folder."""
+        return self.holds_a_checkpoint or self.model.exists() or self.config.exists()
+
+    @property
+    def holds_a_checkpoint(self) -> bool:
+        """True if there is one to go on from, be it only the older one, which must be asked for."""
+        return self.checkpoint.exists() or self.older.exists()
+
+    def make(self, overwrite: bool) -> None:
+        """Make the folder, or empty it of the run it holds; MinivaeError if that is not asked for."""
+        if self.holds_a_run and not overwrite:
+            raise MinivaeError(
+                f"{self} already holds a run: choose another --out, add --resume to go on with it, "
+                "or --overwrite to replace it"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        for name in FILES:  # or a run that is cut short would be half the old one
+            (self.path / name).unlink(missing_ok=True)
+        self.remove_leftovers()
+
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of a run that was killed; the caller holds the lock."""
+        for name in FILES:
+            remove_leftovers(self.path / name)
+
+    def write_config(self, settings: Settings, data: Dataset, vae: VAE) -> None:
+        """Every setting as decided, what the data are, and the machine, in config.json."""
+        config = {
+            "minivae_version": __version__,
+            "run": identity(settings, data),
+            "settings": settings.of_the_run(),
+            "model": vae.config,
+            "data": describe(data),
+            "machine": what_changes_results(vae.backend),
+        }
+        write_text(self.config, json.dumps(config, indent=2) + "\n")
+
+    def read_config(self) -> dict[str, Any]:
+        """What :meth:`write_config` wrote; DataError where it cannot be read."""
+        try:
+            config = json.loads(self.config.read_text(encoding="utf-8"))
+            return config | {
+                "run": str(config["run"]),
+                "settings": Settings.from_json(config["settings"]),
+                "model": dict(config["model"]),
+                "data": as_described(config["data"]),
+                "machine": dict(config["machine"]),
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DataError(f"cannot read {self.config}: {in_one_line(error)}") from None
+
+    def begin_history(self) -> None:
+        """history.csv with the names of its columns and no row yet."""
+        write_text(self.history, ",".join(columns(validation=True)) + "\n")
+
+    def add_to_history(self, metrics: Mapping[str, float]) -> None:
+        """One more row, as soon as its epoch is done."""
+        with named(self.history), open(self.history, "a", encoding="utf-8", newline="") as file:
+            file.write(line([metrics[name] for name in columns(validation=True)]))
+
+    def read_history(self) -> dict[str, list[float]]:
+        """What ``fit`` would have returned, from history.csv; DataError where it cannot be read."""
+        try:
+            with open(self.history, encoding="utf-8", newline="") as file:
+                rows = [row for row in csv.DictReader(file) if None not in row.values()]
+            return {name: [finite(row[name]) for row in rows] for name in columns(validation=True)}
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            raise DataError(f"cannot read {self.history}: {in_one_line(error)}") from None
+
+    def cut_history(self, epoch: int) -> None:
+        """Take out the rows after ``epoch``, which a run that was killed has written but not saved.
+
+        DataError if the rows up to there are not all in their places.
+        """
+        history = self.read_history()
+        kept = [row for row in zip(*history.values(), strict=True) if row[0] <= epoch]
+        if [row[0] for row in kept] != list(range(1, epoch + 1)):
+            raise DataError(f"{self.history} must hold a row for each of the epochs 1 to {epoch}: somebody changed it")
+        write_text(self.history, ",".join(history) + "\n" + "".join(map(line, kept)))
+
+    def load_training(
+        self, path: Path, backend: str | None, config: dict[str, Any] | None
+    ) -> tuple[VAE, EarlyStopping | None]:
+        """One of the two checkpoints, which must fit config.json; the error for the newer one offers the older one."""
+        try:
+            vae, early_stopping = checkpoint.load_training(path, backend)
+            if config is not None:
+                self.check_model(vae, path, config)
+            return vae, early_stopping
+        except CheckpointError as error:
+            offer = self.offer(backend, config) if path == self.checkpoint else ""
+            raise CheckpointError(f"{error}{offer}") from None
+
+    def offer(self, backend: str | None, config: dict[str, Any] | None) -> str:
+        """What to do with the older checkpoint once the newer one has been refused; nothing if it is no better."""
+        try:
+            vae, _ = self.load_training(self.older, backend, config)
+        except CheckpointError:
+            return ""
+        return f"; {OLDER} beside it is intact: rename it to {CHECKPOINT} to go on after epoch {vae.epoch}"
+
+    def check_model(self, vae: VAE, path: Path, config: dict[str, Any]) -> None:
+        """CheckpointError unless the model that was read from ``path`` is the one that config.json describes."""
+        expected, found = config["model"], json.loads(json.dumps(vae.config))
+        for name in sorted(found.keys() - {"backend"}):
+            if found[name] != expected.get(name):
+                raise CheckpointError(
+                    f"{path} holds another run's model: its {name} is {found[name]!r}, but {CONFIG} beside it "
+                    f"says {expected.get(name)!r}"
+                )
+        if weights.run_of(path) not in (None, config["run"]):
+            raise CheckpointError(f"{path} holds another run's model: its data or settings were not those of {CONFIG}")
+
+
+def line(row: Sequence[float]) -> str:
+    """A row of history.csv: the epoch as a whole number, the rest with every digit."""
+    return ",".join([str(int(row[0])), *(repr(float(value)) for value in row[1:])]) + "\n"
+
+
+def describe(data: Dataset) -> dict[str, Any]:
+    """What a run folder remembers of its data: enough to draw pictures, and to notice that they have changed."""
+    return {
+        "name": data.name,
+        "image_shape": data.image_shape,
+        "columns": data.columns,
+        "label_names": data.label_names,
+        "value_range": pictures.shown_range(data),
+        "fingerprint": fingerprint(data),
+    }
+
+
+def as_described(values: dict[str, Any]) -> dict[str, Any]:
+    """The part of config.json that :func:`describe` wrote; one of Python's errors where it did not write that."""
+    values = {"label_names": []} | values  # older runs do not say
+    lists, shape = (values["columns"], values["label_names"]), values["image_shape"]
+    texts = [values["name"], values["fingerprint"], *lists[0], *lists[1]]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(names, list) for names in lists):
+        raise TypeError("the name, the fingerprint, the columns and the labels of the data must be texts")
+    if shape is not None and [type(length) for length in shape] != [int, int]:
+        raise TypeError(f"image_shape must be two whole numbers, got {shape!r}")
+    low, high = map(finite, values["value_range"])
+    return {name: values[name] for name in DATA} | {"value_range": [low, high]}
+
+
+def finite(value: Any) -> float:
+    """A number that is finite; ValueError or TypeError otherwise."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a finite number was expected, got {number}")
+    return number
+
+
+def identity(settings: Settings, data: Dataset) -> str:
+    """One string for all that decides the numbers of a run, but for how long it is trained."""
+    values = {name: value for name, value in settings.of_the_run().items() if name not in ("data", "epochs")}
+    return hashlib.sha256(json.dumps([values, fingerprint(data)], sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint(data: Dataset) -> str:
+    """SHA-256 of both parts: their shapes, dtypes and values."""
+    digest = hashlib.sha256()
+    for part in (data.train, data.test):
+        digest.update(f"{part.shape} {part.dtype}\n".encode())
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model, and what its folder says about it; a weights file alone knows no settings and no data."""
+
+    path: Path
+    vae: VAE
+    settings: Settings | None = None
+    data: dict[str, Any] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where new files about this run go."""
+        return self.path if self.path.is_dir() else self.path.parent
+
+    @property
+    def binarize(self) -> str:
+        """What became of grey pixels in training."""
+        return "none" if self.settings is None else self.settings.binarize
+
+    def check_same(self, data: Dataset) -> None:
+        """DataError unless these are the data of the run: another split would mix training and test examples."""
+        if self.data is not None and self.data["fingerprint"] != fingerprint(data):
+            raise DataError(f"{data.name!r} is not as it was when {self.path} was trained: the values have changed")
+
+    def say_if_far_off(self, x: np.ndarray) -> None:
+        """A note on standard error if values are far outside those of the data of the run: other units, perhaps."""
+        if self.data is not None and x.shape[1] == self.vae.input_dim:  # another width is refused elsewhere
+            low, high = self.data["value_range"]
+            if x.min() < low - (high - low) or x.max() > high + (high - low):
+                print(
+                    f"note: values reach from {x.min():g} to {x.max():g}, but the model was trained on values from "
+                    f"{low:g} to {high:g}: are the units the same?",
+                    file=sys.stderr,
+                )
+
+    def check_columns(self, names: Sequence[str], file: str) -> None:
+        """DataError if columns have names, but not those of the data of the run in their order."""
+        trained_on = () if self.data is None else self.data["columns"]
+        for i, (found, expected) in enumerate(zip(names, trained_on, strict=False)):
+            if found != expected:
+                raise DataError(f"column {i + 1} of {file} is {found!r}, but the model was trained on {expected!r}")
+
+
+def open_run(path: str | os.PathLike, backend: str | None = None) -> Run:
+    """A run folder, one of the weights files in it, or a weights file that is somewhere else.
+
+    A folder whose run has not ended yet is opened at its last checkpoint.
+
+    Raises
+    ------
+    MinivaeError
+        If there is no run, or its files cannot be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise MinivaeError(f"there is no run {path}: expected a run folder or a .safetensors file")
+    folder = RunFolder(path if path.is_dir() else path.parent)
+    if path.is_dir():
+        path = folder.checkpoint if folder.holds_a_checkpoint and not folder.model.exists() else folder.model
+    is_known = path in (folder.model, folder.checkpoint, folder.older) and folder.config.is_file()
+    if path == folder.model and folder.holds_a_checkpoint and not is_known:
+        raise DataError(f"cannot read {folder.config}: there is no such file")
+    config = folder.read_config() if is_known else None
+    vae = weights_of(folder, path, backend, config)
+    warm_up(vae)
+    return Run(path, vae) if config is None else Run(folder.path, vae, config["settings"], config["data"])
+
+
+def weights_of(folder: RunFolder, path: Path, backend: str | None, config: dict[str, Any] | None) -> VAE:
+    """The weights to use: of a run that has not ended, the best so far where it stops early, else the last."""
+    if path in (folder.checkpoint, folder.older):
+        vae, early_stopping = folder.load_training(path, backend, config)
+        if early_stopping is not None:
+            early_stopping.at_end(vae)
+        return vae
+    vae = VAE.load(path, backend)
+    if config is not None:
+        folder.check_model(vae, path, config)
+    return vae

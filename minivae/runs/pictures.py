@@ -1,0 +1,194 @@
+"""The pictures of a run folder: what the functions of plotting need, asked of a model.
+
+loss.png             the curves                      latent.png    the test examples in latent space
+reconstructions.png  test examples, decoded again    manifold.png  the plane of the two dimensions that say most
+samples.png          new data from the prior         kl.png        what each latent dimension carries
+interpolations.png   from one example to another
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minivae import evaluation, plotting
+from minivae.plotting import latent as latent_figures
+from minivae.datasets import Dataset
+from minivae.model.vae import VAE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOSS = "loss.png"
+EXAMPLES = 5000  # test examples in the pictures of the latent space
+IMAGES = 24  # in a picture of images
+ROWS = 1000  # samples of a table
+PAIRS, PAIRS_OF_A_TABLE, STEPS = 6, 3, 9
+QUANTILES = np.linspace(0.05, 0.95, 13)  # of the prior, on the axes of the manifold
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A model and what the pictures show of it.
+
+    ``x`` (n, D) and ``labels`` (n,) are test examples and their classes, ``mu`` (N, K) the posterior means of all
+    test examples; ``kl`` (K,) in nats and ``active`` (K,) are those of the latent dimensions.
+    """
+
+    vae: VAE
+    data: Dataset
+    x: np.ndarray
+    labels: np.ndarray | None
+    mu: np.ndarray
+    kl: np.ndarray
+    active: np.ndarray
+
+    @classmethod
+    def of(cls, vae: VAE, data: Dataset) -> Scene:
+        """At most 5000 test examples; what is said of latent dimensions comes from all of them."""
+        rows = plotting.thinned(len(data.test), EXAMPLES)
+        labels = None if data.test_labels is None else data.test_labels[rows]
+        mu, logvar = vae.encode(data.test)
+        kl = evaluation.kl_of_columns(vae.kernels, mu, logvar)
+        active = evaluation.activity(mu, evaluation.ACTIVE).active
+        return cls(vae, data, data.test[rows], labels, mu, kl, active)
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names of the columns, made up where they have none."""
+        return self.data.columns or [f"column {i}" for i in range(self.vae.input_dim)]
+
+
+def draw(
+    folder: Path, vae: VAE, data: Dataset, history: Mapping[str, Sequence[float]], best_epoch: int | None = None
+) -> list[str]:
+    """Draw all pictures of a run into its folder, in the data's own units.
+
+    Parameters
+    ----------
+    folder : Path
+    vae : VAE
+    data : Dataset
+        As the model was shown them: binarised, if it was trained on that.
+    history : mapping of str to sequence of float
+        As :func:`minivae.fit` returns it. Without epochs there are no curves, and ``loss.png`` is left out.
+    best_epoch : int, optional
+        The epoch whose parameters early stopping has put back; its second curve is that of a validation set then.
+
+    Returns
+    -------
+    names : list of str
+        The files that were written.
+    """
+    names = []
+    if history.get("epoch"):
+        held_out = "test" if best_epoch is None else "validation"
+        plotting.save(plotting.loss_curve(history, best_epoch, held_out), folder / LOSS)
+        names.append(LOSS)
+    scene = Scene.of(vae, data)
+    for name, picture in OF_A_MODEL.items():
+        plotting.save(picture(scene), folder / name)
+        names.append(name)
+    return names
+
+
+def shown_range(data: Dataset) -> tuple[float, float]:
+    """The values that pictures draw white and black: 0 and 1, or the data's own range if it leaves [0, 1]."""
+    low, high = data.value_range
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+
+
+def reconstructions(scene: Scene) -> Figure:
+    """Test examples and what the model makes of them."""
+    if not scene.data.image_shape:
+        return plotting.table_reconstructions(scene.x, scene.vae.reconstruct(scene.x), scene.columns)
+    x = scene.x[plotting.thinned(len(scene.x), IMAGES)]
+    return plotting.image_reconstructions(x, scene.vae.reconstruct(x), scene.data.image_shape, shown_range(scene.data))
+
+
+def samples(scene: Scene) -> Figure:
+    """The means of new images, or the distribution of new rows of a table, noise and all."""
+    if scene.data.image_shape:
+        images = scene.vae.sample(IMAGES)
+        figure = plotting.image_samples(images, scene.data.image_shape, shown_range(scene.data))
+        figure.axes[0].set_title("means of p(x|z), z drawn from the prior", fontsize=9)
+        return figure
+    return plotting.table_samples(scene.data.train, scene.vae.sample(ROWS, draw=True), scene.columns)
+
+
+def interpolations(scene: Scene) -> Figure:
+    """Straight lines in latent space between the posterior means of test examples, decoded."""
+    pairs = pairs_of(len(scene.x), scene.labels, PAIRS if scene.data.image_shape else PAIRS_OF_A_TABLE)
+    ends = scene.x[pairs]
+    mu = scene.vae.encode(ends.reshape(-1, scene.vae.input_dim))[0].reshape(len(pairs), 2, 1, -1)
+    t = np.linspace(0, 1, STEPS)[:, None]
+    z = (1 - t) * mu[:, 0] + t * mu[:, 1]
+    decoded = scene.vae.decode(z.reshape(-1, scene.vae.latent_dim)).reshape(len(pairs), STEPS, -1)
+    if scene.data.image_shape:
+        return latent_figures.interpolation_images(decoded, scene.data.image_shape, ends, shown_range(scene.data))
+    names = [" to ".join(name_of(scene, row) for row in pair) for pair in pairs]
+    return latent_figures.interpolation_tables(decoded, scene.columns, ends, names)
+
+
+def pairs_of(n: int, labels: np.ndarray | None, most: int) -> np.ndarray:
+    """The indices (pairs, 2) of n examples to go between, of different classes where there are such.
+
+    The first example of each class, then the second of each and so on: neighbours in that order make a pair.
+    """
+    classes = np.zeros(n, int) if labels is None else np.unique(labels, return_inverse=True)[1]
+    by_class = np.argsort(classes, kind="stable")
+    turn = np.empty(n, int)
+    turn[by_class] = np.arange(n) - np.searchsorted(classes[by_class], classes[by_class])
+    order = np.resize(np.lexsort((classes, turn)), max(2, n // 2 * 2))  # an example alone goes to itself
+    pairs = order.reshape(-1, 2)
+    differ = classes[pairs[:, 0]] != classes[pairs[:, 1]]
+    return (pairs[differ] if differ.any() else pairs)[:most]
+
+
+def name_of(scene: Scene, row: int) -> str:
+    """The class of a test example, or its number."""
+    if scene.labels is None:
+        return f"test row {plotting.thinned(len(scene.data.test), EXAMPLES)[row]}"
+    return latent_figures.class_name(scene.labels[row], scene.data.label_names)
+
+
+def latent(scene: Scene) -> Figure:
+    """The posterior means of the test examples, by class."""
+    return latent_figures.latent_scatter(scene.mu, scene.data.test_labels, scene.data.label_names, scene.kl)
+
+
+def manifold(scene: Scene) -> Figure:
+    """The plane of the two dimensions with the largest KL, through the inverse of the prior's distribution."""
+    from scipy.special import ndtri
+
+    dims = latent_figures.leading(scene.kl)
+    plane = np.meshgrid(*[ndtri(QUANTILES)] * len(dims))  # the first dimension changes fastest, as images are numbered
+    z = np.zeros((plane[0].size, scene.vae.latent_dim))
+    z[:, dims] = np.stack([axis.ravel() for axis in plane], axis=1)
+    values, names = scene.vae.decode(z), [latent_figures.dimension_name(i, scene.kl) for i in dims]
+    k = scene.vae.latent_dim
+    title = f"the two of {k} latent dimensions with the largest KL, the others at 0" if k > 2 else ""
+    if scene.data.image_shape:
+        limits = shown_range(scene.data)
+        return latent_figures.manifold_images(values, scene.data.image_shape, QUANTILES, names, limits, title)
+    return latent_figures.manifold_tables(values, scene.columns, QUANTILES, names, title)
+
+
+def kl(scene: Scene) -> Figure:
+    """What each latent dimension carries, and which are in use."""
+    return latent_figures.kl_bars(scene.kl, scene.active)
+
+
+OF_A_MODEL: dict[str, Callable[[Scene], Figure]] = {
+    "reconstructions.png": reconstructions,
+    "samples.png": samples,
+    "interpolations.png": interpolations,
+    "latent.png": latent,
+    "manifold.png": manifold,
+    "kl.png": kl,
+}
+PICTURES = (LOSS, *OF_A_MODEL)

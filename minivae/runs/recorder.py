@@ -1,0 +1,76 @@
+"""What keeps a run while it trains: a row of its history per epoch, and checkpoints to go on from after any end."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+
+from minivae import checkpoint
+from minivae.model import weights
+from minivae.system import signals
+from minivae.runs.plan import Say
+from minivae.training.early_stopping import EarlyStopping
+from minivae.system.files import flush_to_disk, keeping
+from minivae.runs.folder import RunFolder
+from minivae.model.vae import VAE
+
+SHARE = 0.01  # of the training time that checkpoints may take
+
+
+class Recorder:
+    """The callback that keeps a run: a row of history.csv after each epoch, and checkpoints.
+
+    A checkpoint is due once training has taken a hundred times as long as writing the last one did, so that all of
+    them take about one per cent of the time, whatever the sizes of the model and of the data.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    early_stopping : EarlyStopping or None
+    run : str
+        Which run it is, for the files.
+    """
+
+    def __init__(self, folder: RunFolder, early_stopping: EarlyStopping | None, run: str):
+        self.folder = folder
+        self.run = run
+        self.early_stopping = early_stopping
+        self.cost = 0.0
+        self.last = -float("inf")
+        self.saved_epoch = 0
+        self.has_ended = False
+
+    def __call__(self, vae: VAE, epoch: int, metrics: dict[str, float]) -> None:
+        """Write the row first: a checkpoint must never know an epoch that the history does not."""
+        signals.raise_if_arrived()
+        self.folder.add_to_history(metrics)
+        if time.perf_counter() - self.last >= self.cost / SHARE:
+            self.save(vae)
+
+    def save(self, vae: VAE) -> None:
+        """Write a checkpoint, and note how long that took."""
+        began = time.perf_counter()
+        flush_to_disk(self.folder.history)  # a power cut must not take rows of it and leave the checkpoint
+        # An epoch that was saved and then interrupted is undone: it loses its row of the history, and is not kept.
+        kept = keeping(self.folder.checkpoint, self.folder.older) if self.saved_epoch <= vae.epoch else nullcontext()
+        with kept:
+            checkpoint.save_training(vae, self.folder.checkpoint, self.early_stopping, self.run)
+        self.saved_epoch = vae.epoch
+        self.last = time.perf_counter()
+        self.cost = self.last - began
+
+    def at_end(self, vae: VAE) -> None:
+        """The last checkpoint, before early stopping puts the best parameters back."""
+        self.save(vae)
+        self.has_ended = True
+
+    def cut_short(self, vae: VAE, say: Say, can_go_on: bool) -> None:
+        """Keep the last finished epoch of a run that diverged or was interrupted."""
+        if not self.has_ended:  # else the model may hold the best parameters already, not the last ones
+            self.save(vae)
+        self.folder.cut_history(vae.epoch)
+        if self.early_stopping is not None:
+            self.early_stopping.at_end(vae)
+        weights.save(vae, self.folder.model, self.run)
+        advice = f": go on with --resume --out {self.folder}" if can_go_on else ""
+        say(f"cut short   after epoch {vae.epoch}; saved in {self.folder}{advice}")

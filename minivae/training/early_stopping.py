@@ -1,0 +1,94 @@
+"""Early stopping: end training when the validation loss has not fallen for a while, and keep the best (lesson 10)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from weakref import ReferenceType, ref
+
+from minivae.backend import Array
+from minivae.model.parameters import Parameters
+from minivae.model.vae import VAE
+from minivae.validation import check_float, check_int
+
+
+class EarlyStopping:
+    """Stops :func:`minivae.fit` and puts the parameters of the best epoch back.
+
+    Parameters
+    ----------
+    patience : int, default 10
+        Training ends after this many epochs in a row without a better validation loss.
+    min_delta : float, default 0.0
+        What counts as better: lower by more than this, in nats per example.
+
+    Attributes
+    ----------
+    best_loss : float
+        The lowest validation loss so far, infinite before the first epoch.
+    best_epoch, last_epoch : int
+        The epoch that reached it, and the last one that was seen; 0 before the first.
+    best : array of shape (P,) or None
+        The parameter vector of the best epoch.
+    """
+
+    def __init__(self, patience: int = 10, min_delta: float = 0.0):
+        self.patience = check_int(patience, "patience", 1)
+        self.min_delta = check_float(min_delta, "min_delta")
+        self._watched: ReferenceType[Parameters] | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all epochs."""
+        self.best_loss = math.inf
+        self.best_epoch = self.last_epoch = 0
+        self.best: Array | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_watched"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _watched=None)
+
+    def watch(self, vae: VAE) -> None:
+        """Look at this model from now on; what was seen of another one is forgotten."""
+        if self._watched is not None and self._watched() is not vae.store:
+            self.reset()
+        self._watched = ref(vae.store)
+
+    def __repr__(self) -> str:
+        return f"EarlyStopping(patience={self.patience}, min_delta={self.min_delta})"
+
+    @property
+    def is_over(self) -> bool:
+        """True once patience has run out."""
+        return self.last_epoch - self.best_epoch >= self.patience
+
+    def __call__(self, vae: VAE, epoch: int, metrics: dict[str, float]) -> bool:
+        """Look at an epoch, as a callback of ``fit``; True ends training."""
+        self.last_epoch = epoch
+        if metrics["val_loss"] < self.best_loss - self.min_delta:
+            self.best_loss, self.best_epoch = metrics["val_loss"], epoch
+            self.best = vae.store.vector.copy()
+        return self.is_over
+
+    def at_end(self, vae: VAE) -> None:
+        """Put the best parameters back; ``fit`` calls it last."""
+        if self.best is not None:
+            vae.store.vector[:] = self.best
+
+    def config(self) -> dict[str, Any]:
+        """Settings and counters, which :meth:`from_config` takes; the vector ``best`` is kept apart."""
+        names = ("patience", "min_delta", "best_epoch", "last_epoch")
+        return {name: getattr(self, name) for name in names} | {"best_loss": repr(self.best_loss)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> EarlyStopping:
+        """The object that :meth:`config` described, without its ``best``."""
+        early_stopping = cls(config["patience"], config["min_delta"])
+        early_stopping.best_loss = float(config["best_loss"])
+        if math.isnan(early_stopping.best_loss):
+            raise ValueError("the best loss of early stopping is NaN")
+        early_stopping.best_epoch = check_int(config["best_epoch"], "best_epoch", 0)
+        early_stopping.last_epoch = check_int(config["last_epoch"], "last_epoch", 0)
+        return early_stopping

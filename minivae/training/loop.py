@@ -1,0 +1,221 @@
+"""``fit``: the training loop, its history, and the lines or the bar that show how it goes (lesson 10)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minivae.errors import TrainingDiverged
+from minivae.model.network import LossTerms, mean
+from minivae.model.vae import VAE
+from minivae.system.progress import History, epochs_shown
+from minivae.training.captured import CapturedSteps, can_be_captured
+from minivae.training.corruption import Corruption, check_corruption
+from minivae.training.early_stopping import EarlyStopping
+from minivae.training.examples import Rows, RowsOnDisk, held_out_rows, on_device, training_rows, with_fixed_noise
+from minivae.training.optimizers import Adam, Optimizer
+from minivae.training.recipe import (
+    Callback,
+    Recipe,
+    check_callbacks,
+    check_early_stopping,
+    check_optimizer,
+    check_schedule,
+)
+from minivae.training.runaway import Watch
+from minivae.training.schedules import Schedule
+from minivae.training.step import check_finite, last_batch, minibatches, training_step
+from minivae.training.warmup import warm_up
+from minivae.validation import check_int
+
+Steps = Callable[[], np.ndarray]
+
+
+def fit(
+    vae: VAE,
+    x: Any,
+    epochs: int = 10,
+    batch_size: int = 128,
+    optimizer: Optimizer | None = None,
+    validation: Any = None,
+    seed: int = 0,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    binarize: str = "none",
+    corruption: Corruption | None = None,
+    schedule: Schedule | None = None,
+    early_stopping: EarlyStopping | None = None,
+    callbacks: Iterable[Callback] = (),
+    progress: bool = True,
+) -> History:
+    """Train a VAE by minibatch gradient descent.
+
+    Minimises the mean over the examples of ``recon_nll + beta * kl`` plus the penalty
+    ``l1 * sum |W| + l2/2 * sum W^2`` over all weights (not biases). The order of the examples is a function of
+    (seed, epoch) and their noise one of (seed, step, example), so that a run can be repeated.
+
+    Parameters
+    ----------
+    vae : VAE
+        Trained in place. A second call goes on from where the model is: steps, epochs and (unless another is
+        given) the optimizer with its state.
+    x : array-like of shape (N, D)
+        Of an array that is mapped from a file, such as ``np.load(file, mmap_mode="r")``, only minibatches are
+        brought into memory, and some bytes for the place of each row in an epoch.
+    epochs : int, default 10
+    batch_size : int, default 128
+        The last batch of an epoch holds what is left.
+    optimizer : Adam, Adagrad or SGD, optional
+        Default: the one of the last call, or ``Adam(1e-3)``.
+    validation : array-like of shape (M, D), optional
+        Its loss is computed after each epoch; with ``early_stopping`` from the same noise each time, and several draws
+        of it where examples are few, so that an epoch is not chosen for its luck.
+    seed : int, default 0
+        Of the shuffling, the noise, the binarisation and the corruption.
+    l1, l2 : float, default 0
+    binarize : {"none", "stochastic", "threshold"}
+        What becomes of values between 0 and 1: kept; drawn anew in each step with the value as probability (a
+        validation set: once); or 1 from 0.5 on.
+    corruption : GaussianNoise, Masking or SaltAndPepper, optional
+        Noise that is put on each minibatch, for denoising or augmentation (lesson 16). A validation set stays clean.
+    schedule : StepList or Cosine, optional
+        A factor on the learning rate, epoch by epoch: a callable of the number of epochs done.
+    early_stopping : EarlyStopping, optional
+        Ends training when the validation loss has stopped falling, and puts the best parameters back.
+    callbacks : iterable of callables
+        Each is called after an epoch as ``callback(vae, epoch, metrics)``; training ends if one returns True. Those
+        with a method ``at_end(vae)`` have it called once training has ended.
+    progress : bool, default True
+        Show how it goes on standard error: a bar on a terminal, about twenty plain lines elsewhere.
+
+    Returns
+    -------
+    history : dict of str -> list of float
+        One value per epoch: "epoch", "learning_rate", "loss", "recon_nll", "kl", "elbo", "penalty", and with
+        ``validation`` also "val_loss", "val_recon_nll", "val_kl", "val_elbo". Nats per example; "loss" is without
+        the penalty.
+
+    Raises
+    ------
+    DataError, TypeError, ValueError
+        Before anything is changed, if an argument makes no sense.
+    TrainingDiverged
+        If the loss is no longer finite. Then, and after Ctrl-C, the model is as the last finished epoch left it.
+    """
+    epochs = check_int(epochs, "epochs", 0, 2**32 - 1)
+    corruption = check_corruption(corruption, vae.likelihood.name)
+    recipe = Recipe(batch_size, seed, l1, l2, binarize, corruption, check_schedule(schedule))
+    optimizer, callbacks = check_optimizer(optimizer), check_callbacks(callbacks)
+    check_early_stopping(early_stopping, validation)
+    train = training_rows(vae, x, recipe)
+    if validation is not None:
+        validation = held_out_rows(vae, validation, recipe)
+    vae.optimizer = optimizer or vae.optimizer or Adam()
+    return fit_prepared(vae, train, recipe, epochs, validation, early_stopping, callbacks, progress)
+
+
+def fit_prepared(
+    vae: VAE,
+    train: Rows,
+    recipe: Recipe,
+    epochs: int,
+    validation: np.ndarray | None,
+    early_stopping: EarlyStopping | None,
+    callbacks: Sequence[Callback],
+    progress: bool,
+) -> History:
+    """:func:`fit` of a model that has its optimizer, on what :mod:`minivae.training.examples` has prepared."""
+    validate = None
+    if early_stopping is not None:
+        early_stopping.watch(vae)
+        callbacks = [early_stopping, *callbacks]
+    if validation is not None:
+        fixed = (validation,) if early_stopping is None else with_fixed_noise(vae, validation, recipe)
+        validate = partial(vae.loss_of_scaled, *fixed)
+    history: History = {name: [] for name in columns(validation is not None)}
+    train = on_device(vae, train)
+    warm_up(vae, progress=progress)
+    steps, watch = steps_of_an_epoch(vae, train, recipe), Watch(vae)
+    for epoch in epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
+        with undone_if_cut_short(vae, early_stopping):
+            metrics = {"epoch": epoch, **run_epoch(vae, train, validate, recipe, steps)}
+            for name, value in metrics.items():
+                history[name].append(value)
+            answers = [callback(vae, epoch, metrics) for callback in callbacks]
+        watch.look(last_batch(vae, len(train), recipe.batch_size))
+        if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
+            break
+    for callback in reversed(callbacks):  # the early stopping last: the others see the model as training left it
+        getattr(callback, "at_end", lambda vae: None)(vae)
+    return history
+
+
+def columns(validation: bool) -> list[str]:
+    """The names in a history."""
+    names = ["epoch", "learning_rate", *LossTerms._fields, "penalty"]
+    return names + [f"val_{name}" for name in LossTerms._fields] if validation else names
+
+
+@contextmanager
+def undone_if_cut_short(vae: VAE, early_stopping: EarlyStopping | None) -> Iterator[None]:
+    """Put everything back to where it was, if the epoch inside diverges or is interrupted, wherever that happens."""
+    seen = vars(early_stopping).copy() if early_stopping is not None else {}
+    state, before = vae.optimizer.state_of(vae).copy(), (vae.step, vae.epoch, vae.store.vector.copy())
+    try:
+        yield
+    except (TrainingDiverged, KeyboardInterrupt):
+        vae.optimizer.set_state(vae, state)
+        vae.step, vae.epoch, vae.store.vector[:] = before
+        if early_stopping is not None:
+            vars(early_stopping).update(seen)
+        raise
+
+
+def run_epoch(
+    vae: VAE, x: Rows, validate: Callable[[], LossTerms] | None, recipe: Recipe, steps: Steps
+) -> dict[str, float]:
+    """Train on every example once, then validate."""
+    rate = recipe.factor(vae.epoch) * getattr(vae.optimizer, "learning_rate", math.nan)
+    with np.errstate(all="ignore"):  # an overflow shows in the loss, where the message can say what to do
+        metrics = {"learning_rate": rate, **train_epoch(vae, x, recipe, steps)}
+        if validate is not None:
+            terms = validate()
+            check_finite(vae, terms, "the validation loss", terms.loss, last_batch(vae, len(x), recipe.batch_size))
+            metrics |= {f"val_{name}": value for name, value in terms._asdict().items()}
+    vae.epoch += 1
+    return metrics
+
+
+def train_epoch(vae: VAE, x: Rows, recipe: Recipe, steps: Steps) -> dict[str, float]:
+    """All updates of an epoch; returns the means over it, in nats per example."""
+    with vae.kernels.session():
+        recon_nll, kl, penalty = (float(value) for value in steps() / len(x))
+        terms = LossTerms.of(recon_nll, kl, vae.beta)
+        last = last_batch(vae, len(x), recipe.batch_size)
+        check_finite(vae, terms, "the loss", terms.loss + penalty, last)
+        # The loss of a step is that before its update, so that no loss has seen the last update yet.
+        recon_nll, kl = (mean(term) for term in vae.terms(last, vae.noise(np.arange(len(last)))))
+        after = LossTerms.of(recon_nll, kl, vae.beta)
+        check_finite(vae, after, "the loss", after.loss, last)
+    return terms._asdict() | {"penalty": penalty}
+
+
+def steps_of_an_epoch(vae: VAE, x: Rows, recipe: Recipe) -> Steps:
+    """A function that makes all updates of the next epoch, and returns the sums of its losses."""
+    if vae.kernels.graph is not None and not isinstance(x, RowsOnDisk) and can_be_captured(vae, recipe):
+        return CapturedSteps(vae, x, recipe)
+    return partial(host_steps, vae, x, recipe)
+
+
+def host_steps(vae: VAE, x: Rows, recipe: Recipe) -> np.ndarray:
+    """Train on every example once; returns the sums of recon_nll, kl and penalty over them, (3,), in nats."""
+    sums = np.zeros(3)
+    for rows in minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch):
+        terms, penalty = training_step(vae, x, rows, recipe)
+        sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty))
+    return sums

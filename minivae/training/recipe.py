@@ -1,0 +1,79 @@
+"""What a training is told: every setting of its steps in one object, and the checks of what ``fit`` takes besides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from minivae.model.vae import VAE
+from minivae.training.corruption import Corruption
+from minivae.training.early_stopping import EarlyStopping
+from minivae.training.optimizers import Optimizer
+from minivae.training.schedules import Schedule
+from minivae.validation import check_choice, check_float, check_int, check_seed
+
+BINARIZE = ("none", "stochastic", "threshold")
+
+Callback = Callable[[VAE, int, dict[str, float]], Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of the training loop, checked when they are put together; see :func:`fit`."""
+
+    batch_size: int = 128
+    seed: int = 0
+    l1: float = 0.0
+    l2: float = 0.0
+    binarize: str = "none"
+    corruption: Corruption | None = None
+    schedule: Callable[[int], float] = field(default_factory=Schedule)
+
+    def __post_init__(self) -> None:
+        check_int(self.batch_size, "batch_size", 1)
+        check_seed(self.seed)
+        check_float(self.l1, "l1")
+        check_float(self.l2, "l2")
+        check_choice(self.binarize, "binarize", BINARIZE)
+
+    def factor(self, epoch: int) -> float:
+        """What the schedule multiplies the learning rate by, after so many epochs; ValueError unless it is >= 0."""
+        return check_float(self.schedule(epoch), "the factor of a schedule")
+
+
+def check_optimizer(optimizer: Any) -> Optimizer | None:
+    """An optimizer, or None for the one of the last call."""
+    if optimizer is None or isinstance(optimizer, Optimizer):
+        return optimizer
+    raise TypeError(f"optimizer must be an object such as Adam(1e-3) or SGD(0.01), got {optimizer!r}")
+
+
+def check_schedule(schedule: Any) -> Callable[[int], float]:
+    """A schedule; None is a constant learning rate."""
+    if schedule is None:
+        return Schedule()
+    if not callable(schedule):
+        raise TypeError(f"schedule must be an object such as Cosine(100), or a function of the epoch, got {schedule!r}")
+    return schedule
+
+
+def check_early_stopping(early_stopping: Any, validation: Any) -> None:
+    """None or one, which needs a validation set."""
+    if early_stopping is None:
+        return
+    if not isinstance(early_stopping, EarlyStopping):
+        raise TypeError(f"early_stopping must be an object such as EarlyStopping(10), got {early_stopping!r}")
+    if validation is None:
+        raise ValueError("early stopping looks at the validation loss: hand in validation=")
+
+
+def check_callbacks(callbacks: Any) -> list[Callback]:
+    """A list of callables."""
+    if not hasattr(callbacks, "__iter__"):
+        raise TypeError(f"callbacks must be a sequence of callables, got {callbacks!r}")
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        if not callable(callback):
+            raise TypeError(f"each callback must be callable, got {callback!r}")
+    return callbacks

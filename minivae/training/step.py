@@ -1,0 +1,71 @@
+"""One update of a model: gather a minibatch, draw its noise, there and back, step (lesson 10)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from minivae.backend import Array, permutation
+from minivae.errors import TrainingDiverged
+from minivae.model.network import LossTerms
+from minivae.model.vae import VAE
+from minivae.training.examples import Rows, take_rows
+from minivae.training.recipe import Recipe
+from minivae.training.runaway import largest_logvar
+
+
+def minibatches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
+    """The rows of each minibatch of an epoch, in an order that is a function of (seed, epoch)."""
+    order = permutation(seed, epoch, n)
+    for start in range(0, n, batch_size):
+        yield order[start : start + batch_size]
+
+
+def training_step(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> tuple[LossTerms, float]:
+    """Gather, draw noise, forwards, backwards, update. Returns the terms before the update, and the penalty."""
+    store = vae.store
+    with vae.lock:  # another thread may look at the model between two steps, not within one
+        batch, target = noisy_minibatch(vae, x, rows, vae.step, recipe)
+        terms = vae.forward_backward(batch, vae.noise(rows, recipe.seed), target)
+        penalty = 0.0
+        if recipe.l1 or recipe.l2:
+            weights = slice(0, store.n_weights)
+            penalty = vae.kernels.add_penalty(
+                store.vector[weights], store.gradient[weights], l1=recipe.l1, l2=recipe.l2
+            )
+        check_finite(vae, terms, "the loss", terms.loss + penalty, batch)
+        vae.optimizer.step(vae, recipe.factor(vae.epoch))
+    return terms, penalty
+
+
+def noisy_minibatch(vae: VAE, x: Rows, rows: Array, step: int | Array, recipe: Recipe) -> tuple[Array, Array]:
+    """What goes into the encoder and what shall come out of the decoder, both (B, D); ``step`` decides the noise."""
+    k = vae.kernels
+    target = take_rows(vae, x, rows)
+    if recipe.binarize == "stochastic":
+        k.binarize(target, recipe.seed, step, rows, out=target)
+    if recipe.corruption is None:
+        return target, target
+    noisy = vae.workspace.rows("noisy x", len(rows), vae.input_dim)
+    recipe.corruption.apply(k, target, recipe.seed, step, rows, out=noisy)
+    return noisy, target if recipe.corruption.denoise else noisy
+
+
+def last_batch(vae: VAE, n: int, batch_size: int) -> Array:
+    """The examples of an epoch's last minibatch, (B, D), which are still in their buffer."""
+    return vae.workspace.rows("x", n % batch_size or min(n, batch_size), vae.input_dim)
+
+
+def check_finite(vae: VAE, terms: LossTerms, what: str, value: float, batch: Array) -> None:
+    """Raise TrainingDiverged, with what happened and what to try, unless ``value`` is finite."""
+    if not math.isfinite(value):
+        rate = getattr(vae.optimizer, "learning_rate", math.nan)
+        scaled = "data scaled to about unit size"
+        advice = f"{scaled}, or float64" if vae.dtype == "float32" else f"or {scaled}"
+        raise TrainingDiverged(
+            f"{what} became {value} in epoch {vae.epoch + 1}, after {vae.step} updates "
+            f"(reconstruction {terms.recon_nll:g}, KL {terms.kl:g}, the encoder's largest logvar "
+            f"{largest_logvar(vae, batch):g}): try a smaller learning rate (now {rate:g}), {advice}"
+        )
