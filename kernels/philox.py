@@ -12,7 +12,7 @@ One call therefore serves four neighbouring dimensions of one example.
     n   number of examples      D   number of dimensions (words, uniforms or normals per example)
 
 Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-SC 2011; known answers from its library Random123 (tests/test_philox.py).
+SC 2011; known answers from its library Random123 (tests/kernels/test_philox.py).
 """
 
 from __future__ import annotations

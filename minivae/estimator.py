@@ -25,7 +25,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     Beside :class:`sklearn.decomposition.PCA` and ``FactorAnalysis``: those are linear, exact, and done in
     milliseconds, and with ``hidden_dims=()`` this is the model of probabilistic PCA (lesson 12). With hidden layers
     it bends; it needs more data and more time, and its log p(x) is an estimate. Scale tables of real numbers first.
-    The README says when which is the better choice, with figures (``lessons/compare.py``).
+    The README says when which is the better choice, with figures (``lessons/tools/compare.py``).
 
     Parameters
     ----------

@@ -10,7 +10,11 @@ from minivae import cli
 from minivae.backend import load, states
 
 STATE = states()
-NEEDS = {"test_datasets.py": "pooch", "test_lesson_tools.py": "nbformat", "test_lessons.py": "nbformat"}
+NEEDS = {
+    "datasets/test_datasets.py": "pooch",
+    "lessons/test_lesson_tools.py": "nbformat",
+    "lessons/test_lessons.py": "nbformat",
+}
 
 # A machine with a GPU may have no more than the backends need: see kernels/README.md.
 collect_ignore = [name for name, package in NEEDS.items() if find_spec(package) is None]

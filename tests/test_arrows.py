@@ -1,4 +1,4 @@
-"""Arrows between the rooms of minivae only go down, and no two modules import each other: the rule of CONTRIBUTING.md."""
+"""Arrows between the rooms of minivae only go down, and no two modules import each other (see CONTRIBUTING.md)."""
 
 import ast
 from collections import defaultdict

@@ -4,7 +4,7 @@
 
 In float64, right gradients come out below 1e-6, usually below 1e-9; wrong ones well above 1e-3. A gradient
 check proves that the gradient belongs to the function, not that the function is the right one: a sampler that
-takes the variance for the standard deviation passes. See tests/proofs.py for the other half.
+takes the variance for the standard deviation passes. See tests/proofs/proofs.py for the other half.
 """
 
 from __future__ import annotations

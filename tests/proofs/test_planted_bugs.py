@@ -14,7 +14,7 @@ import pytest
 import proofs
 from minivae.backend import from_module
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PHILOX, REFERENCE = "kernels/philox.py", "kernels/reference.py"
 ENCODER, NETWORK = "minivae/model/encoder.py", "minivae/model/network.py"
 

@@ -185,7 +185,7 @@ def test_a_path_object_is_always_a_path_even_if_it_is_called_like_a_data_set():
     refused(lambda: datasets.load(pathlib.Path("digits")), "unknown data set 'digits'")
 
 
-# -- your own file: what is held out (tests/test_tables.py has what is read) --------------------------------
+# -- your own file: what is held out (tests/datasets/test_tables.py has what is read) --------------------------------
 
 
 def test_one_row_in_ten_is_held_out_by_the_permutation_of_seed_zero(saved):

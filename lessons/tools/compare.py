@@ -1,8 +1,8 @@
 """PCA, factor analysis and VariationalAutoencoder side by side, on data that none of them was fitted to.
 
-    python lessons/compare.py                     the table of the README, in some minutes
-    python lessons/compare.py --data wine --seeds 3
-    python lessons/compare.py --quick             wine, one split: seconds
+    python lessons/tools/compare.py                     the table of the README, in some minutes
+    python lessons/tools/compare.py --data wine --seeds 3
+    python lessons/tools/compare.py --quick             wine, one split: seconds
 
 The protocol. Each seed is a stratified split: four fifths of the rows to fit, one fifth to report. Both are
 standardised by the mean and standard deviation of the first, and log p(x) is a density per standardised unit. Digits

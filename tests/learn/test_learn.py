@@ -19,7 +19,7 @@ from minivae.learn.grading import grade
 from minivae.learn.judge import judge
 from minivae.learn.progress import Progress
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ENTRIES = [Entry(path.stem, ROOT / "lessons") for path in sorted((ROOT / "lessons/checks").glob("*.py"))]
 JUDGED_BY_VALUE = [entry for entry in ENTRIES if entry.exercise.judge is None]
 WRONGS = [(entry, wrong) for entry in JUDGED_BY_VALUE for wrong in entry.exercise.wrong]

@@ -1,9 +1,9 @@
 """Run, refresh, check and convert the lessons, which are plain Markdown files that GitHub shows as they are.
 
-    python lessons/build.py run 07        executes its fences and compares what they print with what stands there
-    python lessons/build.py refresh 07    writes the outputs that differ, and its figures, into place
-    python lessons/build.py lint 07       mathematics that GitHub does not render, dead links, lost form
-    python lessons/build.py notebooks 07  makes notebooks for Jupyter and Colab
+    python lessons/tools/build.py run 07        executes its fences and compares what they print with what stands there
+    python lessons/tools/build.py refresh 07    writes the outputs that differ, and its figures, into place
+    python lessons/tools/build.py lint 07       mathematics that GitHub does not render, dead links, lost form
+    python lessons/tools/build.py notebooks 07  makes notebooks for Jupyter and Colab
 
 Without a number: all lessons. What a lesson may hold: ``python`` fences, which run in order in one namespace; directly
 below one that prints, a ``text`` fence with what it printed; around those that need MNIST,
@@ -39,7 +39,7 @@ try:
 except ModuleNotFoundError as error:
     raise SystemExit(f'{error}: python -m pip install --editable ".[lessons]"') from None
 
-LESSONS = Path(__file__).resolve().parent
+LESSONS = Path(__file__).resolve().parents[1]
 NUMBER = re.compile(r"((?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)")
 RELATIVE, LAST_DIGITS = Decimal("0.02"), 2  # how far a number may be from the recorded one: within either is enough
 

@@ -21,7 +21,7 @@ from minivae.backend import load  # noqa: E402
 from minivae.gradcheck import relative_error  # noqa: E402
 from minivae.kernels import numba_cpu, numba_threads, reference  # noqa: E402
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EDGES = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 3e38, -3e38]
 
 

@@ -49,7 +49,7 @@ Write.
 ```
 
 ```console
-$ pytest tests/test_proofs.py
+$ pytest tests/proofs/test_proofs.py
 ```
 
 <details>

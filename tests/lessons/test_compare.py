@@ -14,7 +14,7 @@ from sklearn.decomposition import FactorAnalysis
 
 import compare
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LINEAR = ("PCA", "FactorAnalysis")
 
 
@@ -165,7 +165,7 @@ def test_the_readmes_numbers_for_the_linear_models_come_out_again(name, model):
 
 @pytest.mark.slow
 def test_the_readmes_numbers_for_the_vaes_come_out_again_on_one_split_of_wine():
-    command = [sys.executable, str(ROOT / "lessons" / "compare.py"), "--quick", "--json"]
+    command = [sys.executable, str(ROOT / "lessons/tools/compare.py"), "--quick", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     splits = {model: split for model, (split,) in json.loads(done.stdout)["results"]["wine"].items()}

@@ -306,7 +306,7 @@ def fences(page: Page) -> Complaints:
 
 
 def breakages(page: Page) -> Complaints:
-    """Each diff in the form that tests/test_lessons.py reads, because it makes the change and runs the tests."""
+    """Each diff in the form that tests/lessons/test_lessons.py reads: it makes the change and runs the tests."""
     good = {line_of(page.text, match.start()) for match in BREAKAGE.finditer(page.text)}
     for fence in page.fences:
         line = span(fence)[0] + 1

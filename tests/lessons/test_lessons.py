@@ -16,7 +16,7 @@ import pytest
 import build
 import lint
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LESSONS = build.lessons([])
 each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
