@@ -7,7 +7,9 @@ from minivae.learn import Exercise, Wrong
 
 
 def draw(rng, sizes):
+    """One draw has a very small sigma, one a very large one: nothing may be clipped."""
     mu, logvar, eps = rng.standard_normal((3, sizes.B, sizes.K))
+    logvar[0, 0] += {6: 0, 4: -24, 5: 24}[sizes.B]
     return {"mu": mu, "logvar": logvar, "eps": eps}
 
 

@@ -79,6 +79,7 @@ exercise = Exercise(
     returns=("dlogits", "dW_dec", "dz", "dmu", "dlogvar", "dW_mu", "dW_logvar"),
     draw=draw,
     oracle=by_differences,
+    chain=True,
     reward=training,
     hints=(
         "Begin at the loss. What is d loss / d recon_nll[b], and what d loss / d kl[b]? Then go back line by line.",

@@ -8,9 +8,11 @@ from minivae.learn import Exercise, Wrong
 
 
 def draw(rng, sizes):
-    """Uniform draws that leave no stretch of [0, 1) out, however few they are."""
+    """Uniform draws that leave no stretch of [0, 1) out, however few they are, and both thresholds at rate 1/2."""
     n = sizes.B * sizes.D
     u = rng.permutation(np.arange(n) + rng.random(n)) / n
+    if sizes.K == 5:
+        u[:2] = 0.25, 0.75
     shape = (sizes.B, sizes.D)
     x = 0.1 + 0.8 * rng.random(shape)
     return {"x": x, "u": u.reshape(shape), "rate": sizes.K / 10, "denoise": sizes.B != 4}

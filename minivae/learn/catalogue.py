@@ -6,17 +6,14 @@ that the two cannot drift apart, and an exercise can be put back without asking 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 
 from minivae.errors import MinivaeError
-from minivae.learn.exercise import Exercise
+from minivae.learn.exercise import YOURS, Exercise
 from minivae.system.files import replacing, source_root
-
-YOURS = re.compile(r"^( *)# Your code[^\n]*:\n(.*?)^ *# End of your code\.\n", re.MULTILINE | re.DOTALL)
 
 
 class LearnError(MinivaeError, ValueError):

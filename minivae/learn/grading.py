@@ -35,7 +35,7 @@ def grade(entry: Entry) -> Report:
 def _run(arguments: list[str], exercise: Exercise) -> tuple[int | None, str]:
     """The exit status of the child, or None if it had to be stopped, with all that it has started; and its errors."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "minivae.learn.child", *arguments],
+        [sys.executable, "-P", "-m", "minivae.learn.child", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
