@@ -196,7 +196,7 @@ def _inputs_of(exercise: Exercise, name: str, index: tuple[int, ...], case: Case
                 continue  # it takes the whole array
             inside = value.copy()
             inside[where] *= 0.999
-            if moves(argument, inside):
+            if np.ndim(value[where]) < 2 and moves(argument, inside):
                 entry = ", ".join(":" if isinstance(i, slice) else str(i) for i in where)
                 numbers = np.array2string(value[where], precision=4, separator=", ", threshold=9, max_line_width=999)
                 shown.append(f"{argument}[{entry}] = {numbers}")

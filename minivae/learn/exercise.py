@@ -12,7 +12,6 @@ import numpy as np
 from minivae.gradcheck import TOLERANCE
 from minivae.gradcheck.differences import numerical_gradient, relative_error
 
-
 YOURS = re.compile(r"^( *)# Your code[^\n]*:\n(.*?)^ *# End of your code\.\n", re.MULTILINE | re.DOTALL)
 
 

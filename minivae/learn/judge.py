@@ -12,7 +12,6 @@ import numpy as np
 from minivae.learn.diagnose import Case, diagnose
 from minivae.learn.exercise import Exercise, copied, error
 
-
 NOT_YET = "not yet: there is no value for it"
 
 

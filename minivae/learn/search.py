@@ -1,5 +1,4 @@
-"""Which single edit explains a wrong answer? Of the learner's code, if it becomes right; of the solution, if it becomes
-as wrong.
+"""Which single edit explains a wrong answer? One that makes it right, or one that makes the solution as wrong.
 
 The edited code runs in this process, with a time limit for each run, and whoever calls has to limit the whole.
 """
@@ -167,6 +166,7 @@ def search(
 
 
 def ranked(found: list[tuple[Edit, frozenset[str]]]) -> list[tuple[Edit, frozenset[str]]]:
+    """Those that explain most, then the smallest."""
     return sorted(found, key=lambda item: (-len(item[1]), item[0].cost))
 
 
@@ -188,7 +188,7 @@ def outputs_as_wanted(code: Code, draws: Sequence[Draw], names: set[str], keep: 
 
 
 def explain(exercise: Exercise, code: Code, solution: Code | None) -> list[Cause]:
-    """The causes of wrong outputs, as far as one edit, or a number that has become too large or too small, is the cause.
+    """The causes of wrong outputs, as far as one edit is the cause.
 
     Parameters
     ----------
@@ -231,14 +231,17 @@ def explain(exercise: Exercise, code: Code, solution: Code | None) -> list[Cause
                 function = code.function()
                 return [Draw(draw.arguments, code.values(function, draw.arguments)) for draw in more()]
 
-            mutations = [*of_edits(search(solution, targets, again, left, set(), until, False), left, mutated)]
+            mutations = [*of_edits(search(solution, targets, again, left, set(), until, False), left, mutated, 0.4)]
             better = {name for cause in mutations for name in cause.outputs}
             causes = [cause for cause in causes if not cause.outputs & better] + mutations
     return causes
 
 
 def of_edits(
-    found: list[tuple[Edit, frozenset[str]]], names: set[str], sentence: Callable[[Edit], tuple[str, int | None]]
+    found: list[tuple[Edit, frozenset[str]]],
+    names: set[str],
+    sentence: Callable[[Edit], tuple[str, int | None]],
+    margin: float = 0,
 ) -> Iterator[Cause]:
     """The smallest edit that explains the most, for each output; "either ... or" where two are equally good."""
     names = set(names)
@@ -249,7 +252,11 @@ def of_edits(
         most = max(len(explained & names) for _, explained in able)
         able = [(edit, explained) for edit, explained in able if len(explained & names) == most]
         cost = min(edit.cost for edit, _ in able)
-        best = {(edit.line, edit.kind): (edit, explained) for edit, explained in reversed(able) if edit.cost == cost}
+        best = {
+            (edit.line, edit.kind): (edit, explained)
+            for edit, explained in reversed(able)
+            if edit.cost <= cost + margin
+        }
         chosen = list(best.values())[::-1]
         sentences = [sentence(edit) for edit, _ in chosen]
         edit, explained = chosen[0]

@@ -31,18 +31,19 @@ class _Watch(ast.NodeTransformer):
     def __init__(self) -> None:
         self.places: list[tuple[int, str]] = []
 
-    def visit(self, node: ast.AST) -> Any:
+    def visit(self, node: Any) -> Any:
         text = ast.unparse(node) if isinstance(node, (ast.BinOp, ast.Call, ast.UnaryOp)) else ""
         node = self.generic_visit(node)
         if not text:
             return node
-        self.places.append((node.lineno, text))  # type: ignore[attr-defined]
+        self.places.append((node.lineno, text))
         return ast.Call(ast.Name("_seen", ast.Load()), [ast.Constant(len(self.places) - 1), node], [])
 
 
 def values_on_the_way(code: Code, arguments: Arguments) -> list[Seen]:
     """Every number and array that the function computes, in the order of computing."""
-    watch, seen, functions = _Watch(), [], code.functions
+    watch, functions = _Watch(), code.functions
+    seen: list[Seen] = []
 
     def note(place: int, value: Any) -> Any:
         if len(seen) < LONGEST and np.asarray(value).dtype.kind in "biuf":
