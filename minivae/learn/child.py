@@ -177,7 +177,7 @@ def describe(error: BaseException, path: Path) -> str:
         line = linecache.getline(str(path), number).strip()
         where = f"    (line {number}: {line})"
         arrays = {name: frame.f_locals.get(name) for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", line))}
-        if isinstance(error, ValueError):
+        if isinstance(error, (ValueError, IndexError)):
             shapes = ", ".join(f"{n} is {v.shape}" for n, v in arrays.items() if isinstance(v, np.ndarray))
     text = first_words(error)
     return f"{type(error).__name__}{': ' if text else ''}{text}{where}{f'; {shapes}' if shapes else ''}{advice(error)}"

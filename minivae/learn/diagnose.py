@@ -118,8 +118,8 @@ def _structure(exercise: Exercise, name: str, yours: Sequence[np.ndarray], cases
     if exercise.upstream:
         without = [_without_upstream(exercise, name, case) for case in cases]
         if same(yours, without, expected, tolerance):
-            name = exercise.upstream
-            yield f"that is what comes out if {name} is left out: the upstream gradient multiplies everything"
+            left_out = f"{exercise.upstream} is left out: the upstream gradient multiplies everything"
+            yield f"that is what comes out if {left_out}"
     for other in _others_with_these_values(exercise, name, cases):
         yield f"these are the right values of {other}, not of {name}"
     if all(array.ndim == 2 for array in yours) and same([array.T for array in yours], expected, expected, tolerance):

@@ -161,6 +161,8 @@ def exchanged(slot: Slot, names: list[str], texts: tuple[str, ...]) -> Iterator[
             yield from () if inner else of_chain(parts)
         case ast.UnaryOp(op, operand):
             yield SIGN if isinstance(op, ast.USub) else COMPARISON, 1, ast.unparse(operand)
+            if isinstance(op, ast.USub) and isinstance(operand, ast.BinOp):
+                yield BRACKETS, 1.3, f"-{ast.unparse(operand)}"
         case ast.Compare(left, [op], [right]):
             for other in COMPARISONS.get(SYMBOLS.get(type(op), ""), ()):
                 yield COMPARISON, 1, f"{ast.unparse(left)} {other} {ast.unparse(right)}"
@@ -210,13 +212,9 @@ def of_constant(slot: Slot, value: Any, names: list[str], texts: tuple[str, ...]
         kind = POWER if op is ast.Pow and slot.field == "right" else kind
         near = [0, 1, 2, 3, 0.5, value + 1, value - 1, 2 * value, value / 2, 10 * value, value / 10, 100 * value]
         for other in {*near, value / 100, *([1 / value] if value else [])} - {value, -value}:
-            dropped: dict[tuple[float, type], str] = {
-                (1, ast.Mult): FACTOR,
-                (1, ast.Div): FACTOR,
-                (0, ast.Add): TERM,
-                (0, ast.Sub): TERM,
-            }
-            yield dropped.get((other, op), kind), 1, repr(other)
+            is_left_out = (abs(other), op) in ((1, ast.Mult), (1, ast.Div), (1, ast.USub))
+            kind_now = FACTOR if is_left_out else TERM if other == 0 and op in (ast.Add, ast.Sub) else kind
+            yield kind_now, 1, repr(other)
         yield AXIS if is_axis else SIGN, 1.2, repr(-value)
         yield from ((kind, 1.5, name) for name in [*names, *(["None"] if is_axis else [])])
 

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minivae.gradcheck import relative_error
 from minivae.learn.edits import Edit, edits
-from minivae.learn.exercise import YOURS, Arguments, Exercise, by_name, copied, error
+from minivae.learn.exercise import YOURS, Arguments, Exercise, by_name, copied
 
-SECONDS = 5.0  # of computing
+SECONDS, WALL_SECONDS = 5.0, 8.0  # of computing, and in all where others compute too
 SECONDS_OF_ONE = 0.5
 HARMLESS = {"numpy", "math", "scipy", "numba", "itertools", "functools", "__future__", "typing"}
 HARMFUL = {"open", "exec", "eval", "compile", "__import__", "input", "breakpoint", "exit", "quit"} | {
@@ -35,13 +36,14 @@ class TimeUpError(BaseException):
 
 
 class Cause(NamedTuple):
-    """What explains an output: a sentence, the line, the edit itself, and the outputs that it explains."""
+    """What explains outputs: a sentence, the line, the edit itself, how large it is and of which kind."""
 
     text: str
     line: int | None
     edit: str
     outputs: frozenset[str]
     cost: float
+    kinds: frozenset[str]
 
 
 class Code:
@@ -142,7 +144,7 @@ def search(
     fresh: Callable[[], Sequence[Draw]],
     names: set[str],
     keep: set[str],
-    until: float,
+    until: tuple[float, float],
     add: bool,
 ) -> list[tuple[Edit, frozenset[str]]]:
     """All edits after which some of the outputs called ``names`` are as wanted, and all of ``keep`` still.
@@ -153,7 +155,7 @@ def search(
     texts = tuple({value for draw in draws for value in draw.arguments.values() if isinstance(value, str)})
     for late in (False, True):
         for edit in itertools.chain(*(edits(function, texts, code.skip, late, add) for function in code.functions)):
-            if time.process_time() > until:
+            if time.process_time() > until[0] or time.monotonic() > until[1]:
                 return ranked(found)
             explained = outputs_as_wanted(code, draws, names, keep)
             if explained:
@@ -180,11 +182,19 @@ def outputs_as_wanted(code: Code, draws: Sequence[Draw], names: set[str], keep: 
     for draw in draws:
         values = code.values(function, draw.arguments)
         tolerance = code.exercise.tolerance
-        right = {name for name in left | keep if name in values and error(values[name], draw.wanted[name]) < tolerance}
+        right = {name for name in left | keep if name in values and alike(values[name], draw.wanted[name], tolerance)}
         left &= right
         if not left or not keep <= right:
             return set()
     return left
+
+
+def alike(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
+    """Of one shape, finite in the same places, and equal there."""
+    if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
+        return False
+    finite = np.isfinite(b)
+    return relative_error(a[finite], b[finite]) < tolerance
 
 
 def explain(exercise: Exercise, code: Code, solution: Code | None) -> list[Cause]:
@@ -198,7 +208,7 @@ def explain(exercise: Exercise, code: Code, solution: Code | None) -> list[Cause
     solution : Code or None
         Without it, lines that came with the exercise are suspected too.
     """
-    until = time.process_time() + SECONDS
+    until = time.process_time() + SECONDS, time.monotonic() + WALL_SECONDS
     draws = [Draw(arguments, exercise.expected(arguments)) for _, arguments in exercise.draws()]
     fresh: list[Draw] = []
 
@@ -221,63 +231,81 @@ def explain(exercise: Exercise, code: Code, solution: Code | None) -> list[Cause
         found = search(code, draws, more, names, right, until, True)
         if not runs:  # an edit that only lets it go on explains nothing
             found = [(edit, explained) for edit, explained in found if explained == names]
-        causes = [*of_edits(found, names, repaired)]
-        small = {name for cause in causes if cause.cost <= 2 for name in cause.outputs}
-        left = names - missing - small
-        if solution is not None and left:
-            targets = [Draw(draw.arguments, mine) for draw, mine in zip(draws, yours, strict=True)]
+        edits = of_edits(found, names, repaired, 0.1)
+        known = [
+            name
+            for name in names - missing
+            if not all(only_infinite(name, *both) for both in zip(yours, draws, strict=True))
+        ]
+        if solution is None or not known:
+            return edits
+        targets = [Draw(draw.arguments, mine) for draw, mine in zip(draws, yours, strict=True)]
 
-            def again() -> list[Draw]:
-                function = code.function()
-                return [Draw(draw.arguments, code.values(function, draw.arguments)) for draw in more()]
+        def again() -> list[Draw]:
+            function = code.function()
+            return [Draw(draw.arguments, code.values(function, draw.arguments)) for draw in more()]
 
-            mutations = [*of_edits(search(solution, targets, again, left, set(), until, False), left, mutated, 0.4)]
-            better = {name for cause in mutations for name in cause.outputs}
-            causes = [cause for cause in causes if not cause.outputs & better] + mutations
+        found = search(solution, targets, again, set(known), set(), until, False)
+        return combined(edits, of_edits(found, set(known), mutated, 0.4))
+
+
+def combined(repairs: list[Cause], mutations: list[Cause]) -> list[Cause]:
+    """The smaller of the two; both, where they are as small and of another kind.
+
+    A repair may compensate for a mistake at another place: only what was left out twice is right again.
+    """
+    causes = list(mutations)
+    for repair in repairs:
+        rivals = [cause for cause in causes if cause.outputs & repair.outputs]
+        if not rivals or min(rival.cost for rival in rivals) > repair.cost + 0.1 or rivals[0].kinds & repair.kinds:
+            causes = [repair, *(cause for cause in causes if cause not in rivals)]
+        elif repair.cost < 2:
+            text = f"either {repair.text.removeprefix('either ')}, or {rivals[0].text}"
+            causes = [repair._replace(text=text), *(cause for cause in causes if cause not in rivals)]
     return causes
 
 
+def only_infinite(name: str, mine: Values, draw: Draw) -> bool:
+    """Right wherever it is finite: everything that overflows would explain that."""
+    finite = np.isfinite(mine[name])
+    expected = draw.wanted[name]
+    return mine[name].shape == expected.shape and relative_error(mine[name][finite], expected[finite]) < 1e-6
+
+
 def of_edits(
-    found: list[tuple[Edit, frozenset[str]]],
-    names: set[str],
-    sentence: Callable[[Edit], tuple[str, int | None]],
-    margin: float = 0,
-) -> Iterator[Cause]:
+    found: list[tuple[Edit, frozenset[str]]], names: set[str], sentence: Callable[[Edit], Cause], margin: float
+) -> list[Cause]:
     """The smallest edit that explains the most, for each output; "either ... or" where two are equally good."""
-    names = set(names)
-    while names:
-        able = [(edit, explained) for edit, explained in found if explained & names]
-        if not able:
-            return
+    causes, names = [], set(names)
+    while able := [(edit, explained) for edit, explained in found if explained & names]:
         most = max(len(explained & names) for _, explained in able)
         able = [(edit, explained) for edit, explained in able if len(explained & names) == most]
         cost = min(edit.cost for edit, _ in able)
-        best = {
-            (edit.line, edit.kind): (edit, explained)
-            for edit, explained in reversed(able)
-            if edit.cost <= cost + margin
-        }
-        chosen = list(best.values())[::-1]
-        sentences = [sentence(edit) for edit, _ in chosen]
-        edit, explained = chosen[0]
-        text = sentences[0][0] if len(chosen) == 1 else "either " + " or ".join(text for text, _ in sentences[:3])
-        yield Cause(
-            text, sentences[0][1], f"line {edit.line}: {edit.after} in the place of {edit.before}", explained, cost
-        )
+        best = {(edit.line, edit.kind): edit for edit, _ in reversed(able) if edit.cost < cost + margin + 0.01}
+        chosen = [sentence(edit) for edit in sorted(best.values(), key=lambda edit: edit.cost)]
+        kinds = frozenset().union(*(cause.kinds for cause in chosen))
+        explained = next(explained for edit, explained in able if edit.cost == cost)
+        texts = list(dict.fromkeys(cause.text for cause in chosen))[:3]
+        text = texts[0] if len(texts) == 1 else "either " + " or ".join(texts)
+        causes.append(chosen[0]._replace(text=text, kinds=kinds, outputs=explained))
         names -= explained
+    return causes
 
 
-def repaired(edit: Edit) -> tuple[str, int | None]:
+def repaired(edit: Edit) -> Cause:
     """Where in the learner's code the mistake is, and of which kind: not the edit itself."""
     before = " ".join(edit.before.split())
-    return f"line {edit.line}: {edit.kind} in `{before if len(before) < 60 else before[:56] + ' ...'}`", edit.line
+    text = f"line {edit.line}: {edit.kind} in `{before if len(before) < 60 else before[:56] + ' ...'}`"
+    mend = f"line {edit.line}: {edit.after} in the place of {edit.before}"
+    return Cause(text, edit.line, mend, frozenset(), edit.cost, frozenset({edit.kind}))
 
 
-def mutated(edit: Edit) -> tuple[str, int | None]:
+def mutated(edit: Edit) -> Cause:
     """What a right answer would have to get wrong for this."""
     kind = edit.kind
     if kind.startswith("one "):
         kind = f"there is {kind.replace(' is missing', ' too many')}"
     else:
         kind = kind.replace("there is one", "one").replace("too many", "is missing")
-    return f"that is what comes out of a right answer if one thing is wrong in it: {kind}", None
+    text = f"that is what comes out of a right answer if one thing is wrong in it: {kind}"
+    return Cause(text, None, "", frozenset(), edit.cost, frozenset({kind}))
