@@ -129,7 +129,8 @@ def put_in(slots: list[Slot], alternatives: Iterator[Alternative]) -> Iterator[E
             continue
         for slot in slots:
             slot.put(node)
-        yield Edit(slots[0].line, kind + suffix, cost + more, text, after)
+        argument = f"{slots[0].owner.arg}=" if isinstance(slots[0].owner, ast.keyword) else ""
+        yield Edit(slots[0].line, kind + suffix, cost + more, argument + text, argument + after)
     for slot, original in zip(slots, originals, strict=True):
         slot.put(original)
 

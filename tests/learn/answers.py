@@ -470,6 +470,188 @@ WRONG = {
     ],
 }
 
+# Written after the search, and never tuned to.
+HELD_OUT = {
+    "01": [
+        (
+            None,
+            "up, down = x.copy(), x.copy()\nup[index] += h\ndown[index] -= h / 2  # here\n"
+            "gradient[index] = (f(up) - f(down)) / (2 * h)",
+            f"{FACTOR}|{CONSTANT}",
+        ),
+        (
+            None,
+            "step = h * np.eye(x.size)[0].reshape(x.shape)  # here\ngradient[index] = (f(x + step) - f(x - step)) / (2 * h)",
+            INDEX,
+        ),
+    ],
+    "02": [
+        (
+            None,
+            "top = np.sqrt(np.sum((a - n) ** 2))\nreturn top / max(np.sqrt(np.sum(a**2)) + np.sum(n**2), 1e-8)  # here",
+            FUNCTION,
+        )
+    ],
+    "03": [
+        (None, "dx = np.dot(dy, W.T)\ndW = np.dot(x.T, dy)\ndb = dy.sum(axis=-1)  # here", AXIS),
+        (
+            None,
+            'dx = np.einsum("bo,io->bi", dy, W)\ndW = x.T @ dy\ndb = np.ones(len(x)) * dy.sum()  # here',
+            r"axis|line",
+        ),
+    ],
+    "04": [
+        (
+            None,
+            'if activation == "relu":\n    return np.where(y < 0, 0, dy)  # here\nreturn dy * (1 - y * y)',
+            COMPARISON,
+        )
+    ],
+    "05": [
+        (
+            None,
+            "t = np.exp(-np.abs(logits))\nreturn (np.maximum(0, logits) - np.log1p(t) - x * logits).sum(axis=1)  # here",
+            SIGN,
+        ),
+        (None, "sign = 2 * x + 1  # here\nreturn np.sum(np.logaddexp(0, -sign * logits), axis=1)", SIGN),
+    ],
+    "06": [
+        (None, "p = expit(logits)\nerror = p - x\nreturn (dnll @ error)  # here", f"{OPERATOR}|{INDEX}|{TRANSPOSED}")
+    ],
+    "07": [
+        (
+            None,
+            "r = (mean - x) / np.exp(logvar / 2)  # here\ndmean = dnll[:, None] * r\n"
+            "dlogvar = np.array([0.5 * np.sum(dnll[:, None] * (1 - (mean - x) ** 2 * np.exp(-logvar)))])",
+            f"{FACTOR}|{BRACKETS}",
+        ),
+        (
+            None,
+            "v = np.exp(logvar)\ndmean = dnll[:, None] * (mean - x) / v\ndlogvar = 0.5 * np.sum(dnll[:, None] * (1 - (mean - x) ** 2 / v), axis=1)[:1]  # here",
+            AXIS,
+        ),
+    ],
+    "08": [
+        (
+            None,
+            "m = np.max(logits, axis=1)\ne = np.exp(logits - m[:, None])\nreturn dnll[:, None] * (e / np.sum(e, axis=0) - x)  # here",
+            f"{AXIS}|keepdims",
+        )
+    ],
+    "09": [
+        (
+            None,
+            "m = log_joint.max(axis=1)\nw = np.exp(log_joint - m[:, None]) * dz\nreturn m + np.log(w.sum(axis=1) * dz)  # here",
+            FACTOR,
+        )
+    ],
+    "10": [
+        (
+            None,
+            "p = np.exp(log_joint)\nelbo = (q * np.log(p / q)).sum(axis=1)\n"
+            "gap = (q * np.log(q * p.sum(axis=1, keepdims=True) * p)).sum(axis=1)  # here",
+            OPERATOR,
+        )
+    ],
+    "11": [
+        (None, "var = np.exp(logvar)\nreturn 0.5 * np.sum(mu**2 + var - 1 - np.log(mu), axis=1)  # here", NAME),
+        (
+            None,
+            "kl = 0\nfor k in range(mu.shape[1]):\n    kl = mu[:, k] ** 2 + np.exp(logvar[:, k]) - 1 - logvar[:, k]  # here\nreturn kl / 2",
+            r"\+=",
+        ),
+    ],
+    "12": [(None, "d = dkl[:, None]\ndmu = d * mu\ndlogvar = d * (0.5 * np.exp(logvar) - 1)  # here", BRACKETS)],
+    "13": [(None, "variance = np.exp(logvar)\nreturn mu + variance**2 * eps  # here", f"{POWER}|{CONSTANT}")],
+    "14": [
+        (
+            None,
+            "sigma = np.exp(logvar * 2)  # here\ndmu = dz\ndlogvar = dz * eps * sigma * 0.5",
+            f"{OPERATOR}|{CONSTANT}",
+        )
+    ],
+    "15": [
+        (
+            None,
+            "var = np.exp(logvar)\nscore_dmu = f * (z - mu) / var\nscore_dlogvar = f * ((z - mu) ** 2 / var + 1) / 2  # here\n"
+            "path_dmu = df\npath_dlogvar = df * (z - mu) / 2",
+            SIGN,
+        )
+    ],
+    "16": [
+        (
+            None,
+            "dkl = beta / mu.shape[1]  # here\ndmu = dz + dkl * mu\ndlogvar = 0.5 * (dz * eps * np.exp(logvar / 2) + dkl * (np.exp(logvar) - 1))",
+            f"{CONSTANT}|{INDEX}",
+        )
+    ],
+    "17": [
+        (
+            None,
+            "dlogits = (1 / (1 + np.exp(-logits)) - x) / B\ndz = dlogits @ W_dec.T\ndW_dec = mu.T @ dlogits * B / B  # here\n"
+            "dmu = dz + beta * mu / B\ndlogvar = dz * eps * np.exp(logvar / 2) / 2 + beta / B * np.expm1(logvar) / 2\n"
+            "dW_mu = x.T @ dmu\ndW_logvar = x.T @ dlogvar",
+            NAME,
+        ),
+        (
+            None,
+            "p = 1 / (1 + np.exp(-logits))\ndlogits = (p - x) * p * (1 - p) / B  # here\ndW_dec, dz = z.T @ dlogits, dlogits @ W_dec.T\n"
+            "dmu = dz + beta / B * mu\ndlogvar = dz * eps * np.exp(logvar / 2) / 2 + beta / B * (np.exp(logvar) - 1) / 2\n"
+            "dW_mu, dW_logvar = x.T @ dmu, x.T @ dlogvar",
+            FACTOR,
+        ),
+    ],
+    "18": [
+        (
+            None,
+            "m = beta1 * m + (1 - beta1) * g\nv = beta2 * v + (1 - beta2) * g**2\nw = w - learning_rate * m / (1 - beta1**t) / (np.sqrt(v / 1 - beta2**t) + epsilon)  # here",
+            BRACKETS,
+        )
+    ],
+    "21": [
+        (
+            None,
+            "C = W.T @ W + s2 * np.eye(len(b))\nd = x - b\nu = np.linalg.inv(C) @ d.T\nreturn -0.5 * (len(b) * np.log(2 * np.pi) + np.log(np.linalg.det(C)) - np.sum(d * u.T, axis=1))  # here",
+            SIGN,
+        )
+    ],
+    "22": [
+        (
+            None,
+            "for k in range(K):\n    v = math.exp(logvar[b, k])\n    kl[b] += 0.5 * (mu[b, k] * logvar[b, k] + v - 1 - logvar[b, k])  # here\n    dmu[b, k] = dkl[b] * mu[b, k]\n    dlogvar[b, k] = dkl[b] * 0.5 * (v - 1)",
+            NAME,
+        )
+    ],
+    "23": [
+        (
+            None,
+            "m = log_w.max(axis=0)\nw = np.exp(log_w - m)\nlog_px = m + np.log(w.sum(axis=0)) / len(log_w)  # here\ness = w.sum(axis=0) ** 2 / (w**2).sum(axis=0)",
+            BRACKETS,
+        )
+    ],
+    "24": [
+        (
+            None,
+            "s = np.exp(logvar / 2)\nlog_prior = -0.5 * np.sum(z**2, axis=1)\nlog_q = -0.5 * np.sum(((z - mu) / s) ** 2, axis=1) + logvar.sum(axis=1)  # here\nreturn log_prior - log_q - recon_nll",
+            f"{FACTOR}|{SIGN}",
+        )
+    ],
+    "25": [
+        (
+            None,
+            "log_joint = log_px_y + np.log(prior)\nlog_px = np.logaddexp.reduce(log_joint, axis=1)\nposterior = np.exp(log_joint - log_px[:, None]) * prior  # here",
+            FACTOR,
+        )
+    ],
+    "26": [
+        (
+            None,
+            "noisy = np.where(u < rate, 0.0, x)  # here\nnoisy = np.where(u >= 1 - rate / 2, 1.0, noisy)\ntarget = noisy\nif denoise:\n    target = x",
+            FACTOR,
+        )
+    ],
+}
+
 # Whole right answers, in the place of the learner's lines.
 RIGHT = {
     "01": [

@@ -417,6 +417,17 @@ def test_what_a_file_prints_is_shown_up_to_a_length(clone):
     assert "the rest is not shown" in report.printed
 
 
+def test_files_beside_and_programs_that_go_on_change_no_verdict(clone):
+    for name in ("numpy.py", "json.py"):
+        (Path.cwd() / name).write_text("raise ImportError('the wrong file')", encoding="utf-8")
+        shutil.copy(Path.cwd() / name, clone.file.parent)
+    started = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', '{}'], stderr=sys.__stderr__)\n"
+    for program in ("import time; time.sleep(60)", 'while True: print(1, file=__import__("sys").stderr)'):
+        clone.file.write_text(started.format(program) + RIGHT, encoding="utf-8")
+        report = grade(clone)
+        assert report.passed, report
+
+
 def test_bytes_that_are_no_text_get_a_verdict(clone):
     clone.file.write_bytes(b"\xff\xfe\x00 = 1")
     assert not grade(clone).passed
@@ -460,6 +471,8 @@ def test_the_way_of_a_learner(clone, capsys):
         "2 times what is expected, everywhere\n      a factor 1/2 is missing, or there is a factor 2 too many\n" in out
     )
     assert "line 4: one factor is missing in `np.sum(" in out
+    assert "in the place of" not in out, "the edit itself is for those who ask"
+    assert "in the place of np.sum(" in run(capsys, "hint", "11")[1]
     assert "tried" in run(capsys, "learn")[1]
     clone.file.write_text(RIGHT, encoding="utf-8")
     status, out, _ = run(capsys, "check", "11")
@@ -480,6 +493,13 @@ def test_json_is_one_object(clone, capsys):
     status, out, _ = run(capsys, "check", "11", "--json")
     assert status == 1
     assert json.loads(out)["passed"] is False
+    clone.file.write_text(RIGHT.replace("axis=1", "axis=0"), encoding="utf-8")
+    report = json.loads(run(capsys, "check", "11", "--json")[1])
+    assert {"passed", "outputs", "complaints"} <= set(report)
+    (output,) = report["outputs"]
+    assert {"name", "passed", "message", "cause", "line"} <= set(output)
+    assert (output["line"], output["cause"]) == (4, "line 4: the axis of this sum in `axis=0`")
+    assert "edit" not in report
     assert json.loads(run(capsys, "learn", "--json")[1])["exercises"][0]["number"] == "11"
 
 
