@@ -7,7 +7,6 @@ what the learner prints is kept, up to a length.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import faulthandler
 import importlib.util
@@ -18,13 +17,13 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
-from minivae.learn.exercise import YOURS, Exercise, copied
+from minivae.learn import search, trace
+from minivae.learn.exercise import YOURS, Exercise
 from minivae.learn.judge import NOT_YET, Report, judge
 from minivae.system.files import replacing
 
@@ -73,8 +72,8 @@ def examine(path: Path, exercise: Exercise) -> Report:
             return Report(complaints=[f"the file has no function {exercise.function}: was it renamed or removed?"])
         try:
             return judge(exercise, function)
-        except NameError as error:
-            return judge(exercise, without_undefined(path, module, exercise, error))
+        except NameError:
+            return judge(exercise, search.Code(path, module, exercise).drop_undefined())
     except NotImplementedError as error:
         number = left_over(path)
         if number:
@@ -89,29 +88,6 @@ def examine(path: Path, exercise: Exercise) -> Report:
         return Report(complaints=["your code ends the process (exit or quit): a function only returns"])
     except BaseException as error:
         return Report(complaints=[describe(error, path)])
-
-
-def without_undefined(path: Path, module: ModuleType, exercise: Exercise, error: NameError) -> Callable:
-    """The function with None for what it returns before it is defined: the rest can be judged."""
-    from minivae.learn.search import Code
-
-    code = Code(path, module, exercise)
-    (_, arguments), *_ = exercise.draws()
-    while True:
-        returned = [node for function in code.functions for node in ast.walk(function) if isinstance(node, ast.Return)]
-        values = [node.value.elts for node in returned if isinstance(node.value, ast.Tuple)]
-        places = [(v, i) for v in values for i, e in enumerate(v) if isinstance(e, ast.Name) and e.id == error.name]
-        if not places:
-            raise error
-        for elements, i in places:
-            elements[i] = ast.Constant(None)
-        function = code.function()
-        try:
-            function(*copied(arguments).values())
-        except NameError as another:
-            error = another
-        else:
-            return function
 
 
 def left_over(path: Path) -> int:
@@ -134,8 +110,6 @@ def add_causes(report: Report, path: Path, exercise: Exercise, solution: Path) -
     stopped = not report.outputs and report.complaints and report.started and exercise.judge is None
     if module is None or not (wrong or stopped):
         return
-    from minivae.learn import search, trace
-
     try:
         code = search.Code(path, module, exercise)
         known = search.Code(solution, load(solution, "solution"), exercise) if solution.is_file() else None
@@ -143,6 +117,8 @@ def add_causes(report: Report, path: Path, exercise: Exercise, solution: Path) -
         return
     if not code.is_harmless or exercise.function not in {function.name for function in code.functions}:
         return
+    with contextlib.suppress(Exception):
+        code.drop_undefined()
     causes = search.explain(exercise, code, known)
     report.edit = "; ".join(cause.edit for cause in causes if cause.line)
     if stopped and causes:

@@ -217,6 +217,12 @@ def test_what_is_there_is_judged_and_the_rest_is_not_yet(check, rest):
     assert all(message.startswith("not yet") for message in messages(report).values())
 
 
+def test_what_is_there_and_wrong_gets_its_cause_too(check):
+    report, line = check("17", None, "dlogits = (1 / (1 + np.exp(-logits)) + x) / B  # here")
+    assert report.outputs[0].cause == f"line {line}: the sign in `1 / (1 + np.exp(-logits)) + x`"
+    assert [message[:7] for message in messages(report).values()][1:] == 6 * ["not yet"]
+
+
 def test_a_name_that_is_missing_elsewhere_is_an_error(check, monkeypatch):
     monkeypatch.setattr(search, "SECONDS", 0.1)
     report, _ = check("17", "dlogvar = dz", "dlogvar = dzz")
