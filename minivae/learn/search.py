@@ -277,11 +277,14 @@ def combined(repairs: list[Cause], mutations: list[Cause]) -> list[Cause]:
     causes = list(mutations)
     for repair in repairs:
         rivals = [cause for cause in causes if cause.outputs & repair.outputs]
-        if not rivals or min(rival.cost for rival in rivals) > repair.cost + 0.1 or rivals[0].kinds & repair.kinds:
-            causes = [repair, *(cause for cause in causes if cause not in rivals)]
-        elif repair.cost < 2:
+        others = [cause for cause in causes if cause not in rivals]
+        alike = bool(rivals) and bool(rivals[0].kinds & repair.kinds)
+        small = repair.cost < 2
+        if not rivals or rivals[0].cost > repair.cost + 0.1 or (alike and (small or rivals[0].kinds <= repair.kinds)):
+            causes = [repair, *others]
+        elif alike or small:
             text = f"either {repair.text.removeprefix('either ')}, or {rivals[0].text}"
-            causes = [repair._replace(text=text), *(cause for cause in causes if cause not in rivals)]
+            causes = [repair._replace(text=text), *others]
     return causes
 
 
