@@ -329,17 +329,6 @@ def test_an_idx_file_that_does_not_fit_its_header_is_refused(content, fragment):
     refused(lambda: mnist.parse_idx(content, 3, "train-images"), "train-images is ", fragment)
 
 
-@FUZZ
-@given(
-    content=st.binary(max_size=60) | st.binary(max_size=60).map(b"\0\0\x08\x03".__add__), ndim=st.sampled_from([1, 3])
-)
-def test_random_bytes_as_idx_raise_nothing_but_data_errors(content, ndim):
-    try:
-        assert mnist.parse_idx(content, ndim).ndim == ndim
-    except DataError as error:
-        assert "\n" not in str(error)  # noqa: PT017
-
-
 # -- MNIST: a small one, in a folder, in the cache, on mirrors ---------------------------------------------
 
 CONTENT = {
