@@ -11,6 +11,7 @@ import shlex
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from functools import partial
 
 import numpy as np
@@ -447,15 +448,21 @@ def test_a_zip_bomb_is_refused_before_memory_is_asked_for(tmp_path):
 
 
 def test_entries_that_share_their_bytes_are_refused(tmp_path):
-    path = archive(tmp_path, {"é": npy(shape=f"({2**20}, 1)", body=bytes(2**23))})
-    content = path.read_bytes()
-    start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
-    listed = bytearray(content[start:end])
-    listed[9] = 0  # another flag, and the same bytes are another name
-    counts = struct.pack("<HHL", 2, 2, 2 * len(listed))
-    path.write_bytes(content[:end] + listed + content[end : end + 8] + counts + content[end + 16 :])
-    with zipfile.ZipFile(path) as file:
-        assert len({entry.filename for entry in file.infolist()}) == 2
+    y, path = npy("'|u1'", f"({2**22}, 1)", body=bytes(2**22)), tmp_path / "shared.npz"
+    header = npy("'|u1'", f"({35 + len(y)}, 1)")  # 35 bytes are y's own header in the archive
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        x, length = zipfile.ZipInfo("x.npy"), len(header) + 35
+        x.compress_type, x.CRC = zipfile.ZIP_DEFLATED, 0
+        # A stored block, of which y's header is the end; x goes on with the compressed bytes of y.
+        file.fp.write(x.FileHeader() + struct.pack("<BHH", 0, length, 2**16 - 1 - length) + header)
+        start = file.start_dir = file.fp.tell()
+        file.writestr("y.npy", y)
+        file.fp.seek(start)
+        content = header + file.fp.read(35) + y
+        x.header_offset, x.file_size, x.CRC = 0, len(content), zlib.crc32(content)
+        x.compress_size = 5 + length + file.filelist[0].compress_size
+        file.filelist.append(x)
+    assert x.file_size + len(y) > arrayfiles.LARGEST_RATIO * path.stat().st_size > max(x.file_size, len(y))
     refused(lambda: tables.read(path), repr(str(path)), "is damaged")
 
 
