@@ -715,6 +715,11 @@ def test_beside_known_labels_a_text_gets_advice_too(cell, advice, written):
     assert refused(lambda: tables.read(path, "kind")).endswith(f"column 2 (b): {cell!r} is not a number: {advice}")
 
 
+def test_commas_between_thousands_are_not_taken_for_columns_beside_a_label(written):
+    path = written("12,34,567;3\n12,34,567;4\n")
+    refused(lambda: tables.read(path, -1), "'12,34,567' has commas between thousands")
+
+
 def test_a_label_that_holds_another_separator_does_not_become_it(written):
     table = tables.read(written("1,2,a;b\n3,4,c;d;e\n"), 2)
     assert (table.x.tolist(), table.label_names) == ([[1, 2], [3, 4]], ("a;b", "c;d;e"))
