@@ -10,12 +10,12 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from statistics import median
 from typing import Any
 
 from minivae.benchmark.processes import BenchmarkError, Child
+from minivae.system.streams import print_line
 
 Timings = Mapping[str, Sequence[float]]
 PAUSE = 0.1  # seconds: idle threads of the last contender spin for less
@@ -107,11 +107,7 @@ def divide(above: Sequence[float], below: Sequence[float]) -> list[float]:
 # Progress, on standard error
 
 
-def say(line: str) -> None:
-    """One line on standard error."""
-    with suppress(BrokenPipeError):  # that nobody reads on is no reason to stop
-        if sys.stderr is not None:
-            print(line, file=sys.stderr, flush=True)
+say = partial(print_line, to_stderr=True)
 
 
 def show_rounds(rounds: int, what: str) -> Iterator[int]:
