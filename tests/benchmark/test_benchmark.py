@@ -208,6 +208,7 @@ def test_a_contender_learns(name):
     first, last = contender.run(2 * SMALL.batches)
     assert first == pytest.approx(100 * np.log(2), abs=2)
     assert last < first - 5
+    contender.run(contender.at_once)
     contender.epoch()
 
 
