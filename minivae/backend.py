@@ -40,6 +40,7 @@ Array = Any  # a NumPy array, or the device array of another backend
 Backend = SimpleNamespace
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 SUCCESS, NO_DEVICE = 0, 100
+_left_out: list[list[str]] = []  # the exercises of which a warning has been given, so that each is given once
 
 
 class Source(NamedTuple):
@@ -125,7 +126,9 @@ def _workspace() -> Workspace:
 def _load_mine() -> Backend:
     """What is solved now: not kept, because the learner goes on."""
     workspace, mine = _workspace(), _module("mine", "mine")
-    if left_out := [number for number in workspace.unchecked if number in mine.NAMES]:
+    left_out = [number for number in workspace.unchecked if number in mine.NAMES]
+    if left_out and left_out not in _left_out:
+        _left_out.append(left_out)
         warnings.warn(
             f"the reference's functions are used for exercise {', '.join(left_out)}: as they are now, these files have "
             "not passed their check; minivae check, without a number, checks them all",

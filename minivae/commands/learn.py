@@ -115,7 +115,7 @@ def state_of(entry: Entry, progress: Any, workspace: Workspace) -> str:
 def check(options: argparse.Namespace) -> int:
     """Judge one exercise, or all that have changed since they passed; status 1 if one does not pass."""
     from minivae.answers import Workspace
-    from minivae.learn.catalogue import LearnError, entry, workspace
+    from minivae.learn.catalogue import LearnError, entries, entry, workspace
 
     if "file" in options:
         if options.number is None or options.file.suffix != ".py" or not options.file.is_file():
@@ -126,8 +126,9 @@ def check(options: argparse.Namespace) -> int:
         return check_entry(entry(options.number), options.json)
     if options.json:
         raise LearnError("--json needs the number of one exercise")
-    unchecked = Workspace(folder).unchecked
-    statuses = [check_entry(entry(number)) for number in unchecked]
+    solved = Workspace(folder).solved
+    changed = [entry for entry in entries(folder) if entry.number not in solved and entry.is_begun()]
+    statuses = [check_entry(entry) for entry in changed]
     print(f"\n{len(statuses) - sum(statuses)} of the {len(statuses)} exercises that had changed have passed")
     return max(statuses, default=0)
 

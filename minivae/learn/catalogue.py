@@ -73,10 +73,14 @@ class Entry:
             raise LearnError(f"{self.solution} is missing, from which exercise {self.number} would be made again")
         return with_stub(self.solution.read_text(encoding="utf-8"), self.exercise.stub or waiting(self.number))
 
+    def is_begun(self) -> bool:
+        """Whether the learner's file is there, and not as it was at first."""
+        return self.file.is_file() and self.file.read_text(encoding="utf-8", errors="replace") != self.pristine()
+
     def reset(self) -> Path | None:
         """Put the exercise back; what was there is kept beside, and its path returned."""
         kept = None
-        if self.file.is_file() and self.file.read_text(encoding="utf-8", errors="replace") != self.pristine():
+        if self.is_begun():
             kept = self.file.with_suffix(".before-reset")
             self.file.replace(kept)
         with replacing(self.file) as beside:
