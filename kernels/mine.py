@@ -1,20 +1,19 @@
 """The backend "mine": what a learner has solved, in the places of the reference's functions.
 
-No formula stands here. Each function has the signature of its namesake in reference.py, hands its arrays to the
-exercises in their order, and lets what they return be copied into the buffers of the step. What is not solved is the
-reference's: whole functions by ``from_module`` in minivae/backend.py, parts of one below.
+No formula stands here. Each function has the signature and the types of its namesake in reference.py, hands its arrays
+to the exercises in their order, and lets what they return be copied into the buffers of the step. What is not solved is
+the reference's: whole functions by ``from_module`` in minivae/backend.py, parts of one below.
 
-An answer is called as ``mine["13"](mu, logvar, eps, into=(z,))``; see ``Answer`` in minivae/answers.py.
+An answer is called as ``mine["13"](mu, logvar, eps, into=(z,))``: see ``Answer`` in minivae/answers.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import reference
 
@@ -57,7 +56,7 @@ def made_of(*numbers: str) -> Callable[[Callable], Callable]:
     return note
 
 
-def new(out: NDArray | None, like: NDArray) -> NDArray:
+def new(out, like):
     """The buffer, or an array like the other."""
     return np.empty_like(like) if out is None else out
 
@@ -67,9 +66,7 @@ def new(out: NDArray | None, like: NDArray) -> NDArray:
 
 
 @made_of("27", "28")
-def linear_forward(
-    mine: Answers, x: NDArray, W: NDArray, b: NDArray, activation: str = "identity", *, out: NDArray | None = None
-) -> NDArray:
+def linear_forward(mine, x, W, b, activation="identity", *, out=None):
     """Affine map by 27, activation by 28."""
     if "27" in mine:
         y = np.empty((len(x), len(b)), W.dtype) if out is None else out
@@ -84,9 +81,7 @@ def linear_forward(
 
 
 @made_of("04", "29")
-def activation_backward(
-    mine: Answers, dy: NDArray, y: NDArray, activation: str, *, out: NDArray | None = None
-) -> NDArray:
+def activation_backward(mine, dy, y, activation, *, out=None):
     """Relu and tanh by 04, sigmoid and softplus by 29."""
     number = {"relu": "04", "tanh": "04", "sigmoid": "29", "softplus": "29"}.get(activation, "")
     if number not in mine:
@@ -97,17 +92,7 @@ def activation_backward(
 
 
 @made_of("03")
-def linear_backward(
-    mine: Answers,
-    da: NDArray,
-    x: NDArray,
-    W: NDArray,
-    *,
-    need_dx: bool = True,
-    dx: NDArray | None = None,
-    dW: NDArray | None = None,
-    db: NDArray | None = None,
-) -> tuple[NDArray | None, NDArray, NDArray]:
+def linear_backward(mine, da, x, W, *, need_dx=True, dx=None, dW=None, db=None):
     """All three by 03."""
     dx, dW = new(dx, x) if need_dx else None, new(dW, W)
     db = np.empty(W.shape[1], W.dtype) if db is None else db
@@ -120,9 +105,7 @@ def linear_backward(
 
 
 @made_of("13")
-def reparameterize_forward(
-    mine: Answers, mu: NDArray, logvar: NDArray, eps: NDArray, *, out: NDArray | None = None
-) -> NDArray:
+def reparameterize_forward(mine, mu, logvar, eps, *, out=None):
     """Z by 13."""
     z = new(out, eps)
     mine["13"](mu, logvar, eps, into=(z,))
@@ -130,15 +113,7 @@ def reparameterize_forward(
 
 
 @made_of("14")
-def reparameterize_backward(
-    mine: Answers,
-    dz: NDArray,
-    logvar: NDArray,
-    eps: NDArray,
-    *,
-    dmu: NDArray | None = None,
-    dlogvar: NDArray | None = None,
-) -> tuple[NDArray, NDArray]:
+def reparameterize_backward(mine, dz, logvar, eps, *, dmu=None, dlogvar=None):
     """Both by 14."""
     dmu, dlogvar = new(dmu, dz), new(dlogvar, dz)
     mine["14"](dz, logvar, eps, into=(dmu, dlogvar))
@@ -146,7 +121,7 @@ def reparameterize_backward(
 
 
 @made_of("11")
-def gaussian_kl_forward(mine: Answers, mu: NDArray, logvar: NDArray, *, out: NDArray | None = None) -> NDArray:
+def gaussian_kl_forward(mine, mu, logvar, *, out=None):
     """KL by 11."""
     kl = np.empty(len(mu), mu.dtype) if out is None else out
     mine["11"](mu, logvar, into=(kl,))
@@ -154,15 +129,7 @@ def gaussian_kl_forward(mine: Answers, mu: NDArray, logvar: NDArray, *, out: NDA
 
 
 @made_of("12")
-def gaussian_kl_backward(
-    mine: Answers,
-    dkl: NDArray,
-    mu: NDArray,
-    logvar: NDArray,
-    *,
-    dmu: NDArray | None = None,
-    dlogvar: NDArray | None = None,
-) -> tuple[NDArray, NDArray]:
+def gaussian_kl_backward(mine, dkl, mu, logvar, *, dmu=None, dlogvar=None):
     """Both by 12."""
     dmu, dlogvar = new(dmu, mu), new(dlogvar, mu)
     mine["12"](dkl, mu, logvar, into=(dmu, dlogvar))
@@ -170,17 +137,7 @@ def gaussian_kl_backward(
 
 
 @made_of("16")
-def fork(
-    mine: Answers,
-    dz: NDArray,
-    dkl: NDArray,
-    mu: NDArray,
-    logvar: NDArray,
-    eps: NDArray,
-    *,
-    dmu: NDArray,
-    dlogvar: NDArray,
-) -> None:
+def fork(mine, dz, dkl, mu, logvar, eps, *, dmu, dlogvar):
     """Where the two ways meet, by 16, in the place of what network.py adds up from 12 and 14.
 
     Exercise 16 asks for beta, and divides by B: where dkl is beta/B everywhere, that is B dkl. Where examples have
@@ -197,15 +154,7 @@ def fork(
 
 
 @made_of("05", "06")
-def bernoulli_nll(
-    mine: Answers,
-    logits: NDArray,
-    x: NDArray,
-    dnll: NDArray | None = None,
-    *,
-    nll: NDArray | None = None,
-    dlogits: NDArray | None = None,
-) -> tuple[NDArray, NDArray | None]:
+def bernoulli_nll(mine, logits, x, dnll=None, *, nll=None, dlogits=None):
     """Value by 05, gradient by 06."""
     if "05" in mine and (dnll is None or "06" in mine):
         nll = np.empty(len(x), logits.dtype) if nll is None else nll
@@ -220,7 +169,7 @@ def bernoulli_nll(
 
 
 @made_of("28")
-def bernoulli_mean(mine: Answers, logits: NDArray) -> NDArray:
+def bernoulli_mean(mine, logits):
     """The sigmoid of 28."""
     mean = np.empty_like(logits)
     mine["28"](logits, "sigmoid", into=(mean,))
@@ -228,17 +177,7 @@ def bernoulli_mean(mine: Answers, logits: NDArray) -> NDArray:
 
 
 @made_of("07", "30")
-def gaussian_nll(
-    mine: Answers,
-    mean: NDArray,
-    logvar: NDArray,
-    x: NDArray,
-    dnll: NDArray | None = None,
-    *,
-    nll: NDArray | None = None,
-    dmean: NDArray | None = None,
-    dlogvar: NDArray | None = None,
-) -> tuple[NDArray, NDArray | None, NDArray | None]:
+def gaussian_nll(mine, mean, logvar, x, dnll=None, *, nll=None, dmean=None, dlogvar=None):
     """Value by 30, gradients by 07: column by column where each has a variance of its own."""
     if "30" in mine and (dnll is None or "07" in mine):
         nll = np.empty(len(x), mean.dtype) if nll is None else nll
@@ -247,23 +186,14 @@ def gaussian_nll(
         nll, dmean, dlogvar = reference.gaussian_nll(mean, logvar, x, dnll, nll=nll, dmean=dmean, dlogvar=dlogvar)
     if "30" in mine:
         mine["30"](mean, logvar, x, into=(nll,))
-    if "07" in mine and dnll is not None and dmean is not None and dlogvar is not None:
+    if "07" in mine and dnll is not None:
         for d in [slice(None)] if len(logvar) == 1 else [slice(d, d + 1) for d in range(len(logvar))]:
             mine["07"](dnll, mean[:, d], logvar[d], x[:, d], into=(dmean[:, d], dlogvar[d]))
     return nll, dmean, dlogvar
 
 
 @made_of("08", "31")
-def categorical_nll(
-    mine: Answers,
-    logits: NDArray,
-    x: NDArray,
-    groups: Sequence[int],
-    dnll: NDArray | None = None,
-    *,
-    nll: NDArray | None = None,
-    dlogits: NDArray | None = None,
-) -> tuple[NDArray, NDArray | None]:
+def categorical_nll(mine, logits, x, groups, dnll=None, *, nll=None, dlogits=None):
     """Value by 31, gradient by 08, for each group of columns."""
     if "31" in mine and (dnll is None or "08" in mine):
         nll = np.empty(len(x), logits.dtype) if nll is None else nll
@@ -277,7 +207,7 @@ def categorical_nll(
         if "31" in mine:
             mine["31"](logits[:, d], x[:, d], into=(of_group,))
             nll += of_group
-        if "08" in mine and dnll is not None and dlogits is not None:
+        if "08" in mine and dnll is not None:
             mine["08"](dnll, logits[:, d], x[:, d], into=(dlogits[:, d],))
     return nll, dlogits
 
@@ -287,19 +217,7 @@ def categorical_nll(
 
 
 @made_of("18")
-def adam_update(
-    mine: Answers,
-    parameters: NDArray,
-    gradients: NDArray,
-    m: NDArray,
-    v: NDArray,
-    t: int,
-    *,
-    learning_rate: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-) -> None:
+def adam_update(mine, parameters, gradients, m, v, t, *, learning_rate, beta1, beta2, epsilon):
     """Parameters, m and v by 18."""
     settings = (t, learning_rate, beta1, beta2, epsilon)
     mine["18"](parameters, gradients, m, v, *settings, into=(parameters, m, v))

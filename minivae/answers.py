@@ -25,8 +25,8 @@ MODERATE = 50.0  # no formula of a training step overflows, even in float32, if 
 def find_workspace() -> Path | None:
     """The folder that ``MINIVAE_MINE`` names, or else the nearest workspace from the current folder up, if any."""
     if named := os.environ.get("MINIVAE_MINE"):
-        if (folder := Path(named).resolve()) and (folder / PROGRESS).is_file():
-            return folder
+        if (Path(named) / PROGRESS).is_file():
+            return Path(named).resolve()
         raise BackendError(f"MINIVAE_MINE names {named}, which is no workspace: minivae learn --start {named} makes it")
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / PROGRESS).is_file()), None)

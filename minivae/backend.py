@@ -110,7 +110,7 @@ def state_of(workspace: Workspace) -> str:
     """How much of a VAE is the learner's."""
     names = _module("mine", "mine").NAMES
     n = len(names.keys() & workspace.solved.keys())
-    return f"{n} of {len(names)} functions are yours, the others the reference's, in {workspace.folder}"
+    return f"{n} of {len(names)} functions are yours, the others the project's, in {workspace.folder}"
 
 
 def _workspace() -> Workspace:
@@ -130,7 +130,7 @@ def _load_mine() -> Backend:
     if left_out and left_out not in _left_out:
         _left_out.append(left_out)
         warnings.warn(
-            f"the reference's functions are used for exercise {', '.join(left_out)}: as they are now, these files have "
+            f"the project's functions are used for exercise {', '.join(left_out)}: as they are now, these files have "
             "not passed their check; minivae check, without a number, checks them all",
             stacklevel=3,
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from minivae.learn.catalogue import Entry
     from minivae.learn.judge import Output, Report
 
+SUPPRESS = argparse.SUPPRESS
 WATCH_SECONDS = 0.3
 
 
@@ -28,14 +29,16 @@ def add(commands: Any) -> None:
         "--start",
         nargs="?",
         const="",
-        default=argparse.SUPPRESS,
+        default=SUPPRESS,
         metavar="FOLDER",
         help="make a workspace, a folder with all exercises that git ignores (my-vae, unless you name one), and stop",
     )
     add_json(parser)
     parser = add_command(commands, "check", check, "check your solution of an exercise, and say what is wrong with it")
-    parser.add_argument("number", metavar="NN", nargs="?", help="its number, such as 01; without it, all that changed")
-    parser.add_argument("--file", type=Path, default=argparse.SUPPRESS, help="check this file, not the workspace's")
+    parser.add_argument(
+        "number", metavar="NN", nargs="?", default=SUPPRESS, help="such as 01; without it, all that have changed"
+    )
+    parser.add_argument("--file", type=Path, default=SUPPRESS, help="check this file, not the workspace's")
     add_json(parser)
     add_numbered(commands, "hint", hint, "show the next of three hints")
     add_numbered(commands, "reset", reset, "put an exercise back as it was; your version is kept beside it")
@@ -55,7 +58,7 @@ def learn(options: argparse.Namespace) -> int:
     """Every exercise under its lesson, with its state, and the map of the VAE."""
     from minivae.answers import Workspace, find_workspace
     from minivae.learn import map as vae_map
-    from minivae.learn.catalogue import WORKSPACE, entries
+    from minivae.learn.catalogue import WORKSPACE, entries, no_workspace
     from minivae.learn.progress import Progress
 
     if "start" in options:
@@ -76,7 +79,7 @@ def learn(options: argparse.Namespace) -> int:
         state = state_of(entry, progress, workspace)
         print(f"  {entry.number}  {state:<7} {entry.name[3:]:<25} {entry.exercise.title}")
     if folder is None:
-        print("\nminivae learn --start  makes a folder with these exercises, where you write")
+        print(f"\n{no_workspace()}")
         return 0
     print(f"\n{vae_map.draw(workspace.solved)}")
     print(f"\nEdit a file in {shown(folder)}, then  minivae check NN.  Stuck?  minivae hint NN")
@@ -117,13 +120,14 @@ def check(options: argparse.Namespace) -> int:
     from minivae.answers import Workspace
     from minivae.learn.catalogue import LearnError, entries, entry, workspace
 
+    number = getattr(options, "number", None)
     if "file" in options:
-        if options.number is None or options.file.suffix != ".py" or not options.file.is_file():
+        if number is None or options.file.suffix != ".py" or not options.file.is_file():
             raise LearnError("--file needs the number of the exercise too, and a Python file that exists")
-        return check_entry(entry(options.number), options.json, options.file)
+        return check_entry(entry(number), options.json, options.file)
     folder = workspace()
-    if options.number is not None:
-        return check_entry(entry(options.number), options.json)
+    if number is not None:
+        return check_entry(entry(number), options.json)
     if options.json:
         raise LearnError("--json needs the number of one exercise")
     solved = Workspace(folder).solved

@@ -127,13 +127,17 @@ def _address() -> str:
 
 def workspace() -> Path:
     """The folder that the learner works in; LearnError, with the way to get one, if there is none."""
-    if folder := find_workspace():
-        return folder
+    folder = find_workspace()
+    if folder is None:
+        raise LearnError(no_workspace())
+    return folder
+
+
+def no_workspace() -> str:
+    """Where there is none: the sentence that says how to get into one."""
     if (Path.cwd() / WORKSPACE / PROGRESS).is_file():
-        raise LearnError(
-            f"your exercises are in {WORKSPACE}: cd {WORKSPACE} (minivae learn --start FOLDER makes another)"
-        )
-    raise LearnError(
+        return f"your exercises are in {WORKSPACE}: cd {WORKSPACE} (minivae learn --start FOLDER makes another folder)"
+    return (
         f"there is no workspace in {Path.cwd()} or above it: minivae learn --start makes the folder {WORKSPACE} with "
         "all exercises, minivae learn --start FOLDER another one"
     )
@@ -145,12 +149,12 @@ def start(folder: Path) -> int:
     if not is_workspace and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise LearnError(f"{folder} is there already, and no workspace: name a new folder for your exercises")
     missing = [entry for entry in entries(folder) if not entry.file.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    if not is_workspace:
+        folder.mkdir(parents=True, exist_ok=True)
+        Progress(folder).write()  # first: whoever is interrupted here starts once more, and gets the rest
+        write_text(folder / ".gitignore", IGNORE)
     for entry in missing:
         entry.reset()
-    if not is_workspace:
-        write_text(folder / ".gitignore", IGNORE)
-        Progress(folder).write()
     return len(missing)
 
 

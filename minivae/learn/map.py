@@ -24,12 +24,13 @@ loss                                      |
 
 update: Adam {18}       samples: sigmoid {28}       sigmoid and softplus backwards: {29}
 instead of Bernoulli: Gaussian {30}, backwards {07}; categorical {31}, backwards {08}
-the reference's for everybody: noise, SGD, Adagrad, penalties"""
+the project's for everybody: noise, SGD, Adagrad, penalties"""
 FUNCTIONS = sorted(set(re.findall(r"\{(\d\d)\}", MAP)))
 
 
 def draw(solved: Container[str]) -> str:
-    """The map: [13] is the learner's, (13) the reference's still."""
+    """The map, with a line above it; ``solved`` are the numbers of exercises."""
     mine = sum(number in solved for number in FUNCTIONS)
     picture = re.sub(r"\{(\d\d)\}", lambda match: f"[{match[1]}]" if match[1] in solved else f"({match[1]})", MAP)
-    return f"Your VAE: {mine} of {len(FUNCTIONS)} functions are yours [..], the others (..) are not yet:\n\n{picture}"
+    yours = f"{mine} of {len(FUNCTIONS)} functions are yours, in [brackets]"
+    return f"Your VAE: {yours}; those in (parentheses) are the project's:\n\n{picture}"

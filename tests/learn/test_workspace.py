@@ -244,7 +244,7 @@ def test_the_workspace_is_the_nearest_above_or_the_one_that_is_named(workspace, 
     solve(workspace, ["13"])
     (workspace / "notes" / "deep").mkdir(parents=True)
     monkeypatch.chdir(workspace / "notes" / "deep")
-    assert backend.states()["mine"] == f"1 of 17 functions are yours, the others the reference's, in {workspace}"
+    assert backend.states()["mine"] == f"1 of 17 functions are yours, the others the project's, in {workspace}"
     assert VAE(4, (3,), 2, backend="mine").backend == "mine"
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BackendError, match=r"no workspace is at or above .*: minivae learn --start makes one"):
