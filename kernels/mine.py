@@ -147,6 +147,7 @@ def fork(mine, dz, dkl, mu, logvar, eps, *, dmu, dlogvar):
     for rows in [slice(B)] if np.all(dkl == dkl[0]) else [slice(b, b + 1) for b in range(B)]:
         beta = float(dkl[rows][0]) * len(dkl[rows])
         mine["16"](dz[rows], mu[rows], logvar[rows], eps[rows], beta, into=(dmu[rows], dlogvar[rows]))
+    return dmu, dlogvar
 
 
 # ---------------------------------------------------------------------------------------------------------
