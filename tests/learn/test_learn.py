@@ -153,6 +153,7 @@ print(json.dumps(verdicts))
 @pytest.mark.slow
 def test_taking_the_reference_and_the_solutions_away_changes_no_verdict(tmp_path):
     shutil.copytree(ROOT / "lessons/checks", tmp_path / "checks")
+    (tmp_path / "exercises").mkdir()
     for entry in ENTRIES:
         Entry(entry.name, entry.lessons, tmp_path / "exercises").reset()
     shutil.copytree(ROOT / "lessons" / "solutions", tmp_path / "answers")

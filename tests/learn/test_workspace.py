@@ -224,6 +224,12 @@ def test_an_answer_that_breaks_after_its_check_is_named(workspace, text, message
     assert "mend it, then minivae check 13" in str(error.value)
 
 
+def test_the_fork_of_a_model_is_exercise_16(workspace):
+    solve(workspace, ["12", "14", "16"], e16=answer("16", "raise ValueError('here')"))
+    with pytest.raises(BackendError, match=r"exercise 16 \(fork_backward in 16_the_fork.py\) .* ValueError: here"):
+        train("mine")
+
+
 def test_too_few_values_and_a_file_that_cannot_be_imported_are_named_too(workspace):
     solve(workspace, ["14"], e14=answer("14").replace("return dmu, dlogvar", "return dmu"))
     with pytest.raises(BackendError, match=r"exercise 14 .* it returns 1 values, not 2"):
