@@ -82,7 +82,7 @@ def learn(options: argparse.Namespace) -> int:
         print(f"\n{no_workspace()}")
         return 0
     print(f"\n{vae_map.draw(workspace.solved)}")
-    print(f"\nEdit a file in {shown(folder)}, then  minivae check NN.  Stuck?  minivae hint NN")
+    print(f"\nEdit a file in {folder}, then  minivae check NN.  Stuck?  minivae hint NN")
     return 0
 
 

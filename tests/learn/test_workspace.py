@@ -114,6 +114,7 @@ def labels_that_differ(dtype):
 def test_the_table_of_names_the_checks_and_the_map_agree():
     assert {number: ENTRIES[number].exercise.function for number in NUMBERS} == mine.NAMES
     assert vae_map.FUNCTIONS == NUMBERS
+    assert vae_map.draw(NUMBERS) in (ROOT / "lessons/my-own-vae.md").read_text(encoding="utf-8")
     assert set.union(*(set(numbers) for numbers, _ in mine.KERNELS.values())) == set(NUMBERS)
 
 
