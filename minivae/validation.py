@@ -11,6 +11,7 @@ import numpy as np
 from minivae.errors import DataError
 
 LARGEST_WIDTH = 2**31 - 1
+LARGEST_WHOLE = 2**24  # from here on float32 rounds
 
 
 def check_matrix(x: Any, dtype: str, width: int | None = None, what: str = "X") -> np.ndarray:
@@ -47,12 +48,17 @@ def check_matrix(x: Any, dtype: str, width: int | None = None, what: str = "X") 
         raise DataError(f"0 feature(s) (shape={x.shape}) while a minimum of 1 is required")
     if width is not None and x.shape[1] != width:
         raise DataError(f"{what} has {x.shape[1]} features, but this model is expecting {width} features as input")
-    return _as_finite(x, dtype, what)
+    return as_finite(x, dtype, what)
 
 
 def _as_numbers(x: Any, what: str) -> np.ndarray:
     if hasattr(x, "tocsr") or hasattr(x, "toarray"):
         raise TypeError(f"{what} is a sparse matrix, but a dense array is required: use {what}.toarray()")
+    if np.ma.is_masked(x):
+        row = np.argwhere(np.ma.getmaskarray(x))[0]
+        raise DataError(
+            f"{what} is a masked array, masked first at {tuple(map(int, row))}: remove or impute such values"
+        )
     try:
         x = np.asarray(x)
     except ValueError as error:
@@ -72,7 +78,8 @@ def _as_numbers(x: Any, what: str) -> np.ndarray:
     return x
 
 
-def _as_finite(x: np.ndarray, dtype: str, what: str) -> np.ndarray:
+def as_finite(x: np.ndarray, dtype: str, what: str = "X") -> np.ndarray:
+    """Numbers (N, D) as ``dtype``; DataError if one is not finite, or beyond its range."""
     low, high = float(x.min()), float(x.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         row, column = np.argwhere(~np.isfinite(x))[0]
@@ -80,6 +87,10 @@ def _as_finite(x: np.ndarray, dtype: str, what: str) -> np.ndarray:
         raise DataError(f"{what} contains {kind}, first at row {row}, column {column}: remove or impute such values")
     if max(-low, high) > float(np.finfo(dtype).max):
         raise DataError(f"{what} holds {max(-low, high):g}, beyond the range of {dtype}: rescale it or use float64")
+    if dtype == "float32" and x.dtype.kind in "iu" and max(-low, high) > LARGEST_WHOLE:
+        raise DataError(
+            f"{what} holds whole numbers up to {max(-low, high):.0f}, which float32 rounds: use float64, or a scaling"
+        )
     return np.ascontiguousarray(x, dtype=dtype)
 
 

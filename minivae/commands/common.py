@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from minivae.system.streams import Printer
 
 
 def add_command(
@@ -28,7 +32,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 def add_backend(parser: argparse.ArgumentParser) -> None:
     """``--backend``; absent from the options where it is not given."""
     parser.add_argument(
-        "--backend", default=argparse.SUPPRESS, help="numpy, numba or cupy (default: MINIVAE_BACKEND, or numpy)"
+        "--backend", default=argparse.SUPPRESS, help="numpy, numba, cupy or mine (default: MINIVAE_BACKEND, or numpy)"
     )
 
 
@@ -39,6 +43,19 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def sayer(options: argparse.Namespace) -> Callable[[str], None]:
-    """Where the lines for a reader go: standard output, or standard error where that is kept for JSON."""
-    return lambda line: print(line, file=sys.stderr if options.json else sys.stdout, flush=True)
+@contextmanager
+def log_printed(options: argparse.Namespace) -> Iterator[None]:
+    """Print each line that minivae logs, on standard error where standard output is kept for JSON, and each warning."""
+    log, handler = logging.getLogger("minivae"), Printer(to_stderr=options.json)
+    level, propagate = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *place, **more: log.info("note        %s", message)
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+            log.setLevel(level)
+            log.propagate = propagate

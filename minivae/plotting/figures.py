@@ -6,14 +6,16 @@ yellow, which paper swallows); lines also differ in style and points in shape, f
 
 from __future__ import annotations
 
+import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minivae.system.files import replacing
+from minivae.system.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,10 +43,21 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=120, layout=ConstrainedLayoutEngine(w_pad=0.1))
 
 
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Draw with matplotlib's own defaults, whatever a matplotlibrc or a notebook asks for: its fonts may not exist."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
+
+
 def save(figure: Figure, path: str | os.PathLike) -> None:
     """Write a figure as PNG, beside and renamed."""
-    with replacing(path) as beside:
-        figure.savefig(beside)
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    write_bytes(path, png.getbuffer())
 
 
 def loss_curve(history: Mapping[str, Sequence[float]], best_epoch: int | None = None, held_out: str = "test") -> Figure:
