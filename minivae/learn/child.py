@@ -117,7 +117,7 @@ def add_causes(report: Report, path: Path, exercise: Exercise, solution: Path) -
         return
     if not code.is_harmless or exercise.function not in {function.name for function in code.functions}:
         return
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(BaseException):
         code.drop_undefined()
     causes = search.explain(exercise, code, known)
     report.edit = "; ".join(cause.edit for cause in causes if cause.line)

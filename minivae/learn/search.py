@@ -124,7 +124,7 @@ class Code:
             names = self.exercise.returns
             several = zip(names, returned if len(names) > 1 else (returned,), strict=False)
             values = {name: np.asarray(value, dtype=float) for name, value in several if value is not None}
-        except (Exception, TimeUpError, SystemExit):
+        except BaseException:  # whatever it raises, it has no value
             return {}
         for name, value in arguments.items():
             if isinstance(value, np.ndarray) and not np.array_equal(value, handed_in[name], equal_nan=True):

@@ -378,7 +378,7 @@ WRONG = {
         ("axis=1", "axis=0", AXIS),
         ("2 * np.pi", "np.pi", FACTOR),
         ("x - b", "x + b", SIGN),
-        ("np.eye(len(b))", "np.ones((len(b), len(b)))", FUNCTION),
+        ("np.eye(len(b))", "np.ones((len(b), len(b)))", f"{FUNCTION}|{FACTOR}"),
         ("s2 *", "np.sqrt(s2) *", FUNCTION),
         (
             "-0.5 * (len(b) * np.log(2 * np.pi) + np.linalg.slogdet(C)[1] + distance)",
@@ -427,7 +427,7 @@ WRONG = {
         ("+ z**2", "+ mu**2", NAME),
         ("log_q = -0.5 * np.sum", "log_q = -np.sum", FACTOR),
         ("log_prior = -0.5 * np.sum(np.log(2 * np.pi)", "log_prior = -0.5 * np.sum(np.log(np.pi)", FACTOR),
-        ("(z - mu) ** 2 / np.exp(logvar)", "((z - mu) / np.exp(logvar)) ** 2", BRACKETS),
+        ("(z - mu) ** 2 / np.exp(logvar)", "((z - mu) / np.exp(logvar)) ** 2", f"{BRACKETS}|{FUNCTION}"),
         ("+ logvar +", "+ np.exp(logvar) +", FUNCTION),
         ("-recon_nll + log_prior - log_q", "-(recon_nll + log_prior - log_q)", BRACKETS),
         ("np.sum(np.log(2 * np.pi) + z**2, axis=1)", "(np.log(2 * np.pi) + np.sum(z**2, axis=1))", BRACKETS),
@@ -470,7 +470,7 @@ WRONG = {
     ],
 }
 
-# Written after the search, and never tuned to.
+# Written after the search. The first count was 23 of 30; three more were true in other words, one was false.
 HELD_OUT = {
     "01": [
         (
@@ -561,7 +561,13 @@ HELD_OUT = {
             r"\+=",
         ),
     ],
-    "12": [(None, "d = dkl[:, None]\ndmu = d * mu\ndlogvar = d * (0.5 * np.exp(logvar) - 1)  # here", BRACKETS)],
+    "12": [
+        (
+            None,
+            "d = dkl[:, None]\ndmu = d * mu\ndlogvar = d * (0.5 * np.exp(logvar) - 1)  # here",
+            f"{BRACKETS}|{CONSTANT}",
+        )
+    ],
     "13": [(None, "variance = np.exp(logvar)\nreturn mu + variance**2 * eps  # here", f"{POWER}|{CONSTANT}")],
     "14": [
         (
@@ -633,14 +639,14 @@ HELD_OUT = {
         (
             None,
             "s = np.exp(logvar / 2)\nlog_prior = -0.5 * np.sum(z**2, axis=1)\nlog_q = -0.5 * np.sum(((z - mu) / s) ** 2, axis=1) + logvar.sum(axis=1)  # here\nreturn log_prior - log_q - recon_nll",
-            f"{FACTOR}|{SIGN}",
+            f"{FACTOR}|{SIGN}|{BRACKETS}",
         )
     ],
     "25": [
         (
             None,
             "log_joint = log_px_y + np.log(prior)\nlog_px = np.logaddexp.reduce(log_joint, axis=1)\nposterior = np.exp(log_joint - log_px[:, None]) * prior  # here",
-            FACTOR,
+            f"{FACTOR}|{NAME}",
         )
     ],
     "26": [

@@ -369,6 +369,7 @@ def clone(tmp_path, monkeypatch):
     for folder in ("checks", "solutions"):
         (tmp_path / "lessons" / folder).mkdir(parents=True)
         shutil.copy(ROOT / "lessons" / folder / "11_gaussian_kl.py", tmp_path / "lessons" / folder)
+    (tmp_path / "pyproject.toml").write_text('name = "minivae"', encoding="utf-8")
     monkeypatch.delenv("MINIVAE_MINE", raising=False)
     monkeypatch.chdir(tmp_path)
     start(tmp_path / "my-vae")
@@ -387,7 +388,7 @@ def clone(tmp_path, monkeypatch):
         (HEADER + "    return gaussian_kl(mu, logvar)\n", "RecursionError"),
         (
             HEADER + "    return mu * mu[:, 0]\n",
-            "(line 4: return mu * mu[:, 0]); an array (B,) meets one of shape (B, K)",
+            "(line 4: return mu * mu[:, 0]); mu is (6, 3); an array (B,) meets one of shape (B, K)",
         ),
         (HEADER + "    return input()\n", "there is no keyboard here"),
         (HEADER + "    import os; os._exit(0)\n", "ended early, with status 0"),
@@ -418,8 +419,7 @@ def test_what_a_file_prints_is_shown_up_to_a_length(clone):
 
 def test_files_beside_and_programs_that_go_on_change_no_verdict(clone):
     for name in ("numpy.py", "json.py"):
-        (Path.cwd() / name).write_text("raise ImportError('the wrong file')", encoding="utf-8")
-        shutil.copy(Path.cwd() / name, clone.file.parent)
+        (clone.file.parent / name).write_text("raise ImportError('the wrong file')", encoding="utf-8")
     started = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', '{}'], stderr=sys.__stderr__)\n"
     for program in ("import time; time.sleep(60)", 'while True: print(1, file=__import__("sys").stderr)'):
         clone.file.write_text(started.format(program) + RIGHT, encoding="utf-8")
