@@ -284,7 +284,7 @@ def combined(repairs: list[Cause], mutations: list[Cause]) -> list[Cause]:
             causes = [repair, *others]
         elif alike or small:
             text = f"either {repair.text.removeprefix('either ')}, or {rivals[0].text}"
-            causes = [repair._replace(text=text), *others]
+            causes = [repair._replace(text=text, line=None), *others]
     return causes
 
 
