@@ -288,15 +288,32 @@ def test_the_answer_is_not_in_the_message(check):
     assert "axis=1" in report.edit or "1 in the place of 0" in report.edit
 
 
-def test_edits_that_never_end_and_files_that_would_be_written(check, tmp_path, monkeypatch):
+def test_an_edit_that_never_ends_is_given_up(check, monkeypatch):
     monkeypatch.setattr(search, "SECONDS_OF_ONE", 0.05)
     lines = ["k, kl = 0, np.zeros(len(mu))", "while k < mu.shape[1]:", "    m, v = mu[:, k], logvar[:, k]"]
     lines += ["    kl += m**2 + np.exp(v) - 1 - v", "    k += 1", "return 0.5 + kl  # here"]
     report, _ = check("11", None, "\n".join(lines))
     assert "operator" in said(report)
-    report, _ = check("11", None, f"np.save({str(tmp_path / 'mine')!r}, mu)\nreturn 0.5 + mu.sum(axis=1)")
-    assert report.outputs[0].cause is None
-    assert [path.name for path in tmp_path.glob("*.npy")] == ["mine.npy"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import os",
+        "from numpy import save",
+        "np.save('x', mu)",
+        "open('x', 'a')",
+        "from pathlib import Path",
+        "eval('1')",
+    ],
+)
+def test_code_that_does_more_than_compute_is_not_edited(tmp_path, line):
+    file = tmp_path / "answer.py"
+    file.write_text(
+        f"import numpy as np\n\ndef gaussian_kl(mu, logvar):\n    {line}\n    return 2 * mu", encoding="utf-8"
+    )
+    assert not search.Code(file, np, ENTRIES["11"].exercise).is_harmless
+    assert search.Code(ENTRIES["11"].solution, np, ENTRIES["11"].exercise).is_harmless
 
 
 def test_without_the_solution_the_verdict_is_the_same(check, tmp_path):
