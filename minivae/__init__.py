@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         MinivaeError,
         RunawayVarianceWarning,
         TrainingDiverged,
+        UntrustedEstimateWarning,
     )
     from minivae.estimator import VariationalAutoencoder
     from minivae.evaluation import log_likelihood
@@ -69,6 +70,7 @@ _HOME_OF = {
     "TrainingDiverged": "errors",
     "GreyDataWarning": "errors",
     "RunawayVarianceWarning": "errors",
+    "UntrustedEstimateWarning": "errors",
 }
 _MODULES = {
     "backend": "backend",
@@ -114,6 +116,7 @@ __all__ = [  # noqa: RUF022 - in the order of the README's table
     "TrainingDiverged",
     "GreyDataWarning",
     "RunawayVarianceWarning",
+    "UntrustedEstimateWarning",
     "__version__",
 ]
 

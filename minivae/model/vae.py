@@ -335,7 +335,9 @@ class VAE(Network):
     def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
         """log p(x) in nats by importance sampling, (N, D) -> (N,); see :func:`minivae.evaluation.log_likelihood`."""
         n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
-        return importance.log_likelihood(self, self.check(x), n_samples, self.seed).log_px
+        estimate = importance.log_likelihood(self, self.check(x), n_samples, self.seed)
+        importance.warn_of_outliers(estimate)
+        return estimate.log_px
 
     # -- files -----------------------------------------------------------------------------------------------
 
