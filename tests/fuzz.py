@@ -130,7 +130,7 @@ def train_and_save(early_stopping, folder):
 def valid_configs():
     data = Dataset("flowers", REALS, REALS, image_shape=(1, 3), columns=("a", "b", "c"))
     given = Settings(hidden=(5,), latent=2, epochs=4, patience=3)
-    return [written(lambda folder: RunFolder(folder).write_config(given, data, VAE(3, (5,), 2)))]
+    return [written(lambda folder: RunFolder(folder).write_config(given, data, "0" * 64, VAE(3, (5,), 2)))]
 
 
 @cache

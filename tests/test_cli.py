@@ -94,7 +94,7 @@ def test_every_option_trains_to_a_finite_loss(minivae, options):
 
 def test_overwriting_never_leaves_old_weights_beside_a_new_configuration(minivae, tmp_path, monkeypatch):
     minivae("train", *QUICK, "--out", "run")
-    monkeypatch.setattr("minivae.runs.train.fit", lambda *args, **kwargs: sys.exit(9))  # a sudden end
+    monkeypatch.setattr("minivae.runs.train.fit_prepared", lambda *args, **kwargs: sys.exit(9))  # a sudden end
     assert minivae("train", *QUICK, "--latent", 3, "--out", "run", "--overwrite")[0] == 9
     assert sorted(os.listdir(tmp_path / "run")) == ["config.json", "history.csv"]
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -39,6 +42,25 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def sayer(options: argparse.Namespace) -> Callable[[str], None]:
-    """Where the lines for a reader go: standard output, or standard error where that is kept for JSON."""
-    return lambda line: print(line, file=sys.stderr if options.json else sys.stdout, flush=True)
+def print_line(options: argparse.Namespace, line: str) -> None:
+    """A line for a reader: on standard output, or on standard error where that is kept for JSON."""
+    print(line, file=sys.stderr if options.json else sys.stdout, flush=True)
+
+
+@contextmanager
+def log_printed(options: argparse.Namespace) -> Iterator[None]:
+    """Print each line that minivae logs as :func:`print_line` does, and each warning as a line like the others."""
+    log, handler = logging.getLogger("minivae"), logging.Handler()
+    handler.emit = lambda record: print_line(options, record.getMessage())  # type: ignore[method-assign]
+    level, propagate = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *place, **more: log.info("note        %s", message)
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+            log.setLevel(level)
+            log.propagate = propagate

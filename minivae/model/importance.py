@@ -21,12 +21,12 @@ PARTS = 4  # the samples are dealt out to so many sums, whose differences show t
 
 
 class LogLikelihood(NamedTuple):
-    """What importance sampling says about each of N examples: arrays of shape (N,), in nats but for ESS and the last two.
+    """What importance sampling says about each of N examples: arrays of shape (N,), the first six float64.
 
     Attributes
     ----------
     log_px
-        The estimate of log p(x), a lower bound in expectation.
+        The estimate of log p(x), a lower bound in expectation; in nats, as all but ``effective_sample_size``.
     standard_error
         Of ``log_px``, by the delta method; NaN for one sample.
     effective_sample_size
@@ -59,7 +59,7 @@ def log_likelihood(
     progress: bool = False,
     examples: np.ndarray | None = None,
 ) -> LogLikelihood:
-    """:func:`minivae.evaluation.log_likelihood` of rows (N, D) that are scaled already, with the noise of ``examples``."""
+    """:func:`minivae.evaluation.log_likelihood` of rows (N, D) that are scaled, with the noise of ``examples``."""
     estimate = LogLikelihood(*np.empty((6, len(x))), *np.empty((2, len(x)), bool))
     examples = np.arange(len(x)) if examples is None else examples
     # Weights that are not finite, of a model that has diverged, show in the numbers.
@@ -91,19 +91,20 @@ def estimate_rows(
     k, n_rows = network.kernels, len(x)
     copies = k.asarray(np.tile(x, (samples_at_once(n_rows, n_samples), 1)), network.dtype)
     mu, logvar = network.encoder.forward(copies)
-    on_host = [k.to_numpy(array[:n_rows]).astype(np.float64) for array in (mu, logvar)]
+    mu_of_rows, logvar_of_rows = (k.to_numpy(array[:n_rows]).astype(np.float64) for array in (mu, logvar))
     kl = k.to_numpy(k.gaussian_kl_forward(mu[:n_rows], logvar[:n_rows]))
 
     def from_encoder(samples: range, eps: Array) -> tuple[np.ndarray, np.ndarray]:
         n = len(eps)
         terms = log_weights(network, copies[:n], mu[:n], logvar[:n], eps)
         advance(n)
-        return tuple(k.to_numpy(term).reshape(-1, n_rows).astype(np.float64) for term in terms)
+        log_w, recon_nll = (k.to_numpy(term).reshape(-1, n_rows).astype(np.float64) for term in terms)
+        return log_w, recon_nll
 
     estimate = sample(network, examples, n_samples, seed, from_encoder).estimate(kl)
     gradient = network.store.gradient.copy()
-    for astray in rows_astray(network, x, *on_host):
-        found = find_mixture(network, x[astray], *(array[astray] for array in on_host), seed)
+    for astray in rows_astray(network, x, mu_of_rows, logvar_of_rows):
+        found = find_mixture(network, x[astray], mu_of_rows[astray], logvar_of_rows[astray], seed)
         draw = partial(log_weights_of_mixture, network, x[astray], found, n_samples)
         better = sample(network, examples[astray], n_samples, seed, draw).estimate(kl[astray])
         for whole, part in zip(estimate[:4], better[:4], strict=True):
@@ -173,7 +174,9 @@ def log_weights(network: Network, x: Array, mu: Array, logvar: Array, eps: Array
 
     The last two terms of log w are -1/2 sum_k z^2 and +1/2 sum_k (eps^2 + logvar); their log 2 pi cancel.
     """
-    z = network.kernels.reparameterize_forward(mu, logvar, eps, out=network.buffer("z", x, network.latent_dim))
+    z = network.kernels.reparameterize_forward(
+        mu, logvar, eps, out=network.workspace.rows("z", len(x), network.latent_dim)
+    )
     recon_nll = network.recon_nll(network.decoder.forward(z), x)
     return 0.5 * (eps * eps + logvar - z * z).sum(axis=1) - recon_nll, recon_nll
 

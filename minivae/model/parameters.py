@@ -7,8 +7,8 @@ check a loop. All weights come first, then all biases, so that a penalty on the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,16 +33,45 @@ class Block(NamedTuple):
         return len(self.shape) == 2
 
 
-class Views(dict[str, Array]):
-    """Name -> view of a vector. Assigning writes into the vector: a view is never replaced."""
+class Views(MutableMapping[str, Array]):
+    """Name -> view of a vector. Whatever assigns writes into the vector: a view is never replaced, added or removed.
+
+    No subclass of dict, whose ``update``, ``|=`` and others go past ``__setitem__``.
+    """
 
     def __init__(self, arrays: dict[str, Array], kernels: Backend):
-        super().__init__(arrays)
-        self.kernels = kernels
+        self._arrays, self._kernels = arrays, kernels
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
 
     def __setitem__(self, name: str, values: Array) -> None:
-        view = self[name]
-        view[...] = values if np.isscalar(values) else self.kernels.asarray(values, view.dtype)
+        if name not in self._arrays:
+            raise KeyError(f"no parameter is called {name!r}: expected one of {', '.join(self._arrays)}")
+        view = self._arrays[name]
+        view[...] = values if np.isscalar(values) else self._kernels.asarray(values, view.dtype)
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("the parameters of a model cannot be removed: assign to a name, such as parameters[name] = 0")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __repr__(self) -> str:
+        return repr(self._arrays)
+
+    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self, **other}
+
+    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**other, **self}
+
+    def __ior__(self, other: Mapping[str, Any]) -> Views:
+        self.update(other)
+        return self
 
 
 class Parameters:
@@ -59,7 +88,7 @@ class Parameters:
     Attributes
     ----------
     vector, gradient : arrays of shape (P,)
-    arrays, gradients : dict
+    arrays, gradients : Views
         Name to view of ``vector`` or of ``gradient``.
     block_arrays, block_gradients : dict
         The same for whole blocks: the key is the block's tuple of names.
@@ -74,10 +103,11 @@ class Parameters:
         self.kernels = kernels
         self.vector = kernels.zeros(size, dtype)
         self.gradient = kernels.zeros(size, dtype)
-        self.block_arrays, self.arrays = self._views(self.vector)
-        self.block_gradients, self.gradients = self._views(self.gradient)
+        self.block_arrays, self.arrays = self.views(self.vector)
+        self.block_gradients, self.gradients = self.views(self.gradient)
 
-    def _views(self, vector: Array) -> tuple[dict[tuple[str, ...], Array], dict[str, Array]]:
+    def views(self, vector: Array) -> tuple[dict[tuple[str, ...], Array], Views]:
+        """The blocks of a vector (P,), and its arrays by name."""
         whole: dict[tuple[str, ...], Array] = {}
         named: dict[str, Array] = {}
         start = 0
@@ -101,16 +131,20 @@ class Parameters:
             ``he``: weights normal with variance 2 / fan_in, biases 0 (He, Zhang, Ren and Sun 2015).
         seed : int
         """
+        noise = load("numpy")  # drawn on the CPU, so that all backends start alike
+        start = np.zeros(self.vector.shape)
         fans_of = {name: block.fans for block in self.blocks for name in block.names}
-        for place, (name, view) in enumerate(self.arrays.items()):
+        for place, (name, view) in enumerate(self.views(start)[1].items()):
             fans = fans_of[name]
             if fans is not None:
-                view[...] = self.kernels.asarray(initial_values(init, seed, place, view.shape, fans), view.dtype)
+                view[...] = initial_values(noise, init, seed, place, view.shape, fans)
+        self.vector[:] = self.kernels.asarray(start, self.vector.dtype)
 
 
-def initial_values(init: str, seed: int, place: int, shape: tuple[int, ...], fans: tuple[int, int]) -> np.ndarray:
-    """The starting values of one array, float64, drawn on the CPU so that all backends start alike."""
-    noise = load("numpy")
+def initial_values(
+    noise: Backend, init: str, seed: int, place: int, shape: tuple[int, ...], fans: tuple[int, int]
+) -> np.ndarray:
+    """The starting values of one array, in float64."""
     draw = np.empty((1, math.prod(shape)))
     where = (seed, Stream.INITIALISATION, 0, np.array([place]))
     fan_in, fan_out = fans

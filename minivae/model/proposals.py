@@ -56,20 +56,24 @@ def log_joint(network: Network, z: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def log_joint_and_slope(network: Network, z: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """:func:`log_joint`, and its gradient for z, (B, K). The gradients of the parameters are overwritten."""
-    k, gradients = network.kernels, network.store.gradients
-    z_there, x_there = k.asarray(z, network.dtype), k.asarray(x, network.dtype)
-    output, doutput = network.decoder.forward(z_there), network.buffer("doutput", z_there, network.input_dim)
-    ones, dlogvar = network.workspace.filled("drecon_nll", len(z), 1.0), gradients.get("decoder.output.logvar")
-    recon_nll = network.recon_nll(output, x_there, ones, doutput=doutput, dlogvar=dlogvar)
+    k, buffers = network.kernels, network.workspace.named(len(z), drecon_nll=(), doutput=(network.input_dim,))
+    buffers.drecon_nll[:] = 1
+    recon_nll = network.recon_nll(
+        network.decoder.forward(k.asarray(z, network.dtype)),
+        k.asarray(x, network.dtype),
+        buffers.drecon_nll,
+        doutput=buffers.doutput,
+        dlogvar=network.store.gradients.get("decoder.output.logvar"),
+    )
     value = -k.to_numpy(recon_nll).astype(np.float64) - 0.5 * (z * z).sum(axis=1)
-    return value, -k.to_numpy(network.decoder.backward(doutput)).astype(np.float64) - z  # -z: the prior
+    return value, -k.to_numpy(network.decoder.backward(buffers.doutput)).astype(np.float64) - z  # -z: the prior
 
 
 def climb(network: Network, z: np.ndarray, x: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradient ascent on log p(x, z): the best z of each row, (B, K), with its value and slope.
 
-    The step of each row is that of the curvature along its last one (Barzilai and Borwein, "Two-point step size gradient
-    methods", 1988), at most about as long as z itself, and shorter after one that did not lead upwards.
+    The step of each row is that of the curvature along its last one (Barzilai and Borwein, "Two-point step size
+    gradient methods", 1988), at most about as long as z itself, and shorter after one that did not lead upwards.
     """
     value, slope = log_joint_and_slope(network, z, x)
     rate = 0.3 / (norm(slope) + 1e-30)
@@ -136,19 +140,19 @@ def find_mixture(network: Network, x: np.ndarray, mu: np.ndarray, logvar: np.nda
     curvature = np.where(np.isfinite(curvature).all(axis=(1, 2), keepdims=True), curvature, np.eye(K))
     precision, axes = np.linalg.eigh((curvature + curvature.swapaxes(1, 2)) / 2)
     std = np.sqrt((1 + 2 / K) / np.maximum(precision, 1))  # the prior alone has curvature 1
-    z, values = z.reshape(B, -1, K), values.reshape(B, -1)
-    summits = Mixture(z, *gaussians(axes, std, z.shape[:2]))
+    summit, values = z.reshape(B, -1, K), values.reshape(B, -1)
+    summits = Mixture(summit, *gaussians(axes, std, values.shape))
 
     eye = np.broadcast_to(np.eye(K), (B, K, K))
     mixture = [
         Mixture(mean[:, None], *gaussians(eye, of_q, (B, 1)))
         for mean, of_q in ((mu, np.exp(logvar / 2)), (np.zeros((B, K)), np.ones((B, K))))
     ]
-    missing = values - np.logaddexp.reduce([part.log_densities(z.swapaxes(0, 1))[0].T for part in mixture])
-    for _ in range(min(MODES, z.shape[1])):
+    missing = values - np.logaddexp.reduce([part.log_densities(summit.swapaxes(0, 1))[0].T for part in mixture])
+    for _ in range(min(MODES, values.shape[1])):
         chosen = np.argmax(missing, axis=1)
         mixture.append(Mixture(*(array[rows, chosen][:, None] for array in summits)))
-        log_density = mixture[-1].log_densities(z.swapaxes(0, 1))[0].T
+        log_density = mixture[-1].log_densities(summit.swapaxes(0, 1))[0].T
         missing = values - np.logaddexp(values - missing, log_density)
     return Mixture(*(np.concatenate(arrays, axis=1) for arrays in zip(*mixture, strict=True)))
 

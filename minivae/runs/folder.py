@@ -31,14 +31,14 @@ from minivae.errors import CheckpointError, DataError, MinivaeError
 from minivae.system.files import named, remove_leftovers, write_text
 from minivae.training.loop import columns
 from minivae.system.machine import what_changes_results
+from minivae.runs.identity import as_described, describe, finite, fingerprint, identity
 from minivae.runs.settings import Settings
 from minivae.system.tensorfile import in_one_line
 from minivae.model.vae import VAE
 from minivae.version import __version__
 from minivae.training.warmup import warm_up
 
-# What config.json says about the data.
-DATA = ("name", "image_shape", "columns", "label_names", "value_range", "fingerprint")
+FORMAT = 1  # of config.json; a file that names a newer one is refused
 MODEL, CHECKPOINT, CONFIG, HISTORY = "model.safetensors", "checkpoint.safetensors", "config.json", "history.csv"
 OLDER = "checkpoint-older.safetensors"
 FILES = (MODEL, OLDER, CHECKPOINT, CONFIG, HISTORY, *pictures.PICTURES)  # in the order in which they are removed
@@ -87,17 +87,17 @@ class RunFolder:
 
     def remove_leftovers(self) -> None:
         """Remove the temporary files of a run that was killed; the caller holds the lock."""
-        for name in FILES:
-            remove_leftovers(self.path / name)
+        remove_leftovers(self.path, FILES)
 
-    def write_config(self, settings: Settings, data: Dataset, vae: VAE) -> None:
-        """Every setting as decided, what the data are, and the machine, in config.json."""
+    def write_config(self, settings: Settings, data: Dataset, mark: str, vae: VAE) -> None:
+        """Every setting as decided, what the data (of the fingerprint ``mark``) are, and the machine, in config.json."""
         config = {
+            "format": FORMAT,
             "minivae_version": __version__,
-            "run": identity(settings, data),
+            "run": identity(settings, mark),
             "settings": settings.of_the_run(),
             "model": vae.config,
-            "data": describe(data),
+            "data": describe(data, mark),
             "machine": what_changes_results(vae.backend),
         }
         write_text(self.config, json.dumps(config, indent=2) + "\n")
@@ -106,6 +106,8 @@ class RunFolder:
         """What :meth:`write_config` wrote; DataError where it cannot be read."""
         try:
             config = json.loads(self.config.read_text(encoding="utf-8"))
+            if config.get("format", 1) > FORMAT:  # runs before format 1 had the same content and no number
+                raise ValueError(f"a newer minivae wrote it, in format {config['format']}: upgrade minivae")
             return config | {
                 "run": str(config["run"]),
                 "settings": Settings.from_json(config["settings"]),
@@ -130,7 +132,10 @@ class RunFolder:
         try:
             with open(self.history, encoding="utf-8", newline="") as file:
                 rows = [row for row in csv.DictReader(file) if None not in row.values()]
-            return {name: [finite(row[name]) for row in rows] for name in columns(validation=True)}
+            history = {name: [float(row[name]) for row in rows] for name in columns(validation=True)}
+            if not all(math.isfinite(value) for values in history.values() for value in values):
+                raise ValueError("it holds a number that is not finite")
+            return history
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise DataError(f"cannot read {self.history}: {in_one_line(error)}") from None
 
@@ -182,54 +187,6 @@ class RunFolder:
 def line(row: Sequence[float]) -> str:
     """A row of history.csv: the epoch as a whole number, the rest with every digit."""
     return ",".join([str(int(row[0])), *(repr(float(value)) for value in row[1:])]) + "\n"
-
-
-def describe(data: Dataset) -> dict[str, Any]:
-    """What a run folder remembers of its data: enough to draw pictures, and to notice that they have changed."""
-    return {
-        "name": data.name,
-        "image_shape": data.image_shape,
-        "columns": data.columns,
-        "label_names": data.label_names,
-        "value_range": pictures.shown_range(data),
-        "fingerprint": fingerprint(data),
-    }
-
-
-def as_described(values: dict[str, Any]) -> dict[str, Any]:
-    """The part of config.json that :func:`describe` wrote; one of Python's errors where it did not write that."""
-    values = {"label_names": []} | values  # older runs do not say
-    lists, shape = (values["columns"], values["label_names"]), values["image_shape"]
-    texts = [values["name"], values["fingerprint"], *lists[0], *lists[1]]
-    if not all(isinstance(text, str) for text in texts) or not all(isinstance(names, list) for names in lists):
-        raise TypeError("the name, the fingerprint, the columns and the labels of the data must be texts")
-    if shape is not None and [type(length) for length in shape] != [int, int]:
-        raise TypeError(f"image_shape must be two whole numbers, got {shape!r}")
-    low, high = map(finite, values["value_range"])
-    return {name: values[name] for name in DATA} | {"value_range": [low, high]}
-
-
-def finite(value: Any) -> float:
-    """A number that is finite; ValueError or TypeError otherwise."""
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"a finite number was expected, got {number}")
-    return number
-
-
-def identity(settings: Settings, data: Dataset) -> str:
-    """One string for all that decides the numbers of a run, but for how long it is trained."""
-    values = {name: value for name, value in settings.of_the_run().items() if name not in ("data", "epochs")}
-    return hashlib.sha256(json.dumps([values, fingerprint(data)], sort_keys=True).encode()).hexdigest()
-
-
-def fingerprint(data: Dataset) -> str:
-    """SHA-256 of both parts: their shapes, dtypes and values."""
-    digest = hashlib.sha256()
-    for part in (data.train, data.test):
-        digest.update(f"{part.shape} {part.dtype}\n".encode())
-        digest.update(np.ascontiguousarray(part).data)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

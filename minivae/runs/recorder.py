@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import nullcontext
 
 from minivae import checkpoint
 from minivae.model import weights
 from minivae.system import signals
-from minivae.runs.plan import Say
 from minivae.training.early_stopping import EarlyStopping
 from minivae.system.files import flush_to_disk, keeping
 from minivae.runs.folder import RunFolder
 from minivae.model.vae import VAE
 
+log = logging.getLogger("minivae")
 SHARE = 0.01  # of the training time that checkpoints may take
 
 
@@ -61,10 +62,11 @@ class Recorder:
 
     def at_end(self, vae: VAE) -> None:
         """The last checkpoint, before early stopping puts the best parameters back."""
-        self.save(vae)
+        if self.saved_epoch != vae.epoch:
+            self.save(vae)
         self.has_ended = True
 
-    def cut_short(self, vae: VAE, say: Say, can_go_on: bool) -> None:
+    def cut_short(self, vae: VAE, can_go_on: bool) -> None:
         """Keep the last finished epoch of a run that diverged or was interrupted."""
         if not self.has_ended:  # else the model may hold the best parameters already, not the last ones
             self.save(vae)
@@ -73,4 +75,4 @@ class Recorder:
             self.early_stopping.at_end(vae)
         weights.save(vae, self.folder.model, self.run)
         advice = f": go on with --resume --out {self.folder}" if can_go_on else ""
-        say(f"cut short   after epoch {vae.epoch}; saved in {self.folder}{advice}")
+        log.info("cut short   after epoch %d; saved in %s%s", vae.epoch, self.folder, advice)

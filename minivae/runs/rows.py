@@ -14,7 +14,8 @@ from minivae.datasets import tables
 from minivae.datasets.csvfiles import whole_number
 from minivae.datasets import LOADERS, Dataset
 from minivae.errors import DataError
-from minivae.runs.folder import Run, fingerprint
+from minivae.runs.folder import Run
+from minivae.runs.identity import fingerprint
 from minivae.runs.settings import same_file
 
 SHOWN_LABELS = 10

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Timer
 from time import perf_counter
-from typing import Any
 
 History = dict[str, list[float]]
 Advance = Callable[[int], object]
@@ -62,18 +60,6 @@ def said_if_slow(what: str, progress: bool) -> Iterator[None]:
         timer.cancel()
     if perf_counter() - start > 1:
         say(f"{what} took {perf_counter() - start:.1f} s")
-
-
-@contextmanager
-def warnings_said(say: Callable[[str], object]) -> Iterator[None]:
-    """Let each warning be a line like the others, without the place in the code."""
-    with warnings.catch_warnings():
-
-        def show(message: Warning | str, *place: Any, **more: Any) -> None:
-            say(f"note        {message}")
-
-        warnings.showwarning = show
-        yield
 
 
 @contextmanager
