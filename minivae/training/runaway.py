@@ -16,7 +16,7 @@ from minivae.errors import PoorFitWarning, RunawayVarianceWarning
 from minivae.model.likelihoods import LIKELIHOODS
 from minivae.model.vae import VAE
 
-FAR_ABOVE = 1.0  # nats for each column: by so much may a loss exceed the cost of the mean
+FAR_ABOVE = 3.0  # nats for each column: by so much may a loss exceed the cost of the mean
 HIGHEST = 20.0  # of the encoder: a posterior 22,000 times as wide as the prior
 LOWEST = -10.0  # of the likelihood: a standard deviation of 0.7 %, in the units that the model sees
 
@@ -64,7 +64,7 @@ def of_the_loss(vae: VAE, x: Array, loss: float) -> str | None:
     shape = vae.likelihood.logvar_shape(vae.input_dim)
     if shape is not None:
         logvar = k.asarray(
-            np.log(np.maximum(variance if shape != (1,) else variance.mean(keepdims=True), 1e-4)), vae.dtype
+            np.log(np.maximum(variance if shape != (1,) else variance.mean(keepdims=True), 1)), vae.dtype
         )
     output = np.tile(vae.likelihood.output_bias(mean), (len(x), 1))
     nll = vae.likelihood.nll(k, k.asarray(output, vae.dtype), k.asarray(x, vae.dtype), logvar)

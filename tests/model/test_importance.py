@@ -155,9 +155,16 @@ def peak_memory(rows, n_samples):
 
 
 def test_memory_is_flat_from_10_to_10000_examples_and_from_60_to_1000_samples():
-    few, result = peak_memory(10, 60), 10_000 * 8 * len(LogLikelihood._fields)
-    assert peak_memory(10_000, 10) < 1.5 * few + result
+    few, some, result = peak_memory(10, 60), peak_memory(512, 10), 10_000 * 8 * len(LogLikelihood._fields)
+    assert peak_memory(10_000, 10) < 1.5 * some + result
     assert peak_memory(100, 1000) < 1.5 * few
+
+
+def test_memory_is_flat_where_every_row_needs_a_mixture(monkeypatch):
+    monkeypatch.setattr(importance, "led_astray", lambda network, x, *_: np.ones(len(x), bool))
+    few, result = peak_memory(20, 60), 150 * 8 * len(LogLikelihood._fields)
+    assert peak_memory(150, 60) < 1.5 * few + result
+    assert peak_memory(20, 1000) < 1.5 * few
 
 
 def test_threads_take_turns_on_one_model():
