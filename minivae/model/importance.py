@@ -12,7 +12,7 @@ import numpy as np
 from minivae.backend import Array, Stream
 from minivae.errors import UntrustedEstimateWarning
 from minivae.model.network import Network
-from minivae.model.proposals import Mixture, find_mixture, led_astray, log_joint, rows_at_once
+from minivae.model.proposals import Mixture, find_mixture, log_joint, rows_astray
 from minivae.model.workspace import ROWS_AT_ONCE, pieces
 from minivae.system.progress import Advance, samples_shown
 
@@ -103,7 +103,7 @@ def estimate_rows(
 
     estimate = sample(network, examples, n_samples, seed, from_encoder).estimate(kl)
     gradient = network.store.gradient.copy()
-    for astray in rows_astray(network, x, mu_of_rows, logvar_of_rows):
+    for astray in rows_astray(network, x, mu_of_rows, logvar_of_rows, ROWS_AT_ONCE):
         found = find_mixture(network, x[astray], mu_of_rows[astray], logvar_of_rows[astray], seed)
         draw = partial(log_weights_of_mixture, network, x[astray], found, n_samples)
         better = sample(network, examples[astray], n_samples, seed, draw).estimate(kl[astray])
@@ -113,13 +113,6 @@ def estimate_rows(
     network.store.gradient[...] = gradient  # the search has passed through decoder.backward
     enough = np.where(estimate.from_mixture, np.clip(n_samples / 10, 10, 100), 10)
     return estimate._replace(trusted=estimate.effective_sample_size >= enough)
-
-
-def rows_astray(network: Network, x: np.ndarray, mu: np.ndarray, logvar: np.ndarray) -> list[np.ndarray]:
-    """The rows that need a mixture, a few at a time."""
-    rows = np.flatnonzero(led_astray(network, x, mu, logvar))
-    size = rows_at_once(network.latent_dim, ROWS_AT_ONCE)
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def samples_at_once(n_rows: int, n_samples: int) -> int:

@@ -109,9 +109,11 @@ def led_astray(network: Network, x: np.ndarray, mu: np.ndarray, logvar: np.ndarr
     return (rise > RISE + 0.1 * RISE * K) | (np.logaddexp.reduce(log_w) - np.log(4) > HEAVY)
 
 
-def rows_at_once(latent_dim: int, most: int) -> int:
-    """For how many rows :func:`find_mixture` shall search together, to keep to ``most`` decoded rows and (K, K) few."""
-    return max(1, most // ((1 + starts(latent_dim)) * latent_dim))
+def rows_astray(network: Network, x: np.ndarray, mu: np.ndarray, logvar: np.ndarray, at_once: int) -> list[np.ndarray]:
+    """The rows that need a mixture, so few at a time that a search decodes ``at_once`` rows and keeps few (K, K)."""
+    rows, K = np.flatnonzero(led_astray(network, x, mu, logvar)), network.latent_dim
+    size = max(1, at_once // ((1 + starts(K)) * K))
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def starts(latent_dim: int) -> int:

@@ -13,7 +13,7 @@ import pytest
 
 from minivae import VAE, Scaling
 from minivae.evaluation import log_likelihood
-from minivae.model import importance
+from minivae.model import importance, proposals
 from minivae.model.importance import LogLikelihood, Sums, estimate_rows
 
 RNG = np.random.default_rng(0)
@@ -161,7 +161,7 @@ def test_memory_is_flat_from_10_to_10000_examples_and_from_60_to_1000_samples():
 
 
 def test_memory_is_flat_where_every_row_needs_a_mixture(monkeypatch):
-    monkeypatch.setattr(importance, "led_astray", lambda network, x, *_: np.ones(len(x), bool))
+    monkeypatch.setattr(proposals, "led_astray", lambda network, x, *_: np.ones(len(x), bool))
     few, result = peak_memory(20, 60), 150 * 8 * len(LogLikelihood._fields)
     assert peak_memory(150, 60) < 1.5 * few + result
     assert peak_memory(20, 1000) < 1.5 * few

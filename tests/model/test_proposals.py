@@ -74,7 +74,7 @@ def test_estimates_of_rows_far_outside_agree_with_quadrature_or_say_that_they_do
 @pytest.mark.parametrize(("shift", "width"), [(0, 1), (6, 1), (0, 0.25)], ids=["right q", "far q", "narrow q"])
 def test_the_mean_weight_of_a_mixture_is_unbiased(n_samples, shift, width, monkeypatch):
     vae, exact = ppca(shift, width)
-    monkeypatch.setattr(importance, "led_astray", every_row)
+    monkeypatch.setattr(proposals, "led_astray", every_row)
     x = np.tile([[1.0, -2.0, 0.5, 1.0]], (600, 1))  # other rows, other noise
     ratio = np.exp(log_likelihood(vae, x, n_samples).log_px - exact.logpdf(x[0]))
     if n_samples > 8:  # fewer draws come from q and the prior alone, whose weights scatter too much to tell
@@ -181,7 +181,7 @@ def test_an_estimator_says_it_where_a_row_is_not_to_be_trusted(trained, monkeypa
     estimator = VariationalAutoencoder(latent_dim=vae.latent_dim, n_importance_samples=1000, max_iter=1).fit(far)
     estimator.model_ = vae
     np.testing.assert_allclose(estimator.score_samples(far), exact, atol=0.6)
-    monkeypatch.setattr(importance, "led_astray", every_row)
+    monkeypatch.setattr(proposals, "led_astray", every_row)
     estimator.set_params(n_importance_samples=5)
     with pytest.warns(UntrustedEstimateWarning, match=f"{len(far)} of {len(far)} rows is not to be trusted, first of"):
         estimator.score_samples(far)
@@ -199,7 +199,7 @@ def test_a_report_counts_the_rows(trained):
 
 def test_a_model_that_diverged_and_rows_beyond_all_numbers_do_not_break_the_search(monkeypatch):
     vae, _ = ppca()
-    monkeypatch.setattr(importance, "led_astray", every_row)
+    monkeypatch.setattr(proposals, "led_astray", every_row)
     vae.parameters["decoder.output.b"] = [np.nan, 0, 0, 0]
     found = log_likelihood(vae, FAR, 20)
     assert not found.trusted.any()
