@@ -56,10 +56,8 @@ __all__ = [
     "uniform",
 ]
 
-if config.DISABLE_JIT:
-    raise ImportError(
-        "NUMBA_DISABLE_JIT is set in the environment, and without compiling there are no kernels: unset it"
-    )
+if config.DISABLE_JIT:  # type: ignore[attr-defined]
+    raise ImportError("NUMBA_DISABLE_JIT is set in the environment, so that nothing would be compiled: unset it")
 
 CODES = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4}
 IDENTITY, RELU, TANH, SIGMOID, SOFTPLUS = CODES.values()
