@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minivae.system.files import replacing
+from minivae.system.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,8 +43,9 @@ def new_figure(width: float, height: float) -> Figure:
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
     """Write a figure in the format of the file's ending; an error leaves an old file as it was."""
-    with replacing(path) as temporary:
-        figure.savefig(temporary)
+    content = io.BytesIO()
+    figure.savefig(content, format=Path(path).suffix[1:] or "png")
+    write_bytes(path, content.getbuffer())
 
 
 def loss_curve(history: Mapping[str, Sequence[float]], best_epoch: int | None = None, held_out: str = "test") -> Figure:
