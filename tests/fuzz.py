@@ -170,7 +170,7 @@ def load_idx(path):
     with open(path, "rb") as file:
         start = file.read(4)
     if start[:2] == mnist.GZIP_MAGIC:
-        known = mnist.IdxFile(hashlib.md5(idx(IMAGES)).hexdigest(), IMAGES.shape)
+        known = mnist.IdxFile(hashlib.md5(idx(IMAGES)).hexdigest(), len(idx(IMAGES)))
         with patch.dict(mnist.FILES, {"images": known}):
             return mnist.parse_idx(mnist.read_verified(str(path), "images"), 3)
     return mnist.parse_idx(path.read_bytes(), 1 if start[3:] == b"\1" else 3)

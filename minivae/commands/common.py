@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from minivae.system.streams import print_line
 
 
 def add_command(
@@ -42,16 +43,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def print_line(options: argparse.Namespace, line: str) -> None:
-    """A line for a reader: on standard output, or on standard error where that is kept for JSON."""
-    print(line, file=sys.stderr if options.json else sys.stdout, flush=True)
-
-
 @contextmanager
 def log_printed(options: argparse.Namespace) -> Iterator[None]:
-    """Print each line that minivae logs as :func:`print_line` does, and each warning as a line like the others."""
+    """Print each line that minivae logs, on standard error where standard output is kept for JSON, and each warning."""
     log, handler = logging.getLogger("minivae"), logging.Handler()
-    handler.emit = lambda record: print_line(options, record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: print_line(record.getMessage(), to_stderr=options.json)  # type: ignore[method-assign]
     level, propagate = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(logging.INFO)

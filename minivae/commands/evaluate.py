@@ -7,7 +7,8 @@ import json
 import warnings
 from typing import Any
 
-from minivae.commands.common import add_command, add_json, add_run, print_line
+from minivae.commands.common import add_command, add_json, add_run
+from minivae.system.streams import harmless
 
 
 def add(commands: Any) -> None:
@@ -70,7 +71,7 @@ def evaluate(options: argparse.Namespace) -> int:
                 f"note        {seen} of these {len(examples.x)} rows are equal to rows of the run's training set"
             )
         for line in lines:
-            print_line(options, line)
+            print(harmless(line))
     return 0
 
 

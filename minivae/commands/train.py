@@ -8,6 +8,7 @@ from typing import Any
 
 from minivae.commands.common import add_backend, add_command, add_json, log_printed
 from minivae.runs.settings import DEFAULTS, IN_WORDS, Settings
+from minivae.system.streams import print_line
 
 
 def add(commands: Any) -> None:
@@ -112,7 +113,7 @@ def add_place(group: Any) -> None:
 
 def whole_numbers(text: str) -> tuple[int, ...]:
     """``"400,200"`` to (400, 200); ``"none"`` to ()."""
-    if text.strip().lower() in ("none", ""):
+    if text.strip().lower() == "none":
         return ()
     try:
         return tuple(int(number) for number in text.split(","))
@@ -141,11 +142,11 @@ def train(options: argparse.Namespace) -> int:
         return 0
     for part in ("train", "test"):
         terms = summary[part]
-        print(
+        print_line(
             f"{part:<11} loss {terms['loss']:.3f} nats per example "
             f"= reconstruction {terms['recon_nll']:.3f} + beta * KL {terms['kl']:.3f}"
         )
     if summary["best_epoch"] != summary["epochs"]:
-        print(f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}")
-    print(f"run folder  {summary['run']} ({summary['epochs_now']} epochs in {summary['seconds']:.1f} s)")
+        print_line(f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}")
+    print_line(f"run folder  {summary['run']} ({summary['epochs_now']} epochs in {summary['seconds']:.1f} s)")
     return 0

@@ -10,12 +10,13 @@ RUN/checkpoint-older.safetensors  the checkpoint before   RUN/.lock        while
 from __future__ import annotations
 
 import csv
-import hashlib
+import io
 import json
 import math
 import os
-import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,20 +24,22 @@ from typing import Any
 import numpy as np
 
 from minivae import checkpoint
-from minivae.model import weights
-from minivae.runs import pictures
 from minivae.datasets import Dataset
-from minivae.training.early_stopping import EarlyStopping
 from minivae.errors import CheckpointError, DataError, MinivaeError
-from minivae.system.files import named, remove_leftovers, write_text
-from minivae.training.loop import columns
-from minivae.system.machine import what_changes_results
-from minivae.runs.identity import as_described, describe, finite, fingerprint, identity
-from minivae.runs.settings import Settings
-from minivae.system.tensorfile import in_one_line
+from minivae.model import weights
 from minivae.model.vae import VAE
-from minivae.version import __version__
+from minivae.runs import pictures
+from minivae.runs.identity import as_described, describe, fingerprint, identity
+from minivae.runs.settings import Settings
+from minivae.system import tensorfile
+from minivae.system.files import named, read_text, remove_leftovers, write_text
+from minivae.system.machine import what_changes_results
+from minivae.system.streams import print_line
+from minivae.system.tensorfile import in_one_line
+from minivae.training.early_stopping import EarlyStopping
+from minivae.training.loop import columns
 from minivae.training.warmup import warm_up
+from minivae.version import __version__
 
 FORMAT = 1  # of config.json; a file that names a newer one is refused
 MODEL, CHECKPOINT, CONFIG, HISTORY = "model.safetensors", "checkpoint.safetensors", "config.json", "history.csv"
@@ -64,33 +67,53 @@ class RunFolder:
         return str(self.path)
 
     @property
-    def holds_a_run(self) -> bool:
-        """True if something would be lost by writing another run into this folder."""
-        return self.holds_a_checkpoint or self.model.exists() or self.config.exists()
+    def is_ours(self) -> bool:
+        """True if minivae wrote a run here: config.json has its marks, or a weights file does."""
+        with suppress(OSError, ValueError, RecursionError, AttributeError):
+            if {"minivae_version", "run"} <= json.loads(read_text(self.config)).keys():
+                return True
+        return any(map(tensorfile.is_ours, (self.model, self.checkpoint, self.older)))
 
     @property
     def holds_a_checkpoint(self) -> bool:
         """True if there is one to go on from, be it only the older one, which must be asked for."""
         return self.checkpoint.exists() or self.older.exists()
 
-    def make(self, overwrite: bool) -> None:
-        """Make the folder, or empty it of the run it holds; MinivaeError if that is not asked for."""
-        if self.holds_a_run and not overwrite:
+    @contextmanager
+    def make(self, overwrite: bool) -> Iterator[None]:
+        """Make the folder, or take the run that it holds out of the way; MinivaeError if that is not asked for.
+
+        Yields while the new run's first files are written: the old one is removed after that, or put back.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        there = [name for name in FILES if os.path.lexists(self.path / name)]
+        if there and not self.is_ours:
+            raise MinivaeError(f"{self} holds {there[0]}, and no run of minivae: choose another --out")
+        odd = [name for name in there if not (self.path / name).is_file()]
+        if odd:
+            raise MinivaeError(f"{self.path / odd[0]} is no regular file: choose another --out")
+        if there and not overwrite:
             raise MinivaeError(
                 f"{self} already holds a run: choose another --out, add --resume to go on with it, "
                 "or --overwrite to replace it"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        for name in FILES:  # or a run that is cut short would be half the old one
-            (self.path / name).unlink(missing_ok=True)
         self.remove_leftovers()
+        with tempfile.TemporaryDirectory(prefix=".replaced-", dir=self.path) as aside:
+            for name in there:
+                os.replace(self.path / name, Path(aside) / name)
+            try:
+                yield
+            except BaseException:
+                for name in there:
+                    os.replace(Path(aside) / name, self.path / name)
+                raise
 
     def remove_leftovers(self) -> None:
         """Remove the temporary files of a run that was killed; the caller holds the lock."""
         remove_leftovers(self.path, FILES)
 
     def write_config(self, settings: Settings, data: Dataset, mark: str, vae: VAE) -> None:
-        """Every setting as decided, what the data (of the fingerprint ``mark``) are, and the machine, in config.json."""
+        """Every setting as decided, the data (of the fingerprint ``mark``) and the machine, in config.json."""
         config = {
             "format": FORMAT,
             "minivae_version": __version__,
@@ -105,7 +128,7 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         """What :meth:`write_config` wrote; DataError where it cannot be read."""
         try:
-            config = json.loads(self.config.read_text(encoding="utf-8"))
+            config = json.loads(read_text(self.config))
             if config.get("format", 1) > FORMAT:  # runs before format 1 had the same content and no number
                 raise ValueError(f"a newer minivae wrote it, in format {config['format']}: upgrade minivae")
             return config | {
@@ -130,8 +153,10 @@ class RunFolder:
     def read_history(self) -> dict[str, list[float]]:
         """What ``fit`` would have returned, from history.csv; DataError where it cannot be read."""
         try:
-            with open(self.history, encoding="utf-8", newline="") as file:
-                rows = [row for row in csv.DictReader(file) if None not in row.values()]
+            text = read_text(self.history)
+            if ";" in text.partition("\n")[0]:  # a spreadsheet saved it where numbers have decimal commas
+                text = text.replace(",", ".").replace(";", ",")
+            rows = [row for row in csv.DictReader(io.StringIO(text)) if None not in row.values()]
             history = {name: [float(row[name]) for row in rows] for name in columns(validation=True)}
             if not all(math.isfinite(value) for values in history.values() for value in values):
                 raise ValueError("it holds a number that is not finite")
@@ -218,10 +243,10 @@ class Run:
         if self.data is not None and x.shape[1] == self.vae.input_dim:  # another width is refused elsewhere
             low, high = self.data["value_range"]
             if x.min() < low - (high - low) or x.max() > high + (high - low):
-                print(
+                print_line(
                     f"note: values reach from {x.min():g} to {x.max():g}, but the model was trained on values from "
                     f"{low:g} to {high:g}: are the units the same?",
-                    file=sys.stderr,
+                    to_stderr=True,
                 )
 
     def check_columns(self, names: Sequence[str], file: str) -> None:

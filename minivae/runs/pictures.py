@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minivae import evaluation, plotting
-from minivae.runs.identity import shown_range
-from minivae.plotting import latent as latent_figures
 from minivae.datasets import Dataset
 from minivae.model.vae import VAE
+from minivae.plotting import latent as latent_figures
+from minivae.runs.identity import shown_range
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ class Scene:
     """A model and what the pictures show of it.
 
     ``rows`` (n,) of the N test examples are shown: ``x`` (n, D), their classes ``labels`` (n,) and posterior means
-    ``mu_of_x`` (n, K). ``mu`` (N, K) are those of all; ``kl`` (K,) in nats and ``active`` (K,) are the latent dimensions'.
+    ``mu_of_x`` (n, K). ``mu`` (N, K) are those of all; ``kl`` (K,) in nats and ``active`` (K,) are of the latents.
     """
 
     vae: VAE

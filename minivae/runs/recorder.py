@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 
 from minivae import checkpoint
 from minivae.model import weights
-from minivae.system import signals
-from minivae.training.early_stopping import EarlyStopping
-from minivae.system.files import flush_to_disk, keeping
-from minivae.runs.folder import RunFolder
 from minivae.model.vae import VAE
+from minivae.runs.folder import RunFolder
+from minivae.system import signals
+from minivae.system.files import flush_to_disk, keeping
+from minivae.training.early_stopping import EarlyStopping
 
 log = logging.getLogger("minivae")
 SHARE = 0.01  # of the training time that checkpoints may take
@@ -30,11 +31,16 @@ class Recorder:
     early_stopping : EarlyStopping or None
     run : str
         Which run it is, for the files.
+    renew_lock : callable
+        Called before each checkpoint; see :func:`minivae.system.locks.locked`.
     """
 
-    def __init__(self, folder: RunFolder, early_stopping: EarlyStopping | None, run: str):
+    def __init__(
+        self, folder: RunFolder, early_stopping: EarlyStopping | None, run: str, renew_lock: Callable[[], None]
+    ):
         self.folder = folder
         self.run = run
+        self.renew_lock = renew_lock
         self.early_stopping = early_stopping
         self.cost = 0.0
         self.last = -float("inf")
@@ -51,6 +57,7 @@ class Recorder:
     def save(self, vae: VAE) -> None:
         """Write a checkpoint, and note how long that took."""
         began = time.perf_counter()
+        self.renew_lock()
         flush_to_disk(self.folder.history)  # a power cut must not take rows of it and leave the checkpoint
         # An epoch that was saved and then interrupted is undone: it loses its row of the history, and is not kept.
         kept = keeping(self.folder.checkpoint, self.folder.older) if self.saved_epoch <= vae.epoch else nullcontext()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,17 +12,17 @@ from typing import Any
 import numpy as np
 
 from minivae import datasets
-from minivae.datasets import Dataset
+from minivae.datasets import LOADERS, Dataset
 from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.model import weights
 from minivae.model.vae import VAE
 from minivae.runs import pictures, resume
-from minivae.runs.folder import RunFolder
+from minivae.runs.folder import FILES, RunFolder
 from minivae.runs.identity import fingerprint, identity
 from minivae.runs.plan import Plan, decide, make_plan
 from minivae.runs.recorder import Recorder
 from minivae.runs.rows import describe_labels
-from minivae.runs.settings import Settings
+from minivae.runs.settings import Settings, same_file
 from minivae.system.locks import locked
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.loop import fit_prepared
@@ -60,7 +61,7 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
     folder = RunFolder(settings.out or Path("runs") / data.name)
     with ExitStack() as until_the_end:  # keeps the lock of the folder
         if settings.resume and folder.holds_a_checkpoint:
-            until_the_end.enter_context(locked(folder.path))
+            renew_lock = until_the_end.enter_context(locked(folder.path))
             vae, early_stopping, config = resume.read_state(folder, settings, data, mark)
             plan = make_plan(settings, data, vae, early_stopping)
             log.info(describe_model(vae, settings))
@@ -70,22 +71,26 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
             log.info(describe_model(plan.vae, settings))
             if settings.out is None and not settings.resume:
                 folder = free_folder(folder.path)
-            until_the_end.enter_context(locked(folder.path))
+            warm_up(plan.vae, progress=progress)  # a backend that does not work ends here
+            renew_lock = until_the_end.enter_context(locked(folder.path))
             begin(folder, settings, data, mark, plan.vae)
-        return carry_out(plan, settings, folder, identity(settings, mark), progress)
+        recorder = Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
+        return carry_out(plan, settings, recorder, progress)
 
 
 def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, vae: VAE) -> None:
     """Write the first files of a new run; the caller holds the lock."""
+    if settings.data not in LOADERS and any(same_file(settings.data, str(folder.path / name)) for name in FILES):
+        raise MinivaeError(f"{settings.data} would be written over by the run: choose another --out")
     if settings.resume:
         if folder.model.exists() or folder.holds_a_checkpoint:
             raise MinivaeError(f"{folder} holds a model but no checkpoint to go on from: choose another --out")
         if folder.config.exists():
             resume.refuse_other_data(folder, folder.read_config(), settings, data, mark)
         log.info("resumed     from the beginning: %s holds no checkpoint yet", folder)
-    folder.make(settings.overwrite or settings.resume)
-    folder.write_config(settings, data, mark, vae)
-    folder.begin_history()
+    with folder.make(settings.overwrite or settings.resume):
+        folder.write_config(settings, data, mark, vae)
+        folder.begin_history()
 
 
 def free_folder(wanted: Path) -> RunFolder:
@@ -96,25 +101,25 @@ def free_folder(wanted: Path) -> RunFolder:
             folder.mkdir(parents=True)
             return RunFolder(folder)
         except FileExistsError:
+            if not os.path.lexists(folder):  # it is a part of the path that exists, such as a link to nowhere
+                raise MinivaeError(f"cannot make {folder}: {folder.parent} is no folder") from None
             number += 1
             folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def carry_out(plan: Plan, settings: Settings, folder: RunFolder, run: str, progress: bool) -> dict[str, Any]:
+def carry_out(plan: Plan, settings: Settings, recorder: Recorder, progress: bool) -> dict[str, Any]:
     """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does."""
-    vae, recorder = plan.vae, Recorder(folder, plan.early_stopping, run)
+    vae, folder = plan.vae, recorder.folder
     warm_up(vae, progress=progress)
     began, first = time.perf_counter(), vae.epoch + 1
     epochs = epochs_left(vae, plan.early_stopping, settings)
     try:
-        fit_prepared(
-            vae, plan.train, plan.recipe, epochs, plan.validation, plan.early_stopping, [recorder], progress
-        )
+        fit_prepared(vae, plan.train, plan.recipe, epochs, plan.validation, plan.early_stopping, [recorder], progress)
     except (TrainingDiverged, KeyboardInterrupt) as error:
         recorder.cut_short(vae, can_go_on=isinstance(error, KeyboardInterrupt))
         raise
     seconds = time.perf_counter() - began
-    weights.save(vae, folder.model, run)
+    weights.save(vae, folder.model, recorder.run)
     history = folder.read_history()
     best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None
     if not settings.no_pictures:

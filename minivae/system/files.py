@@ -100,6 +100,13 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def read_text(path: str | os.PathLike) -> str:
+    """The text of a regular file; OSError for anything else: a pipe or a device might never end."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(f"{path} is not a regular file")
+    return Path(path).read_text(encoding="utf-8-sig")
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Replace the file by ``text`` in UTF-8, with plain line ends."""
     write_bytes(path, text.encode())

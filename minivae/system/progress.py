@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from threading import Timer
 from time import perf_counter
+
+from minivae.system.streams import print_line
 
 History = dict[str, list[float]]
 Advance = Callable[[int], object]
@@ -22,8 +25,7 @@ def epochs_shown(epochs: range, history: History, progress: bool) -> Iterator[in
         for epoch in epochs:
             yield epoch
             if epoch % every == 0 or epoch == epochs[-1]:
-                with suppress(BrokenPipeError):  # that nobody reads on is no reason to stop
-                    print(f"epoch {epoch}/{epochs[-1]}  {summary(history)}", file=sys.stderr, flush=True)
+                print_line(f"epoch {epoch}/{epochs[-1]}  {summary(history)}", to_stderr=True)
         return
     from tqdm import tqdm
 
@@ -47,10 +49,7 @@ def said_if_slow(what: str, progress: bool) -> Iterator[None]:
         yield
         return
 
-    def say(text: str) -> None:
-        with suppress(BrokenPipeError):
-            print(text, file=sys.stderr, flush=True)
-
+    say = partial(print_line, to_stderr=True)
     timer, start = Timer(1.0, say, (f"{what} (only the first time) ...",)), perf_counter()
     timer.daemon = True
     timer.start()
@@ -84,7 +83,6 @@ def sample_lines(total: int) -> Advance:
         nonlocal done
         before, done = done, done + n
         if done * 10 // total > before * 10 // total:
-            with suppress(BrokenPipeError):
-                print(f"log p(x): {done:,} of {total:,} samples", file=sys.stderr, flush=True)
+            print_line(f"log p(x): {done:,} of {total:,} samples", to_stderr=True)
 
     return advance

@@ -18,8 +18,8 @@ from minivae import VAE, EarlyStopping, checkpoint, cli
 from minivae.checkpoint import load_training
 from minivae.datasets import load
 from minivae.errors import MinivaeError
-from minivae.runs import train as runs
 from minivae.runs import resume
+from minivae.runs import train as runs
 from minivae.runs.folder import RunFolder, open_run
 from minivae.runs.resume import settings_of_a_resumed_run
 from minivae.system import signals
@@ -437,7 +437,7 @@ def test_a_full_disk_is_named_by_the_history_too(tmp_path):
     folder = RunFolder(tmp_path)
     folder.history = Path("/dev/full")
     with pytest.raises(OSError, match="cannot write /dev/full: No space left"):
-        runs.Recorder(folder, None, "run")(None, 1, dict.fromkeys(columns(validation=True), 1.0))
+        runs.Recorder(folder, None, "run", lambda: None)(None, 1, dict.fromkeys(columns(validation=True), 1.0))
 
 
 def test_a_diverging_run_keeps_the_last_good_checkpoint(minivae):
@@ -535,7 +535,7 @@ def test_a_history_that_somebody_changed_is_refused(minivae, rows):
 
 def test_checkpoints_come_so_seldom_that_they_cost_about_one_per_cent(tmp_path, monkeypatch):
     now, written = [0.0], []
-    recorder = runs.Recorder(RunFolder(tmp_path), None, "run")
+    recorder = runs.Recorder(RunFolder(tmp_path), None, "run", lambda: None)
     monkeypatch.setattr("time.perf_counter", lambda: now[0])
 
     def save_training(vae, path, early_stopping, run):
@@ -640,7 +640,7 @@ def test_a_signal_that_is_ignored_stays_ignored(handlers):
 def test_a_run_looks_for_lost_signals_after_each_epoch(tmp_path, handlers, monkeypatch):
     monkeypatch.setattr(signals, "_arrived", signal.SIGTERM)
     with pytest.raises(signals.Terminated):
-        runs.Recorder(RunFolder(tmp_path), None, "run")(None, 1, {})
+        runs.Recorder(RunFolder(tmp_path), None, "run", lambda: None)(None, 1, {})
 
 
 @pytest.mark.parametrize("lost_in", ["a destructor", "an import"])
