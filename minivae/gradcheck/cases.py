@@ -5,7 +5,7 @@ A new function with a gradient needs a line in ``CASES``, no more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -32,14 +32,18 @@ from minivae.model.vae import VAE
 
 @dataclass(frozen=True)
 class Case:
-    """One function of a backend: how to draw its arguments, its forward, and the gradients of those in ``wrt``."""
+    """One function of a backend: how to draw its arguments, its forward, and its backward to those in ``wrt``."""
 
     name: str
     draw: Callable[[np.random.Generator], Arrays]
     wrt: tuple[str, ...]
     value: Callable[[Backend, Arrays], np.ndarray]
-    gradients: Callable[[Backend, Arrays, np.ndarray], Sequence[Any]]
+    backward: Callable[[Backend, Arrays, np.ndarray], Sequence[Any]]
     analytic: bool = False  # whether the complex step applies
+
+    def gradients(self, kernels: Backend, arrays: Arrays, upstream: np.ndarray) -> dict[str, Any]:
+        """The gradients by name."""
+        return dict(zip(self.wrt, self.backward(kernels, arrays, upstream), strict=True))
 
 
 def _normal(**shapes: tuple[int, ...]) -> Callable[[np.random.Generator], Arrays]:
@@ -68,11 +72,11 @@ def _linear_case(activation: str) -> Case:
     def value(k: Backend, a: Arrays) -> np.ndarray:
         return k.linear_forward(a["x"], a["W"], a["b"], activation)
 
-    def gradients(k: Backend, a: Arrays, dy: np.ndarray) -> Sequence[Any]:
+    def backward(k: Backend, a: Arrays, dy: np.ndarray) -> Sequence[Any]:
         return k.linear_backward(k.activation_backward(dy, value(k, a), activation), a["x"], a["W"])
 
     analytic = activation in ("tanh", "identity")
-    return Case(f"linear[{activation}]", draw, ("x", "W", "b"), value, gradients, analytic)
+    return Case(f"linear[{activation}]", draw, ("x", "W", "b"), value, backward, analytic)
 
 
 def _gaussian_case(name: str, shape: tuple[int]) -> Case:
@@ -140,11 +144,7 @@ def check_kernels(kernels: Backend, seed: int = 0) -> Iterator[Check]:
     """Check every function of a backend with a gradient, in float64."""
     for case in CASES:
         rng = np.random.default_rng(seed)
-        arrays, value = case.draw(rng), partial(case.value, kernels)
-
-        def gradients(a: Arrays, upstream: np.ndarray, case: Case = case) -> Mapping[str, Any]:
-            return dict(zip(case.wrt, case.gradients(kernels, a, upstream), strict=True))
-
+        arrays, value, gradients = case.draw(rng), partial(case.value, kernels), partial(case.gradients, kernels)
         yield from check_backward(case.name, value, gradients, arrays, rng)
         if case.analytic and kernels.name == "numpy":  # compiled backends take no complex numbers
             yield from check_backward(case.name, value, gradients, arrays, rng, complex_step_gradient)
