@@ -19,6 +19,7 @@ from minivae.backend import permutation
 from minivae.datasets import mnist, tables
 from minivae.errors import DataError
 
+WHITE = 255.0
 TEST_FRACTION = 0.2  # of the data sets of scikit-learn
 INDEX = (
     "looks like a pandas index, without a name and with a different integer in every row, and will be trained on: "
@@ -42,6 +43,8 @@ class Dataset:
         The names of the D columns, or empty.
     label_names : tuple of str
         Label k is called ``label_names[k]``; empty if the labels are numbers without names, or there are none.
+    white : float
+        The largest value that the pixels of a file can have: 65535 for 16-bit images.
     """
 
     name: str
@@ -52,6 +55,12 @@ class Dataset:
     image_shape: tuple[int, int] | None = None
     columns: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
+    white: float = WHITE
+
+    @property
+    def is_binary(self) -> bool:
+        """True if every value is 0 or 1."""
+        return all(bool(np.all((part == 0) | (part == 1))) for part in (self.train, self.test))
 
     @property
     def value_range(self) -> tuple[float, float]:
@@ -203,7 +212,8 @@ def _own(path: str, table: tables.Table) -> Dataset:
         train, test = slice(table.train_rows), slice(table.train_rows, n)
     name, x, y = os.path.splitext(os.path.basename(path))[0], table.x, table.labels
     y_train, y_test = (None, None) if y is None else (y[train], y[test])
-    return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, table.columns, table.label_names)
+    names = (table.columns, table.label_names)
+    return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, *names, table.white)
 
 
 def looks_like_an_index(table: tables.Table) -> bool:

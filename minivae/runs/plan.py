@@ -16,7 +16,7 @@ import numpy as np
 from minivae.backend import load, permutation
 from minivae.datasets import LOADERS, Dataset
 from minivae.errors import DataError, GreyDataWarning
-from minivae.model.scaling import SCALINGS, WHITE, Scaling
+from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
 from minivae.runs.notes import say_what_is_constant
 from minivae.runs.settings import Settings
@@ -117,26 +117,36 @@ def decide(settings: Settings, data: Dataset) -> Settings:
 
 
 def choose_likelihood(name: str, scale: str, data: Dataset) -> str:
-    """The likelihood itself; "auto" is Bernoulli if every value lies in [0, 1], else Gaussian."""
+    """The likelihood itself; "auto" is Bernoulli for exact 0/1 and for images in [0, 1], else Gaussian.
+
+    A table of real numbers that somebody has scaled to [0, 1] holds no probabilities.
+    """
     low, high = data.value_range
+    is_image, fits = data.image_shape is not None, low >= 0 and high <= 1
     if scale == "pixels":
-        low, high = low / WHITE, high / WHITE
-    elif low >= 0 and high == WHITE and name in ("auto", "gaussian"):
-        log.info("note        values from 0 to 255 look like pixels: --scale pixels divides them by 255")
+        fits = low >= 0 and high <= data.white
+    elif low >= 0 and high == data.white and name in ("auto", "gaussian"):
+        log.info(
+            "note        values from 0 to %g look like pixels: --scale pixels divides them by %g",
+            data.white,
+            data.white,
+        )
     if name != "auto":
         return name
-    if low >= 0 and high <= 1:
-        log.info("likelihood  bernoulli (auto: every value lies in [0, 1])")
+    if fits and (is_image or data.is_binary):
+        what = "every value lies in [0, 1]" if is_image else "every value is 0 or 1"
+        log.info("likelihood  bernoulli (auto: %s)", what)
         return "bernoulli"
-    log.info("likelihood  gaussian (auto: values from %g to %g, not all in [0, 1])", low, high)
+    log.info("likelihood  gaussian (auto: values from %g to %g, %s)", low, high, "not all 0 or 1")
     return "gaussian"
 
 
 def choose_scaling(kind: str, likelihood: str, data: Dataset) -> str:
-    """The kind of scaling; "auto" standardises for a Gaussian unless every value lies in [0, 1]."""
+    """The kind of scaling; "auto" standardises for a Gaussian, but for images that lie in [0, 1] already."""
     if kind == "auto":
         low, high = data.value_range
-        kind = "standard" if likelihood == "gaussian" and not (low >= 0 and high <= 1) else "none"
+        is_scaled_image = data.image_shape is not None and low >= 0 and high <= 1
+        kind = "standard" if likelihood == "gaussian" and not is_scaled_image else "none"
     if check_choice(kind, "scale", SCALINGS) != "none":
         log.info("scaling     %s, part of the model: data, samples and densities are in the units of the file", kind)
     return kind
@@ -183,7 +193,7 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
         backend=settings.backend,
         dtype=settings.dtype,
         seed=settings.seed,
-        scaling=Scaling.of(settings.scale, data.train),
+        scaling=Scaling.of(settings.scale, data.train, data.white),
     )
     vae.optimizer = OPTIMIZERS[settings.optimizer](settings.lr)
     if settings.output_bias == "data":

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minivae import datasets
-from minivae.datasets import LOADERS, Dataset
+from minivae.datasets import Dataset
 from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.model import weights
 from minivae.model.vae import VAE
@@ -80,7 +80,8 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
 
 def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, vae: VAE) -> None:
     """Write the first files of a new run; the caller holds the lock."""
-    if settings.data not in LOADERS and any(same_file(settings.data, str(folder.path / name)) for name in FILES):
+    data_file = Path(os.path.realpath(settings.data))
+    if data_file.name in FILES and same_file(str(data_file.parent), str(folder.path)):
         raise MinivaeError(f"{settings.data} would be written over by the run: choose another --out")
     if settings.resume:
         if folder.model.exists() or folder.holds_a_checkpoint:
@@ -110,7 +111,6 @@ def free_folder(wanted: Path) -> RunFolder:
 def carry_out(plan: Plan, settings: Settings, recorder: Recorder, progress: bool) -> dict[str, Any]:
     """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does."""
     vae, folder = plan.vae, recorder.folder
-    warm_up(vae, progress=progress)
     began, first = time.perf_counter(), vae.epoch + 1
     epochs = epochs_left(vae, plan.early_stopping, settings)
     try:
