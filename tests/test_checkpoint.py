@@ -357,7 +357,15 @@ def test_what_a_crash_left_beside_a_file_is_removed_and_nothing_else(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
-def test_files_get_the_permissions_that_others_would(tmp_path):
-    write_text(tmp_path / "ours.txt", "x")
-    (tmp_path / "theirs.txt").write_text("x")
-    assert (tmp_path / "ours.txt").stat().st_mode == (tmp_path / "theirs.txt").stat().st_mode
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_files_get_the_permissions_of_the_umask_which_is_left_alone(tmp_path, monkeypatch, umask, mode):
+    set_umask = os.umask
+    before = set_umask(umask)
+    try:
+        monkeypatch.delattr(os, "umask")  # it is that of all threads: nobody may change it, not even for a moment
+        write_text(tmp_path / "ours.txt", "x")
+        VAE(7, (5,), 3).save(tmp_path / "model.safetensors")
+    finally:
+        set_umask(before)
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+        "ours.txt": mode, "model.safetensors": mode}  # fmt: skip

@@ -36,7 +36,7 @@ SETTINGS = (
 
 
 def facts() -> dict[str, Any]:
-    """Versions, the processor, BLAS and its threads, the state of each backend, settings in the environment."""
+    """Versions, processor, BLAS and its threads, the state of each backend, environment variables."""
     from minivae import backend
 
     return {
@@ -53,7 +53,7 @@ def facts() -> dict[str, Any]:
 
 
 def what_changes_results(backend: str) -> dict[str, str]:
-    """What the last digits of a training run depend on, beside its settings: a resumed run compares it."""
+    """What the last digits of a training depend on beside its settings; a resumed run compares it."""
     import numpy
 
     from minivae.backend import threads
@@ -78,7 +78,7 @@ def installed(package: str) -> str | None:
 
 
 def available_cores() -> int:
-    """The processors that this process may use."""
+    """The number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
