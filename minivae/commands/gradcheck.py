@@ -10,14 +10,14 @@ from minivae.commands.common import add_backend, add_command, add_json
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command."""
     parser = add_command(commands, "gradcheck", gradcheck, "check every gradient against finite differences")
     add_backend(parser)
     add_json(parser)
 
 
 def gradcheck(options: argparse.Namespace) -> int:
-    """Print a line for every array of every function and of the whole model; status 1 if any is wrong."""
+    """Print a line for each array of each function and model; status 1 if one is wrong."""
     from minivae import backend
     from minivae.gradcheck import TOLERANCE, cases
 
@@ -39,7 +39,7 @@ def gradcheck(options: argparse.Namespace) -> int:
 
 
 def print_check(check: Any, is_new: bool) -> None:
-    """One line of the table; a heading before the first of each function."""
+    """Print one line of the table, after a heading if the function is new."""
     if is_new:
         print(f"\n{check.function}")
     state = "ok  " if check.passed else "FAIL"

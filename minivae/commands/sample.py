@@ -12,7 +12,7 @@ from minivae.system.streams import print_line
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command."""
     parser = add_command(commands, "sample", sample, "draw new data from a trained model")
     add_run(parser)
     parser.add_argument("-n", type=int, default=48, help="how many")
@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
 
 
 def sample(options: argparse.Namespace) -> int:
-    """Write samples as a picture or as an array, in the units of the data."""
+    """Write samples as a picture or an array, in the units of the data."""
     from minivae.runs.folder import open_run
 
     run = open_run(options.run, getattr(options, "backend", None))
@@ -43,13 +43,13 @@ def sample(options: argparse.Namespace) -> int:
         raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")
     samples = run.vae.sample(options.n, seed=options.seed, draw=options.draw)
     write_samples(samples, out, shape, data.get("value_range"))
-    summary = {"out": str(out), "shape": list(samples.shape), "seed": options.seed, "draw": options.draw}
+    summary = {"out": str(out), "shape": samples.shape, "seed": options.seed, "draw": options.draw}
     print(json.dumps(summary) if options.json else f"wrote {len(samples)} samples to {out}")
     return 0
 
 
 def write_samples(samples: Any, out: Any, shape: Any, limits: Any) -> None:
-    """A picture or an array, beside and renamed."""
+    """Write samples (n, D) to a .png or a .npy file."""
     import numpy as np
 
     from minivae import plotting
