@@ -72,7 +72,12 @@ class Parameters:
         return whole, Views(named, self.kernels)
 
     def initialise(self, init: str, seed: int) -> None:
-        """Draw every array from noise stream 6, a function of (seed, its place in the model, its elements)."""
+        """Draw every array from noise stream 6, a function of (seed, its place in the model, its elements).
+
+        "torch": all uniform in +-1/sqrt(fan_in), PyTorch's default for linear layers. "glorot": weights uniform in
+        +-sqrt(6 / (fan_in + fan_out)), biases 0 (Glorot and Bengio 2010). "he": weights normal with variance
+        2 / fan_in, biases 0 (He, Zhang, Ren and Sun 2015).
+        """
         noise = load("numpy")  # drawn on the CPU, so that all backends start alike
         start = np.zeros(self.vector.shape)
         fans_of = {name: block.fans for block in self.blocks for name in block.names}
@@ -86,12 +91,7 @@ class Parameters:
 def initial_values(
     noise: Backend, init: str, seed: int, place: int, shape: tuple[int, ...], fans: tuple[int, int]
 ) -> np.ndarray:
-    """The starting values of one array, in float64.
-
-    "torch": all uniform in +-1/sqrt(fan_in), PyTorch's default for linear layers. "glorot": weights uniform in
-    +-sqrt(6 / (fan_in + fan_out)), biases 0 (Glorot and Bengio 2010). "he": weights normal with variance 2 / fan_in,
-    biases 0 (He, Zhang, Ren and Sun 2015).
-    """
+    """The starting values of one array, in float64."""
     draw = np.empty((1, math.prod(shape)))
     where = (seed, Stream.INITIALISATION, 0, np.array([place]))
     fan_in, fan_out = fans

@@ -11,27 +11,13 @@ from typing import Any
 from minivae.version import __version__
 
 PACKAGES = (
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "matplotlib",
-    "safetensors",
-    "threadpoolctl",
-    "numba",
-    "cupy-cuda12x",
-    "cupy-cuda13x",
+    *("numpy", "scipy", "scikit-learn", "matplotlib", "safetensors", "threadpoolctl"),
+    *("numba", "cupy-cuda12x", "cupy-cuda13x"),
 )
 SETTINGS = (
-    "MINIVAE_BACKEND",
-    "MINIVAE_DATA",
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OMP_WAIT_POLICY",
-    "GOMP_SPINCOUNT",
-    "NUMBA_NUM_THREADS",
-    "NUMBA_THREADING_LAYER",
-    "NUMBA_CACHE_DIR",
+    *("MINIVAE_BACKEND", "MINIVAE_DATA", "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS"),
+    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"),
+    *("NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER", "NUMBA_CACHE_DIR"),
 )
 
 

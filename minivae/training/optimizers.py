@@ -90,13 +90,8 @@ class SGD(Optimizer):
         self.momentum = check_float(momentum, "momentum", below=1)
 
     def update(self, vae: VAE, state: State, learning_rate: float) -> None:
-        vae.kernels.sgd_update(
-            vae.store.vector,
-            vae.store.gradient,
-            state.arrays["velocity"],
-            learning_rate=learning_rate,
-            momentum=self.momentum,
-        )
+        w, g, velocity = vae.store.vector, vae.store.gradient, state.arrays["velocity"]
+        vae.kernels.sgd_update(w, g, velocity, learning_rate=learning_rate, momentum=self.momentum)
 
 
 class Adagrad(Optimizer):
@@ -120,13 +115,8 @@ class Adagrad(Optimizer):
         self.epsilon = check_float(epsilon, "epsilon", positive=True)
 
     def update(self, vae: VAE, state: State, learning_rate: float) -> None:
-        vae.kernels.adagrad_update(
-            vae.store.vector,
-            vae.store.gradient,
-            state.arrays["sum_of_squares"],
-            learning_rate=learning_rate,
-            epsilon=self.epsilon,
-        )
+        w, g, sum_of_squares = vae.store.vector, vae.store.gradient, state.arrays["sum_of_squares"]
+        vae.kernels.adagrad_update(w, g, sum_of_squares, learning_rate=learning_rate, epsilon=self.epsilon)
 
 
 class Adam(Optimizer):
@@ -154,16 +144,10 @@ class Adam(Optimizer):
         self.epsilon = check_float(epsilon, "epsilon", positive=True)
 
     def update(self, vae: VAE, state: State, learning_rate: float) -> None:
+        w, g, m, v = vae.store.vector, vae.store.gradient, state.arrays["m"], state.arrays["v"]
+        beta1, beta2 = self.betas
         vae.kernels.adam_update(
-            vae.store.vector,
-            vae.store.gradient,
-            state.arrays["m"],
-            state.arrays["v"],
-            state.t,
-            learning_rate=learning_rate,
-            beta1=self.betas[0],
-            beta2=self.betas[1],
-            epsilon=self.epsilon,
+            w, g, m, v, state.t, learning_rate=learning_rate, beta1=beta1, beta2=beta2, epsilon=self.epsilon
         )
 
 

@@ -49,15 +49,8 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
 
 def _exercise(vae: VAE, optimizer: Optimizer) -> None:
     """Call every kernel with two examples, and with one, whose views have another memory layout."""
-    small = type(vae)(
-        input_dim=vae.input_dim,
-        hidden_dims=[2] * len(vae.hidden_dims),
-        latent_dim=2,
-        activation=vae.activation,
-        likelihood=vae.likelihood,
-        backend=vae.backend,
-        dtype=vae.dtype,
-    )
+    dims = (vae.input_dim, [2] * len(vae.hidden_dims), 2)
+    small = type(vae)(*dims, vae.activation, vae.likelihood, backend=vae.backend, dtype=vae.dtype)
     small.optimizer = optimizer
     for n in (2, 1):
         rows, data = np.arange(n), np.zeros((n, vae.input_dim), vae.dtype)
