@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,17 @@ def new_figure(width: float, height: float) -> Figure:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     return Figure(figsize=(width, height), dpi=120, layout=ConstrainedLayoutEngine(w_pad=0.1))
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Draw with matplotlib's defaults."""
+    import matplotlib
+
+    # A matplotlibrc or a notebook may ask for fonts that do not exist.
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
