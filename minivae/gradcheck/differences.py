@@ -17,7 +17,7 @@ def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
 
 
 def numerical_gradient(f: Callable[[np.ndarray], float], x: np.ndarray, h: float = 1e-5) -> np.ndarray:
-    """Gradient by central differences, (f(x + h e_i) - f(x - h e_i)) / 2h for each element.
+    """Gradient, of the shape of ``x``, by central differences: (f(x + h e_i) - f(x - h e_i)) / 2h for each element.
 
     Parameters
     ----------
@@ -27,10 +27,6 @@ def numerical_gradient(f: Callable[[np.ndarray], float], x: np.ndarray, h: float
         Restored when the function returns.
     h : float, default 1e-5
         The truncation error grows like h^2, the rounding error like 1e-16 / h.
-
-    Returns
-    -------
-    gradient : ndarray, shape of ``x``
 
     Raises
     ------
@@ -52,7 +48,7 @@ def numerical_gradient(f: Callable[[np.ndarray], float], x: np.ndarray, h: float
 
 
 def complex_step_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, h: float = 1e-30) -> np.ndarray:
-    """Gradient by the complex step, Im f(x + i h e_i) / h: exact to rounding, because nothing is subtracted.
+    """Gradient, of the shape of ``x``, by the complex step, Im f(x + i h e_i) / h: exact to rounding.
 
     Only for analytic functions: the reparameterization, the KL, the Gaussian likelihood, tanh.
 
@@ -62,10 +58,6 @@ def complex_step_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, h: floa
         Real-valued for real input, and defined for a complex array.
     x : ndarray of float64, any shape
     h : float, default 1e-30
-
-    Returns
-    -------
-    gradient : ndarray, shape of ``x``
 
     Raises
     ------

@@ -43,7 +43,7 @@ def summary(history: History) -> str:
 
 
 @contextmanager
-def report_if_slow(what: str, progress: bool) -> Iterator[None]:
+def said_if_slow(what: str, progress: bool) -> Iterator[None]:
     """Report what takes longer than a second, and at the end how long it took."""
     if not progress or sys.stderr is None:
         yield
@@ -72,17 +72,12 @@ def samples_shown(total: int, progress: bool) -> Iterator[Advance]:
         with tqdm(total=total, desc="log p(x)", unit="sample", unit_scale=True, ascii=True, dynamic_ncols=True) as bar:
             yield bar.update
     else:
-        yield sample_lines(total)
+        done = 0
 
+        def advance(n: int) -> None:
+            nonlocal done
+            before, done = done, done + n
+            if done * 10 // total > before * 10 // total:
+                print_line(f"log p(x): {done:,} of {total:,} samples", to_stderr=True)
 
-def sample_lines(total: int) -> Advance:
-    """A function that prints a line for each tenth."""
-    done = 0
-
-    def advance(n: int) -> None:
-        nonlocal done
-        before, done = done, done + n
-        if done * 10 // total > before * 10 // total:
-            print_line(f"log p(x): {done:,} of {total:,} samples", to_stderr=True)
-
-    return advance
+        yield advance

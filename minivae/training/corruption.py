@@ -39,14 +39,9 @@ class Corruption:
 
 
 class GaussianNoise(Corruption):
-    """x + std * noise, with noise from N(0, 1) for every entry.
+    """x + std * noise, with noise from N(0, 1) for every entry; ``std`` is in scaled units.
 
-    Parameters
-    ----------
-    std : float
-        In scaled units.
-    denoise : bool, default True
-        See :class:`Corruption`.
+    ``denoise`` as for :class:`Corruption`.
     """
 
     def __init__(self, std: float, denoise: bool = True):
@@ -61,14 +56,9 @@ class GaussianNoise(Corruption):
 
 
 class Masking(Corruption):
-    """Every entry becomes 0 with probability ``rate``: black, or the column's mean after standardising.
+    """Every entry becomes 0 with probability ``rate`` in [0, 1): black, or the column's mean after standardising.
 
-    Parameters
-    ----------
-    rate : float
-        In [0, 1).
-    denoise : bool, default True
-        See :class:`Corruption`.
+    ``denoise`` as for :class:`Corruption`.
 
     References
     ----------
@@ -90,18 +80,10 @@ class Masking(Corruption):
 
 
 class SaltAndPepper(Corruption):
-    """Every entry becomes ``low`` with probability rate/2, and ``high`` with probability rate/2.
+    """Every entry becomes ``low`` with probability rate/2, and ``high`` with probability rate/2; ``rate`` in [0, 1).
 
-    Parameters
-    ----------
-    rate : float
-        In [0, 1).
-    low : float, default 0.0
-        In scaled units; about -3 for standardised columns.
-    high : float, default 1.0
-        In scaled units; about 3 for standardised columns.
-    denoise : bool, default True
-        See :class:`Corruption`.
+    ``low`` and ``high`` are in scaled units, for standardised columns about -3 and 3; ``denoise`` as for
+    :class:`Corruption`.
     """
 
     def __init__(self, rate: float, low: float = 0.0, high: float = 1.0, denoise: bool = True):

@@ -76,11 +76,7 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum: u <- momentum * u + g; w <- w - learning_rate * u.
 
-    Parameters
-    ----------
-    learning_rate : float, default 1e-3
-    momentum : float, default 0.9
-        In [0, 1); 0 is plain gradient descent.
+    ``momentum`` is in [0, 1); 0 is plain gradient descent.
     """
 
     state_names = ("velocity",)
@@ -96,11 +92,6 @@ class SGD(Optimizer):
 
 class Adagrad(Optimizer):
     """Adagrad: each coordinate's step shrinks with the root of the sum of its squared gradients so far.
-
-    Parameters
-    ----------
-    learning_rate : float, default 0.01
-    epsilon : float, default 1e-10
 
     References
     ----------
@@ -122,12 +113,7 @@ class Adagrad(Optimizer):
 class Adam(Optimizer):
     """Adam: steps of about ``learning_rate`` in each coordinate, whatever the scale of its gradient.
 
-    Parameters
-    ----------
-    learning_rate : float, default 1e-3
-    betas : (float, float), default (0.9, 0.999)
-        Decay of the running means of the gradient and of its square; each in [0, 1).
-    epsilon : float, default 1e-8
+    ``betas``, each in [0, 1), are the decay of the running means of the gradient and of its square.
 
     References
     ----------

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from minivae.model.vae import VAE
-from minivae.system.progress import report_if_slow
+from minivae.system.progress import said_if_slow
 from minivae.training.optimizers import Adam, Optimizer
 from minivae.training.recipe import Recipe
 from minivae.training.step import training_step
@@ -41,7 +41,7 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
     kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep)
     start = perf_counter()
     if vae.backend != "numpy" and kind not in _compiled:
-        with report_if_slow(f"compiling the {vae.backend} kernels", progress):
+        with said_if_slow(f"compiling the {vae.backend} kernels", progress):
             _exercise(vae, copy(optimizer))
         _compiled.add(kind)
     return perf_counter() - start

@@ -514,15 +514,15 @@ def test_warm_up_compiles_all_that_training_needs(monkeypatch):
 def test_compiling_is_said_only_when_it_is_slow(capsys):
     import time
 
-    from minivae.system.progress import report_if_slow
+    from minivae.system.progress import said_if_slow
 
-    with report_if_slow("compiling", True):
+    with said_if_slow("compiling", True):
         pass
     assert capsys.readouterr().err == ""
-    with report_if_slow("compiling", True):
+    with said_if_slow("compiling", True):
         time.sleep(1.1)
     assert re.fullmatch(r"compiling \(only the first time\) \.\.\.\ncompiling took 1\.\d s\n", capsys.readouterr().err)
-    with report_if_slow("compiling", False):
+    with said_if_slow("compiling", False):
         time.sleep(1.1)
     assert capsys.readouterr().err == ""
 
