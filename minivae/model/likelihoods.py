@@ -214,11 +214,7 @@ class Categorical(Likelihood):
         return {"name": self.name, "groups": self.groups}
 
 
-LIKELIHOODS: dict[str, type[Likelihood]] = {
-    "bernoulli": Bernoulli,
-    "gaussian": Gaussian,
-    "categorical": Categorical,
-}
+LIKELIHOODS: dict[str, type[Likelihood]] = {"bernoulli": Bernoulli, "gaussian": Gaussian, "categorical": Categorical}
 
 
 def resolve(likelihood: str | Likelihood) -> Likelihood:
