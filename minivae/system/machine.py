@@ -15,7 +15,7 @@ PACKAGES = (
     *("numba", "cupy-cuda12x", "cupy-cuda13x"),
 )
 SETTINGS = (
-    *("MINIVAE_BACKEND", "MINIVAE_DATA", "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS"),
+    *("MINIVAE_BACKEND", "MINIVAE_DATA", "MINIVAE_MINE", "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS"),
     *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"),
     *("NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER", "NUMBA_CACHE_DIR"),
 )
@@ -42,7 +42,7 @@ def what_changes_results(backend: str) -> dict[str, str]:
     """What the last digits of a training depend on beside its settings; a resumed run compares it."""
     import numpy
 
-    from minivae.backend import threads
+    from minivae.backend import states, threads
 
     names = {
         "minivae": __version__,
@@ -52,6 +52,8 @@ def what_changes_results(backend: str) -> dict[str, str]:
     }
     if backend == "numba":
         names |= {"numba": str(installed("numba")), "threads": threads()["numba"]}
+    elif backend == "mine":
+        names["answers"] = states()["mine"]
     return names
 
 
