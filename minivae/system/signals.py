@@ -57,9 +57,3 @@ def raise_if_arrived() -> None:
 def status_if_arrived() -> int | None:
     """The exit status after a signal, or None."""
     return None if _arrived is None else STATUS[signal.Signals(_arrived)]
-
-
-def forget() -> None:
-    """Reset; for tests."""
-    global _arrived
-    _arrived = None
