@@ -162,9 +162,9 @@ def test_memory_is_flat_from_10_to_10000_examples_and_from_60_to_1000_samples():
 
 def test_memory_is_flat_where_every_row_needs_a_mixture(monkeypatch):
     monkeypatch.setattr(proposals, "led_astray", lambda network, x, *_: np.ones(len(x), bool))
-    few, result = peak_memory(20, 60), 150 * 8 * len(LogLikelihood._fields)
-    assert peak_memory(150, 60) < 1.5 * few + result
-    assert peak_memory(20, 1000) < 1.5 * few
+    few, result = peak_memory(20, 30), 80 * 8 * len(LogLikelihood._fields)
+    assert peak_memory(80, 30) < 1.5 * few + result
+    assert peak_memory(20, 300) < 1.5 * few
 
 
 def test_threads_take_turns_on_one_model():

@@ -45,7 +45,7 @@ def trained(request):
     x, far = (IRIS, FAR) if likelihood == "gaussian" else (IRIS > 0.3, np.array([[0, 1, 1, 0], [1, 0, 0, 1.0]]))
     vae = VAE(4, (20,), latent_dim, activation="tanh", likelihood=likelihood, dtype="float64")
     fit(vae, x, epochs=200, batch_size=50, optimizer=Adam(1e-2), progress=False)
-    axis = np.linspace(-10, 10, 601)
+    axis = np.linspace(-10, 10, 401)
     z = np.stack(np.meshgrid(*[axis] * latent_dim), axis=-1).reshape(-1, latent_dim)
     mean, log_dz = vae.decode(z), latent_dim * np.log(axis[1] - axis[0])
     if likelihood == "gaussian":
