@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from minivae.estimator import VariationalAutoencoder
     from minivae.evaluation import log_likelihood
+    from minivae.gan.gan import GAN
     from minivae.model.likelihoods import Bernoulli, Categorical, Gaussian
     from minivae.model.network import LossTerms
     from minivae.model.scaling import Scaling
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 _HOME_OF = {
     "VAE": "model.vae",
+    "GAN": "gan.gan",
     "LossTerms": "model.network",
     "fit": "training.loop",
     "warm_up": "training.warmup",
@@ -100,6 +102,7 @@ __all__ = [  # noqa: RUF022 - in the order of the README's table
     "Masking",
     "SaltAndPepper",
     "VariationalAutoencoder",
+    "GAN",
     "checkpoint",
     "datasets",
     "evaluation",

@@ -19,7 +19,7 @@ class Linear:
         The layer's name, such as "decoder.output"; or several layers side by side that share their input.
     in_dim, out_dim : int
         ``out_dim`` is the width of each of them.
-    activation : {"identity", "relu", "tanh", "sigmoid", "softplus"}
+    activation : {"identity", "relu", "leaky_relu", "tanh", "sigmoid", "softplus"}
     """
 
     def __init__(self, names: tuple[str, ...], in_dim: int, out_dim: int, activation: str = "identity"):

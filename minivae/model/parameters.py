@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -90,7 +90,7 @@ class Parameters:
                 named[name] = whole[block.names][..., i * width : (i + 1) * width]
         return whole, Views(named, self.kernels)
 
-    def initialise(self, init: str, seed: int) -> None:
+    def initialise(self, init: str, seed: int, first: int = 0) -> None:
         """Draw every array from noise stream 6, a function of (seed, its place in the model, its elements).
 
         Parameters
@@ -100,12 +100,23 @@ class Parameters:
             ``glorot``: weights uniform in +-sqrt(6 / (fan_in + fan_out)), biases 0 (Glorot and Bengio 2010).
             ``he``: weights normal with variance 2 / fan_in, biases 0 (He, Zhang, Ren and Sun 2015).
         seed : int
+        first : int
+            The place of the first array, for a model with several vectors: no two arrays may share bits.
         """
         fans_of = {name: block.fans for block in self.blocks for name in block.names}
-        for place, (name, view) in enumerate(self.arrays.items()):
+        for place, (name, view) in enumerate(self.arrays.items(), first):
             fans = fans_of[name]
             if fans is not None:
                 view[...] = self.kernels.asarray(initial_values(init, seed, place, view.shape, fans), view.dtype)
+
+
+class Trainable(Protocol):
+    """What an optimizer and a file ask of a model: a VAE, or one of the two networks of a GAN."""
+
+    store: Parameters
+    kernels: Backend
+    dtype: str
+    step: int
 
 
 def initial_values(init: str, seed: int, place: int, shape: tuple[int, ...], fans: tuple[int, int]) -> np.ndarray:

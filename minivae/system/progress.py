@@ -14,7 +14,20 @@ History = dict[str, list[float]]
 Advance = Callable[[int], object]
 
 
-def epochs_shown(epochs: range, history: History, progress: bool) -> Iterator[int]:
+def summary(history: History) -> str:
+    """The last epoch in one line."""
+    last = {name: values[-1] for name, values in history.items()}
+    text = f"loss {last['loss']:.3f} = reconstruction {last['recon_nll']:.3f} + beta * KL {last['kl']:.3f}"
+    return text + (f", validation {last['val_loss']:.3f}" if "val_loss" in last else "")
+
+
+def epochs_shown(
+    epochs: range,
+    history: History,
+    progress: bool,
+    unit: str = "epoch",
+    summarise: Callable[[History], str] = summary,
+) -> Iterator[int]:
     """The epochs, with a bar on a terminal or some lines elsewhere, on standard error."""
     if not progress or sys.stderr is None:
         yield from epochs
@@ -25,21 +38,14 @@ def epochs_shown(epochs: range, history: History, progress: bool) -> Iterator[in
             yield epoch
             if epoch % every == 0 or epoch == epochs[-1]:
                 with suppress(BrokenPipeError):  # that nobody reads on is no reason to stop
-                    print(f"epoch {epoch}/{epochs[-1]}  {summary(history)}", file=sys.stderr, flush=True)
+                    print(f"{unit} {epoch}/{epochs[-1]}  {summarise(history)}", file=sys.stderr, flush=True)
         return
     from tqdm import tqdm
 
-    with tqdm(epochs, unit="epoch", ascii=True, dynamic_ncols=True) as bar:
+    with tqdm(epochs, unit=unit, ascii=True, dynamic_ncols=True) as bar:
         for epoch in bar:
             yield epoch
-            bar.set_postfix_str(summary(history))
-
-
-def summary(history: History) -> str:
-    """The last epoch in one line."""
-    last = {name: values[-1] for name, values in history.items()}
-    text = f"loss {last['loss']:.3f} = reconstruction {last['recon_nll']:.3f} + beta * KL {last['kl']:.3f}"
-    return text + (f", validation {last['val_loss']:.3f}" if "val_loss" in last else "")
+            bar.set_postfix_str(summarise(history))
 
 
 @contextmanager

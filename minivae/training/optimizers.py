@@ -7,8 +7,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from minivae.backend import Array
-from minivae.model.parameters import Parameters
-from minivae.model.vae import VAE
+from minivae.model.parameters import Parameters, Trainable
 from minivae.validation import check_float
 
 
@@ -55,18 +54,18 @@ class Optimizer:
     def __setstate__(self, settings: dict[str, Any]) -> None:
         vars(self).update(settings, _states=WeakKeyDictionary())
 
-    def state_of(self, vae: VAE) -> State:
+    def state_of(self, vae: Trainable) -> State:
         """The state that belongs to this model; a new one, all zeros, before its first step."""
         if vae.store not in self._states:
             zeros = {name: vae.kernels.zeros(len(vae.store.vector), vae.dtype) for name in self.state_names}
             self._states[vae.store] = State(zeros)
         return self._states[vae.store]
 
-    def set_state(self, vae: VAE, state: State) -> None:
+    def set_state(self, vae: Trainable, state: State) -> None:
         """Go on from ``state``, such as the one that belonged to a copy of this model."""
         self._states[vae.store] = state
 
-    def step(self, vae: VAE, factor: float = 1.0) -> None:
+    def step(self, vae: Trainable, factor: float = 1.0) -> None:
         """Update ``vae.parameters`` by ``vae.gradients``, and count the step on the model.
 
         ``factor`` is the schedule's: the step is taken with ``factor * learning_rate``.
@@ -76,7 +75,7 @@ class Optimizer:
         self.update(vae, state, factor * self.learning_rate)
         vae.step += 1
 
-    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
+    def update(self, vae: Trainable, state: State, learning_rate: float) -> None:
         """Call the kernel."""
         raise NotImplementedError
 
@@ -97,7 +96,7 @@ class SGD(Optimizer):
         super().__init__(learning_rate)
         self.momentum = check_float(momentum, "momentum", below=1)
 
-    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
+    def update(self, vae: Trainable, state: State, learning_rate: float) -> None:
         """One step of :func:`kernels.reference.sgd_update`."""
         vae.kernels.sgd_update(
             vae.store.vector,
@@ -128,7 +127,7 @@ class Adagrad(Optimizer):
         super().__init__(learning_rate)
         self.epsilon = check_float(epsilon, "epsilon", positive=True)
 
-    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
+    def update(self, vae: Trainable, state: State, learning_rate: float) -> None:
         """One step of :func:`kernels.reference.adagrad_update`."""
         vae.kernels.adagrad_update(
             vae.store.vector,
@@ -163,7 +162,7 @@ class Adam(Optimizer):
         self.betas = tuple(check_float(beta, "each of betas", below=1) for beta in betas)
         self.epsilon = check_float(epsilon, "epsilon", positive=True)
 
-    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
+    def update(self, vae: Trainable, state: State, learning_rate: float) -> None:
         """One step of :func:`kernels.reference.adam_update`."""
         vae.kernels.adam_update(
             vae.store.vector,
