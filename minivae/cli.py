@@ -15,6 +15,7 @@ from typing import NoReturn
 from minivae.commands import bench, encode, evaluate, gradcheck, info, learn, sample, train
 from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.system import signals
+from minivae.system.streams import flush_or_forget, print_line
 from minivae.version import __version__
 
 
@@ -37,11 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return options.command(options)
+        status = options.command(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here a full disk can still be reported
+        return status
     except TrainingDiverged as error:
         return complain(options, error, 1)
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (MinivaeError, ValueError, OSError) as error:
         if os.environ.get("MINIVAE_DEBUG"):
@@ -53,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return say_ended(options, "terminated", 143)
     except KeyboardInterrupt:
         return say_ended(options, "interrupted", 130)
+    finally:
+        flush_or_forget(sys.stdout)  # what ended the command decides its status, not a reader that has gone
 
 
 def script() -> NoReturn:
@@ -69,13 +74,13 @@ def script() -> NoReturn:
 
 def complain(options: argparse.Namespace, error: object, status: int) -> int:
     """One sentence on standard error."""
-    print(f"minivae {options.name}: error: {error}", file=sys.stderr)
+    print_line(f"minivae {options.name}: error: {error}", to_stderr=True)
     return status
 
 
 def say_ended(options: argparse.Namespace, how: str, status: int) -> int:
     """One line on standard error; a wish that was granted is no error."""
-    print(f"minivae {options.name}: {how}", file=sys.stderr)
+    print_line(f"minivae {options.name}: {how}", to_stderr=True)
     return status
 
 

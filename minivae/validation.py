@@ -47,7 +47,7 @@ def check_matrix(x: Any, dtype: str, width: int | None = None, what: str = "X") 
         raise DataError(f"0 feature(s) (shape={x.shape}) while a minimum of 1 is required")
     if width is not None and x.shape[1] != width:
         raise DataError(f"{what} has {x.shape[1]} features, but this model is expecting {width} features as input")
-    return _as_finite(x, dtype, what)
+    return as_finite(x, dtype, what)
 
 
 def _as_numbers(x: Any, what: str) -> np.ndarray:
@@ -72,7 +72,8 @@ def _as_numbers(x: Any, what: str) -> np.ndarray:
     return x
 
 
-def _as_finite(x: np.ndarray, dtype: str, what: str) -> np.ndarray:
+def as_finite(x: np.ndarray, dtype: str, what: str = "X") -> np.ndarray:
+    """Numbers (N, D) as ``dtype``; DataError if one is not finite, or beyond its range."""
     low, high = float(x.min()), float(x.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         row, column = np.argwhere(~np.isfinite(x))[0]

@@ -130,7 +130,7 @@ def train_and_save(early_stopping, folder):
 def valid_configs():
     data = Dataset("flowers", REALS, REALS, image_shape=(1, 3), columns=("a", "b", "c"))
     given = Settings(hidden=(5,), latent=2, epochs=4, patience=3)
-    return [written(lambda folder: RunFolder(folder).write_config(given, data, VAE(3, (5,), 2)))]
+    return [written(lambda folder: RunFolder(folder).write_config(given, data, "0" * 64, VAE(3, (5,), 2)))]
 
 
 @cache
@@ -170,7 +170,7 @@ def load_idx(path):
     with open(path, "rb") as file:
         start = file.read(4)
     if start[:2] == mnist.GZIP_MAGIC:
-        known = mnist.IdxFile(hashlib.md5(idx(IMAGES)).hexdigest(), IMAGES.shape)
+        known = mnist.IdxFile(hashlib.md5(idx(IMAGES)).hexdigest(), len(idx(IMAGES)))
         with patch.dict(mnist.FILES, {"images": known}):
             return mnist.parse_idx(mnist.read_verified(str(path), "images"), 3)
     return mnist.parse_idx(path.read_bytes(), 1 if start[3:] == b"\1" else 3)

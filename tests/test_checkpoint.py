@@ -352,7 +352,7 @@ def test_what_a_crash_left_beside_a_file_is_removed_and_nothing_else(tmp_path):
     for name in (*ours, ".a-1x_8zz09.txt", ".a-older-1.txt"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "half of a.txt").touch()
-    remove_leftovers(tmp_path / "a.txt")
+    remove_leftovers(tmp_path, ["a.txt"])
     assert {path.name for path in tmp_path.iterdir()} == ours
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from minivae.system.streams import print_line
 
 
 def add_command(
@@ -39,6 +43,20 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def sayer(options: argparse.Namespace) -> Callable[[str], None]:
-    """Where the lines for a reader go: standard output, or standard error where that is kept for JSON."""
-    return lambda line: print(line, file=sys.stderr if options.json else sys.stdout, flush=True)
+@contextmanager
+def log_printed(options: argparse.Namespace) -> Iterator[None]:
+    """Print each line that minivae logs, on standard error where standard output is kept for JSON, and each warning."""
+    log, handler = logging.getLogger("minivae"), logging.Handler()
+    handler.emit = lambda record: print_line(record.getMessage(), to_stderr=options.json)  # type: ignore[method-assign]
+    level, propagate = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *place, **more: log.info("note        %s", message)
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+            log.setLevel(level)
+            log.propagate = propagate

@@ -7,7 +7,8 @@ import json
 import warnings
 from typing import Any
 
-from minivae.commands.common import add_command, add_json, add_run, sayer
+from minivae.commands.common import add_command, add_json, add_run
+from minivae.system.streams import harmless
 
 
 def add(commands: Any) -> None:
@@ -51,7 +52,6 @@ def evaluate(options: argparse.Namespace) -> int:
     from minivae.runs.folder import open_run
     from minivae.runs.rows import examples_for, rows_trained_on
 
-    say = sayer(options)
     run = open_run(options.run, getattr(options, "backend", None))
     examples = examples_for(run, getattr(options, "data", None), getattr(options, "labels", None))
     run.say_if_far_off(examples.x)
@@ -65,10 +65,13 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(result))
     else:
-        for line in report(result):
-            say(line)
+        lines = report(result)
         if seen:
-            say(f"note        {seen} of these {len(examples.x)} rows are equal to rows of the run's training set")
+            lines.append(
+                f"note        {seen} of these {len(examples.x)} rows are equal to rows of the run's training set"
+            )
+        for line in lines:
+            print(harmless(line))
     return 0
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from minivae.commands.common import add_command, add_json, add_run
+from minivae.system.streams import print_line
 
 
 def add(commands: Any) -> None:
@@ -33,7 +33,7 @@ def sample(options: argparse.Namespace) -> int:
 
     run = open_run(options.run, getattr(options, "backend", None))
     if run.data is None:
-        print("note: a weights file alone knows no image size; a run folder does", file=sys.stderr)
+        print_line("note: a weights file alone knows no image size; a run folder does", to_stderr=True)
     data = run.data or {}
     shape = data.get("image_shape")
     out = Path(options.out) if "out" in options else run.folder / f"new-samples{'.png' if shape else '.npy'}"

@@ -6,8 +6,9 @@ import argparse
 import json
 from typing import Any
 
-from minivae.commands.common import add_backend, add_command, add_json, sayer
-from minivae.runs.settings import DEFAULTS, shown
+from minivae.commands.common import add_backend, add_command, add_json, log_printed
+from minivae.runs.settings import DEFAULTS, IN_WORDS, Settings
+from minivae.system.streams import print_line
 
 
 def add(commands: Any) -> None:
@@ -23,8 +24,8 @@ def add(commands: Any) -> None:
 
 def setting(group: Any, flag: str, text: str, **options: Any) -> None:
     """An option that is absent where it is not given: a resumed run must know which were. Its default is Settings'."""
-    default = DEFAULTS[flag.lstrip("-").replace("-", "_")]
-    known = "" if default in (None, (), False) else f" (default: {shown(default)})"
+    default = IN_WORDS.get(flag.lstrip("-").replace("-", "_"))
+    known = "" if default is None else f" (default: {default})"
     group.add_argument(flag, default=argparse.SUPPRESS, help=text + known, **options)
 
 
@@ -112,7 +113,7 @@ def add_place(group: Any) -> None:
 
 def whole_numbers(text: str) -> tuple[int, ...]:
     """``"400,200"`` to (400, 200); ``"none"`` to ()."""
-    if text.strip().lower() in ("none", ""):
+    if text.strip().lower() == "none":
         return ()
     try:
         return tuple(int(number) for number in text.split(","))
@@ -130,23 +131,22 @@ def folder(text: str) -> str:
 def train(options: argparse.Namespace) -> int:
     """Train, then say how it went and where the run folder is."""
     from minivae.runs import train as runs
-    from minivae.system.progress import warnings_said
+    from minivae.runs.resume import settings_of_a_resumed_run
 
     given = {name: value for name, value in vars(options).items() if name in DEFAULTS}
-    settings = runs.settings_of_a_resumed_run(given) if given.get("resume") else runs.Settings(**given)
-    say = sayer(options)
-    with warnings_said(say):
-        summary = runs.train(settings, say=say)
+    settings = settings_of_a_resumed_run(given) if given.get("resume") else Settings(**given)
+    with log_printed(options):
+        summary = runs.train(settings)
     if options.json:
         print(json.dumps(summary))
         return 0
     for part in ("train", "test"):
         terms = summary[part]
-        print(
+        print_line(
             f"{part:<11} loss {terms['loss']:.3f} nats per example "
             f"= reconstruction {terms['recon_nll']:.3f} + beta * KL {terms['kl']:.3f}"
         )
     if summary["best_epoch"] != summary["epochs"]:
-        print(f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}")
-    print(f"run folder  {summary['run']} ({summary['epochs_now']} epochs in {summary['seconds']:.1f} s)")
+        print_line(f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}")
+    print_line(f"run folder  {summary['run']} ({summary['epochs_now']} epochs in {summary['seconds']:.1f} s)")
     return 0

@@ -11,22 +11,18 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minivae.backend import permutation
 from minivae.datasets import mnist, tables
-from minivae.datasets.mnist import parse_idx
 from minivae.errors import DataError
-
-__all__ = ["Dataset", "load", "load_digits", "load_iris", "load_mnist", "load_npy", "load_wine", "parse_idx"]
 
 TEST_FRACTION = 0.2  # of the data sets of scikit-learn
 INDEX = (
-    "has no name of its own, and another whole number in each row, which the model will learn: if it is pandas' index, "
-    "write the file with index=False, or remove the column; if it is a feature, give it a name"
+    "looks like a pandas index, without a name and with a different integer in every row, and will be trained on: "
+    "save with index=False, or name the column if it is data"
 )
 
 
@@ -109,10 +105,9 @@ def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Da
         return LOADERS[name_or_path]()
     path = tables.as_path(name_or_path)
     if tables.ending_of(path) not in tables.READERS and not os.path.exists(path):
-        names = ", ".join(LOADERS)
         raise DataError(
-            f"unknown data set {path!r}: expected one of {names}, or the path of a file, which needs the ending "
-            f"{tables.ENDINGS}"
+            f"unknown data set {path!r}: expected one of {', '.join(LOADERS)}, or the path of a file, which needs the "
+            f"ending {tables.ENDINGS}"
         )
     table = tables.read(path, labels)
     data = _own(path, table)
@@ -129,10 +124,9 @@ def load_digits() -> Dataset:
 
     The test set of UCI's "Optical recognition of handwritten digits" (Alpaydin and Kaynak, 1998; CC BY 4.0).
     """
-    from sklearn import datasets
-
-    bunch = datasets.load_digits()
-    return _split("digits", (bunch.data / 16).astype(np.float32), bunch, image_shape=(8, 8))
+    data = _shipped("digits")
+    train, test = ((part / 16).astype(np.float32) for part in (data.train, data.test))
+    return replace(data, train=train, test=test, image_shape=(8, 8), columns=())
 
 
 def load_iris() -> Dataset:
@@ -140,10 +134,7 @@ def load_iris() -> Dataset:
 
     Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics 7, 1936.
     """
-    from sklearn import datasets
-
-    bunch = datasets.load_iris()
-    return _split("iris", bunch.data, bunch, columns=tuple(bunch.feature_names))
+    return _shipped("iris")
 
 
 def load_wine() -> Dataset:
@@ -151,27 +142,21 @@ def load_wine() -> Dataset:
 
     UCI's "Wine" (Aeberhard and Forina, 1992; CC BY 4.0).
     """
+    return _shipped("wine")
+
+
+def _shipped(name: str) -> Dataset:
+    """A data set of scikit-learn, a fifth of it held out, with each class in the same proportion on both sides."""
     from sklearn import datasets
-
-    bunch = datasets.load_wine()
-    return _split("wine", bunch.data, bunch, columns=tuple(bunch.feature_names))
-
-
-def _split(
-    name: str,
-    x: np.ndarray,
-    bunch: Any,
-    image_shape: tuple[int, int] | None = None,
-    columns: tuple[str, ...] = (),
-) -> Dataset:
-    """A fifth of ``x`` (N, D) held out, with each class of ``bunch`` in the same proportion on both sides."""
     from sklearn.model_selection import train_test_split
 
+    bunch = getattr(datasets, f"load_{name}")()
     labels = bunch.target.astype(np.int64)
-    parts = train_test_split(x, labels, test_size=TEST_FRACTION, random_state=0, stratify=labels)
-    train, test, train_labels, test_labels = parts
-    label_names = tuple(map(str, bunch.target_names))
-    return Dataset(name, train, test, train_labels, test_labels, image_shape, columns, label_names)
+    train, test, train_labels, test_labels = train_test_split(
+        bunch.data, labels, test_size=TEST_FRACTION, random_state=0, stratify=labels
+    )
+    columns, label_names = tuple(bunch.feature_names), tuple(map(str, bunch.target_names))
+    return Dataset(name, train, test, train_labels, test_labels, columns=columns, label_names=label_names)
 
 
 # -- MNIST -------------------------------------------------------------------------------------------------
@@ -192,34 +177,15 @@ def load_mnist() -> Dataset:
     ----------
     LeCun, Cortes and Burges, "The MNIST database of handwritten digits"; CC BY-SA 3.0.
     """
-    train, train_labels = mnist.read("train")
-    test, test_labels = mnist.read("t10k")
-    return Dataset(
-        "mnist", train, test, train_labels, test_labels, image_shape=(28, 28), label_names=tuple("0123456789")
-    )
+    (train, train_labels), (test, test_labels) = mnist.read("train"), mnist.read("t10k")
+    return Dataset("mnist", train, test, train_labels, test_labels, (28, 28), label_names=tuple("0123456789"))
 
 
 # -- your own file -----------------------------------------------------------------------------------------
 
 
 def load_npy(path: str | os.PathLike) -> Dataset:
-    """A matrix that ``np.save`` wrote, whatever the file's name ends in; see :func:`load`.
-
-    Parameters
-    ----------
-    path : str or PathLike
-        Of numbers of shape (N, D), or images (N, h, w), which become rows of D = h * w.
-
-    Returns
-    -------
-    data : Dataset
-        Without labels.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, damaged, or holds anything but at least two rows of finite real numbers.
-    """
+    """A matrix that ``np.save`` wrote, whatever the file's name ends in; arguments and errors as for :func:`load`."""
     return _own(tables.as_path(path), tables.read(path, ending=".npy"))
 
 
@@ -235,16 +201,9 @@ def _own(path: str, table: tables.Table) -> Dataset:
         test, train = np.sort(shuffled[:n_test]), np.sort(shuffled[n_test:])
     else:
         train, test = slice(table.train_rows), slice(table.train_rows, n)
-    return Dataset(
-        os.path.splitext(os.path.basename(path))[0],
-        table.x[train],
-        table.x[test],
-        None if table.labels is None else table.labels[train],
-        None if table.labels is None else table.labels[test],
-        table.image_shape,
-        table.columns,
-        table.label_names,
-    )
+    name, x, y = os.path.splitext(os.path.basename(path))[0], table.x, table.labels
+    y_train, y_test = (None, None) if y is None else (y[train], y[test])
+    return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, table.columns, table.label_names)
 
 
 def looks_like_an_index(table: tables.Table) -> bool:

@@ -2,7 +2,7 @@
 
     first lines -> separator, header, columns -> each row's cells -> array of float64, list of labels
 
-The file is read row by row: a number costs 8 bytes from the start, and never a Python string of its own for long.
+The file is read row by row: a number costs 8 bytes from the start, and is a Python string for a moment only.
 """
 
 from __future__ import annotations
@@ -24,37 +24,16 @@ from minivae.errors import DataError
 SEPARATORS = ",;\t"
 SHOWN_NAMES = 20  # in a message
 MISSING = {"na", "n/a", "null", "none", "missing", "?", "-", ".", "#n/a"}
-BOOLS = {"true", "false"}
-THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{2,3})*,[0-9]{3}(\.[0-9]*)?")  # in India commas also cut off two digits
+THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
 LONGEST_NAME = 40  # characters of a name that a message asks for
 LONGEST_INT = 640  # characters; Python may refuse to make an int of more
 Row = tuple[int, list[str]]  # its number in a spreadsheet, from 1, and its cells
 
 
-class Content(NamedTuple):
-    """The numbers of a file, float64 of shape (N, D), the texts in its column of labels, the names of the D columns."""
+def read(path: str, labels: str | int | None = None) -> tuple[np.ndarray, list[str] | None, tuple[str, ...]]:
+    """The numbers (N, D), float64, the texts in the column of ``labels``, the names of the D columns if it has any.
 
-    x: np.ndarray
-    labels: list[str] | None
-    columns: tuple[str, ...]  # empty without a header
-
-
-def read(path: str, labels: str | int | None = None) -> Content:
-    """The numbers and labels in a ``.csv`` file.
-
-    Parameters
-    ----------
-    path : str
-        What it may hold, and what makes the first row a header: :func:`minivae.datasets.tables.read`.
-    labels : str or int, optional
-        The column of labels, as there.
-
-    Raises
-    ------
-    DataError
-        For anything but a table of finite numbers; the message names the cell as a spreadsheet shows it.
-    OSError
-        If the file cannot be read.
+    Arguments and errors as for :func:`minivae.datasets.tables.read`.
     """
     with open(path, encoding="utf-8-sig", newline="") as file:
         rows = read_rows(file, path)
@@ -64,12 +43,9 @@ def read(path: str, labels: str | int | None = None) -> Content:
         columns = describe(path, start, labels)
         x, texts = read_cells(columns, itertools.chain(start[1:] if columns.names else start, rows))
     if columns.label is None:
-        return Content(x, None, columns.names)
+        return x, None, columns.names
     refuse_forgotten_header(columns, texts)
-    return Content(x, texts, tuple(columns.names[column] for column in columns.kept if columns.names))
-
-
-# -- the file as rows --------------------------------------------------------------------------------------
+    return x, texts, tuple(columns.names[column] for column in columns.kept if columns.names)
 
 
 def read_rows(file: TextIO, path: str) -> Iterator[Row]:
@@ -78,8 +54,9 @@ def read_rows(file: TextIO, path: str) -> Iterator[Row]:
     try:
         start = list(itertools.islice((line for line in file if not line.isspace()), 2))
         file.seek(0)
-        reader = csv.reader(text_lines(file), delimiter=find_separator(start), strict=True)
-        for row, cells in enumerate(reader, 1):
+        for row, cells in enumerate(csv.reader(file, delimiter=find_separator(start), strict=True), 1):
+            if any("\0" in cell for cell in cells):  # no text holds it, but UTF-16 read as UTF-8 does
+                raise UnicodeError
             if cells and not (len(cells) == 1 and cells[0].isspace()):
                 yield row, cells
     except csv.Error as error:
@@ -91,21 +68,13 @@ def read_rows(file: TextIO, path: str) -> Iterator[Row]:
 def find_separator(start: list[str]) -> str:
     """The separator of a file that begins with the lines ``start``: the most frequent one in the first.
 
-    Commas in numbers would often outnumber it, and the sentence about them needs the cells as they were meant.
+    Unless numbers have commas, which often outnumber it: the message about them needs the cells as they were meant.
     """
     for separator in SEPARATORS.replace(",", ""):
         for line in start:
             if separator in line and any(map(has_comma, line.replace('"', "").split(separator))):
                 return separator
     return max(SEPARATORS, key="".join(start[:1]).count)
-
-
-def text_lines(file: TextIO) -> Iterator[str]:
-    """The lines of a file; UnicodeError at a NUL, which no text holds but UTF-16 read as UTF-8 does."""
-    for line in file:
-        if "\0" in line:
-            raise UnicodeError
-        yield line
 
 
 # -- what the columns are ----------------------------------------------------------------------------------
@@ -134,11 +103,17 @@ class Columns(NamedTuple):
 
 def describe(path: str, start: list[Row], labels: str | int | None) -> Columns:
     """The columns of a file that begins with the one or two rows ``start``; DataError for unknown ``labels``."""
-    first = start[0][1]
-    titles, width = tuple(" ".join(cell.split()) for cell in first), len(first)
-    named = isinstance(labels, str) and labels in titles and number(labels) is None
-    names = titles if named or is_header(start, position(labels, width)) else ()
-    label = find_label(path, names, width, labels)
+    titles, width = tuple(" ".join(cell.split()) for cell in start[0][1]), len(start[0][1])
+    label = position(labels, width)
+    is_title = isinstance(labels, str) and labels in titles and number(labels) is None
+    names = titles if is_title or is_header(start, label) else ()
+    if names.count(labels) > 1:
+        raise DataError(f"{path!r} has {names.count(labels)} columns called {labels!r}: give the number of one, from 0")
+    if labels in names:
+        label = names.index(labels)
+    elif labels is not None and label is None:
+        known = ", ".join(map(reprlib.repr, names[:SHOWN_NAMES])) + ", ..." * (len(names) > SHOWN_NAMES) or "not named"
+        raise DataError(f"{path!r} has no column {labels!r}: its {width} columns, numbered from 0, are {known}")
     kept = [column for column in range(width) if column != label]
     if not kept:
         raise DataError(f"{path!r} has no column but that of the labels: expected numbers beside it")
@@ -161,25 +136,10 @@ def position(labels: str | int | None, width: int) -> int | None:
     return int(labels) % width if -width <= int(labels) < width else None
 
 
-def find_label(path: str, names: tuple[str, ...], width: int, labels: str | int | None) -> int | None:
-    """The column of the labels, or None if there shall be none; DataError for a column that does not exist."""
-    if labels is None:
-        return None
-    same = [column for column, name in enumerate(names) if name == labels]
-    if len(same) > 1:
-        raise DataError(f"{path!r} has {len(same)} columns called {labels!r}: give the number of one, from 0")
-    column = same[0] if same else position(labels, width)
-    if column is None:
-        known = ", ".join(map(reprlib.repr, names[:SHOWN_NAMES])) + ", ..." * (len(names) > SHOWN_NAMES) or "not named"
-        raise DataError(f"{path!r} has no column {labels!r}: its {width} columns, numbered from 0, are {known}")
-    return column
-
-
 def refuse_forgotten_header(columns: Columns, texts: list[str]) -> None:
     """Refuse labels of which only the first is no number: numbers for names hide a header from ``is_header``."""
-    if columns.names or whole_number(texts[0]) is not None or len(texts) == 1:
-        return
-    if all(whole_number(text) is not None for text in texts[1:]):
+    are_numbers = [whole_number(text) is not None for text in texts]
+    if not columns.names and len(texts) > 1 and not are_numbers[0] and all(are_numbers[1:]):
         raise DataError(
             f"{columns.where(1, columns.label or 0)}: {reprlib.repr(texts[0])} is the only label that is no whole "
             "number: if the row is a header, give this name for the column of the labels; else remove or correct it"
@@ -194,7 +154,11 @@ def read_cells(columns: Columns, rows: Iterable[Row]) -> tuple[np.ndarray, list[
     values, texts = array("d"), []
     for row, cells in rows:
         if len(cells) != columns.width:
-            raise DataError(wrong_width(columns, row, cells))
+            may_be_commas = len(cells) > columns.width and "." not in "".join(cells)  # each makes two cells of one
+            hint = ": if the file has decimal commas, write decimal points" if may_be_commas else ""
+            raise DataError(
+                f"{columns.path!r}, row {row} has {len(cells)} cells, but the first has {columns.width}{hint}"
+            )
         if columns.label is not None:
             texts.append(cells.pop(columns.label).strip())
             if not texts[-1]:
@@ -203,13 +167,6 @@ def read_cells(columns: Columns, rows: Iterable[Row]) -> tuple[np.ndarray, list[
     if not values:
         raise DataError(f"{columns.path!r} has a header, but no rows of numbers below it")
     return np.frombuffer(values, np.float64).reshape(-1, len(columns.kept)), texts
-
-
-def wrong_width(columns: Columns, row: int, cells: list[str]) -> str:
-    """The sentence about a row of another width than the first; a decimal comma makes two cells of a number."""
-    may_be_commas = len(cells) > columns.width and "." not in "".join(cells)
-    hint = ": if the file has decimal commas, write decimal points" if may_be_commas else ""
-    return f"{columns.path!r}, row {row} has {len(cells)} cells, but the first has {columns.width}{hint}"
 
 
 def read_numbers(columns: Columns, row: int, cells: list[str]) -> array[float]:
@@ -221,13 +178,12 @@ def read_numbers(columns: Columns, row: int, cells: list[str]) -> array[float]:
     # float() takes "1_000" too, which in a table is more likely a name than a number.
     if numbers and all(map(math.isfinite, numbers)) and "_" not in "".join(cells):
         return numbers
-    column, cell = next(
-        (column, cell)
-        for column, cell in zip(columns.kept, cells, strict=True)
-        if number(cell) is None or not math.isfinite(float(cell))
-    )
-    label = columns.as_label(column) if columns.label is None else ""
-    raise DataError(f"{columns.where(row, column)}{problem(cell, label)}")
+    for column, cell in zip(columns.kept, cells, strict=True):
+        value = number(cell)
+        if value is None or not math.isfinite(value):
+            label = columns.as_label(column) if columns.label is None else ""
+            raise DataError(f"{columns.where(row, column)}{problem(cell, label)}")
+    raise AssertionError("one of the cells is no finite number")
 
 
 def problem(cell: str, label: str) -> str:
@@ -246,10 +202,9 @@ def problem(cell: str, label: str) -> str:
         return f"{found} has commas between thousands: leave them out (pandas.read_csv reads it with thousands=',')"
     if text in MISSING:
         return f"{found} looks like a missing value: fill it in, or remove the row or the column"
-    advice = ["write 1 and 0"] if text in BOOLS else ["remove the column", "encode it as numbers"]
-    if label:
-        advice.append(f"if the column holds labels, name it with --labels {label}")
-    return f"{found} is not a number: {', or '.join(advice)}"
+    advice = "write 1 and 0" if text in ("true", "false") else "remove the column, or encode it as numbers"
+    more = f", or if the column holds labels, name it with --labels {label}" if label else ""
+    return f"{found} is not a number: {advice}{more}"
 
 
 def number(text: str) -> float | None:

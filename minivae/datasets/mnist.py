@@ -27,7 +27,6 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 GZIP_MAGIC = b"\x1f\x8b"
-UNSIGNED_BYTE = 8  # IDX's code for the type of the values
 SLACK = 2**16  # bytes; gzip adds less than this to 47 MB that it cannot compress at all
 
 
@@ -35,39 +34,21 @@ class IdxFile(NamedTuple):
     """What one of the four files holds when it is decompressed."""
 
     md5: str
-    shape: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """Length in bytes: the magic number, the dimensions, one byte per value."""
-        return 4 + 4 * len(self.shape) + math.prod(self.shape)
+    size: int  # bytes
 
 
 FILES = {
-    "train-images-idx3-ubyte": IdxFile("6bbc9ace898e44ae57da46a324031adb", (60000, 28, 28)),
-    "train-labels-idx1-ubyte": IdxFile("a25bea736e30d166cdddb491f175f624", (60000,)),
-    "t10k-images-idx3-ubyte": IdxFile("2646ac647ad5339dbf082846283269ea", (10000, 28, 28)),
-    "t10k-labels-idx1-ubyte": IdxFile("27ae3e4e09519cfbb04c329615203637", (10000,)),
+    "train-images-idx3-ubyte": IdxFile("6bbc9ace898e44ae57da46a324031adb", 47_040_016),
+    "train-labels-idx1-ubyte": IdxFile("a25bea736e30d166cdddb491f175f624", 60_008),
+    "t10k-images-idx3-ubyte": IdxFile("2646ac647ad5339dbf082846283269ea", 7_840_016),
+    "t10k-labels-idx1-ubyte": IdxFile("27ae3e4e09519cfbb04c329615203637", 10_008),
 }
 
 
 def read(part: str) -> tuple[np.ndarray, np.ndarray]:
-    """One part of MNIST.
+    """The images (N, 784), float32 in [0, 1], and labels (N,), int64, of one part of MNIST: "train" or "t10k".
 
-    Parameters
-    ----------
-    part : {"train", "t10k"}
-
-    Returns
-    -------
-    images : ndarray of shape (N, 784), float32
-        The pixels / 255.
-    labels : ndarray of shape (N,), int64
-
-    Raises
-    ------
-    DataError
-        If a file is damaged, or neither found nor downloaded; the message says what was tried.
+    DataError if a file is damaged, or neither found nor downloaded; the message says what was tried.
     """
     images, labels = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
     pixels = parse_idx(obtain(images), 3, images)
@@ -77,33 +58,16 @@ def read(part: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def parse_idx(content: bytes, ndim: int, what: str = "the content") -> np.ndarray:
-    """The array in an IDX file of unsigned bytes.
+    """The array of ``ndim`` dimensions in an IDX file of unsigned bytes: a read-only view of ``content``, uint8.
 
-    Parameters
-    ----------
-    content : bytes
-        Two zero bytes, the type code 8, the number of dimensions, each dimension as a big-endian uint32, the values.
-    ndim : int
-        The number of dimensions that is expected.
-    what : str
-        What to call the content in a message.
-
-    Returns
-    -------
-    array : ndarray of uint8, read-only
-        A view of ``content``: nothing is allocated, whatever the dimensions promise.
-
-    Raises
-    ------
-    DataError
-        For another magic number, a dimension of 0, or a length that does not fit the dimensions.
+    DataError, which calls the content ``what``, for anything else, or a length that does not fit the dimensions.
     """
-    magic, start = bytes((0, 0, UNSIGNED_BYTE, ndim)), 4 + 4 * ndim
+    magic, start = bytes((0, 0, 8, ndim)), 4 + 4 * ndim  # 8 is IDX's code for unsigned bytes
     if content[:4] != magic:
         raise DataError(f"{what} is not an IDX file: expected it to start with {magic.hex()}, got {content[:4].hex()}")
     if len(content) < start:
         raise DataError(f"{what} is cut short: an IDX header of {start} bytes was expected, got {len(content)} bytes")
-    shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
+    shape = tuple(np.frombuffer(content, ">u4", ndim, offset=4).tolist())
     if 0 in shape:
         raise DataError(f"{what} is empty: its IDX header gives the shape {shape}")
     if len(content) != start + math.prod(shape):
@@ -177,21 +141,12 @@ def verified(file: BinaryIO, name: str, source: str) -> bytes:
 def download(name: str, tried: list[str]) -> bytes:
     """The verified content of ``FILES[name]`` from the first mirror that has it.
 
-    Parameters
-    ----------
-    name : str
-    tried : list of str
-        What was tried before, for the message.
-
-    Raises
-    ------
-    DataError
-        If no mirror has it.
+    DataError if none has; the message begins with what was ``tried`` before.
     """
     for mirror in MIRRORS:
         url = f"{mirror}{name}.gz"
         try:
-            return verified(fetch(url, FILES[name].size), name, url)
+            return verified(fetch(url, FILES[name].size + SLACK), name, url)
         except DataError as error:
             tried.append(str(error))
         except (OSError, ValueError) as error:  # OSError is the base of every error of requests
@@ -216,12 +171,13 @@ class Bounded(io.BytesIO):
         return super().write(data)
 
 
-def fetch(url: str, size: int) -> Bounded:
-    """What a mirror sends, in memory: nothing is on disk until it is verified. ``size`` is that of the content."""
+def fetch(url: str, limit: int) -> Bounded:
+    """What a mirror sends, in memory; ValueError if that is more than ``limit`` bytes."""
     import pooch
 
+    # pooch.retrieve would write to the disk whatever a mirror sends, and fail where the cache cannot be written.
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    file = Bounded(size + SLACK)
+    file = Bounded(limit)
     pooch.HTTPDownloader(progressbar=on_terminal, chunk_size=2**16, timeout=30)(url, file, None)
     file.seek(0)
     return file

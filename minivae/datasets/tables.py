@@ -2,20 +2,20 @@
 
     read("flowers.csv", labels="species") -> Table with .x (N, D) and .labels (N,)
 
-What is particular to a format is in ``npyfiles``, ``npzfiles`` and ``csvfiles``; here is what they have in common.
+``arrayfiles`` reads NumPy's two formats and ``csvfiles`` the third; here is what they have in common.
 """
 
 from __future__ import annotations
 
-import operator
 import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
-from minivae.datasets import csvfiles, npyfiles, npzfiles
+from minivae.datasets import arrayfiles, csvfiles
 from minivae.datasets.csvfiles import whole_number
 from minivae.errors import DataError
 from minivae.validation import check_matrix
@@ -86,7 +86,9 @@ def read(path: str | os.PathLike, labels: str | int | None = None, ending: str |
     TypeError
         If the path is neither a string nor a path, or ``labels`` neither a string nor an int.
     """
-    path, labels = as_path(path), as_labels(labels)
+    path = as_path(path)
+    if not isinstance(labels, str | Integral | None):
+        raise TypeError(f"labels must be the name or the number of a column, got {labels!r}")
     ending = ending_of(path) if ending is None else ending
     check_file(path, ending)
     try:
@@ -101,16 +103,6 @@ def as_path(path: str | os.PathLike) -> str:
     if not isinstance(path, str):
         raise TypeError(f"a data set is named by a string or a path, got {path!r}")
     return path
-
-
-def as_labels(labels: str | int | None) -> str | int | None:
-    """``labels`` as a str, an int or None; TypeError for anything else."""
-    if labels is None or isinstance(labels, str):
-        return labels
-    try:
-        return operator.index(labels)
-    except TypeError:
-        raise TypeError(f"labels must be the name or the number of a column, got {labels!r}") from None
 
 
 def ending_of(path: str) -> str:
@@ -143,21 +135,22 @@ def read_npy(path: str, labels: str | int | None) -> Table:
             f"{path!r} holds no labels, as no .npy file does: remove labels={labels!r}, or save examples and labels "
             "in one file with np.savez(file, x=..., y=...)"
         )
-    x, image_shape = as_rows(npyfiles.read(path), repr(path))
+    x, image_shape = as_rows(arrayfiles.read_npy(path), repr(path))
     return Table(x, image_shape=image_shape)
 
 
 def read_npz(path: str, labels: str | int | None) -> Table:
     """Arrays that ``np.savez`` or ``np.savez_compressed`` wrote."""
-    content = npzfiles.read(path, None if labels is None else str(labels))
-    x, image_shape = as_rows(content.x, content.what)
-    return Table(x, *as_classes(content.labels), image_shape=image_shape, train_rows=content.train_rows)
+    parts, found, what = arrayfiles.read_npz(path, None if labels is None else str(labels))
+    is_split = len(parts) > 1
+    x, image_shape = as_rows(np.concatenate(parts) if is_split else parts[0], what)
+    return Table(x, *as_classes(found), image_shape=image_shape, train_rows=len(parts[0]) if is_split else None)
 
 
 def read_csv(path: str, labels: str | int | None) -> Table:
     """Text, one row per example."""
-    content = csvfiles.read(path, labels)
-    return Table(content.x, *as_classes(content.labels), columns=content.columns)
+    x, texts, columns = csvfiles.read(path, labels)
+    return Table(x, *as_classes(texts), columns=columns)
 
 
 READERS: dict[str, Callable[[str, str | int | None], Table]] = {".npy": read_npy, ".npz": read_npz, ".csv": read_csv}

@@ -23,14 +23,14 @@ class Decoder:
 
     def __init__(self, input_dim: int, hidden_dims: Sequence[int], latent_dim: int, activation: str):
         dims = (latent_dim, *reversed(hidden_dims))
-        self.trunk = MLP("decoder.hidden", dims, activation)
-        self.output = Linear(("decoder.output",), dims[-1], input_dim)
-        self.layers = [*self.trunk.layers, self.output]
+        self.chain = MLP("decoder.hidden", dims, activation)
+        self.chain.layers.append(Linear(("decoder.output",), dims[-1], input_dim))
+        self.layers = self.chain.layers
 
     def forward(self, z: Array) -> Array:
         """(B, K) -> (B, D)."""
-        return self.output.forward(self.trunk.forward(z))
+        return self.chain.forward(z)
 
     def backward(self, doutput: Array) -> Array:
         """(B, D) -> dz (B, K); fills the decoder's gradients. Overwrites ``doutput``."""
-        return self.trunk.backward(self.output.backward(doutput))
+        return self.chain.backward(doutput)

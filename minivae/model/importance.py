@@ -84,7 +84,9 @@ def log_weights(network: Network, x: Array, mu: Array, logvar: Array, eps: Array
 
     The last two terms of log w are -1/2 sum_k z^2 and +1/2 sum_k (eps^2 + logvar); their log 2 pi cancel.
     """
-    z = network.kernels.reparameterize_forward(mu, logvar, eps, out=network.buffer("z", x, network.latent_dim))
+    z = network.kernels.reparameterize_forward(
+        mu, logvar, eps, out=network.workspace.rows("z", len(x), network.latent_dim)
+    )
     recon_nll = network.recon_nll(network.decoder.forward(z), x)
     return 0.5 * (eps * eps + logvar - z * z).sum(axis=1) - recon_nll, recon_nll
 

@@ -106,7 +106,7 @@ class Network:
     def forward(self, x: Array, eps: Array) -> tuple[Array, Array, Array]:
         """x (B, D), eps (B, K) -> mu, logvar (B, K) of q(z|x), and the decoder's output (B, D) for one z of each."""
         mu, logvar = self.encoder.forward(x)
-        z = self.kernels.reparameterize_forward(mu, logvar, eps, out=self.buffer("z", x, self.latent_dim))
+        z = self.kernels.reparameterize_forward(mu, logvar, eps, out=self.workspace.rows("z", len(x), self.latent_dim))
         return mu, logvar, self.decoder.forward(z)
 
     def backward(self, doutput: Array, dkl: Array, mu: Array, logvar: Array, eps: Array) -> None:
@@ -115,14 +115,13 @@ class Network:
         The chain rule, read from the end.
         """
         k, K = self.kernels, self.latent_dim
-        dmu, dlogvar = self.buffer("dmu", mu, K), self.buffer("dlogvar", mu, K)
-        dmu_kl, dlogvar_kl = self.buffer("dmu_kl", mu, K), self.buffer("dlogvar_kl", mu, K)
+        buffers = self.workspace.named(len(mu), dmu=(K,), dlogvar=(K,), dmu_kl=(K,), dlogvar_kl=(K,))
 
         dz = self.decoder.backward(doutput)
 
         # The fork: mu and logvar reach the loss by two ways, through z and through the KL. Gradients add.
-        dmu, dlogvar = k.reparameterize_backward(dz, logvar, eps, dmu=dmu, dlogvar=dlogvar)
-        dmu_kl, dlogvar_kl = k.gaussian_kl_backward(dkl, mu, logvar, dmu=dmu_kl, dlogvar=dlogvar_kl)
+        dmu, dlogvar = k.reparameterize_backward(dz, logvar, eps, dmu=buffers.dmu, dlogvar=buffers.dlogvar)
+        dmu_kl, dlogvar_kl = k.gaussian_kl_backward(dkl, mu, logvar, dmu=buffers.dmu_kl, dlogvar=buffers.dlogvar_kl)
         dmu += dmu_kl
         dlogvar += dlogvar_kl
 
@@ -141,26 +140,27 @@ class Network:
     ) -> tuple[Array, Array]:
         """:meth:`terms`, and the gradients of all parameters; ``drecon_nll``, ``dkl`` (B,) are d loss / d term."""
         mu, logvar, output = self.forward(x, eps)
-        kl = self.kernels.gaussian_kl_forward(mu, logvar, out=self.buffer("kl", x))
-        doutput = self.buffer("doutput", x, self.input_dim)
+        buffers = self.workspace.named(len(x), kl=(), recon_nll=(), doutput=(self.input_dim,))
+        kl = self.kernels.gaussian_kl_forward(mu, logvar, out=buffers.kl)
         # Value and gradient of a likelihood come from one pass over (B, D), by far the largest arrays here.
         recon_nll = self.recon_nll(
             output,
             target,
             drecon_nll,
-            nll=self.buffer("recon_nll", x),
-            doutput=doutput,
+            nll=buffers.recon_nll,
+            doutput=buffers.doutput,
             dlogvar=self.store.gradients.get("decoder.output.logvar"),
         )
-        self.backward(doutput, dkl, mu, logvar, eps)
+        self.backward(buffers.doutput, dkl, mu, logvar, eps)
         return recon_nll, kl
 
     def forward_backward(self, x: Array, eps: Array, target: Array | None = None) -> LossTerms:
         """The loss of a batch, and d loss / d parameter into ``store.gradient``. Arguments as for :meth:`terms`."""
         # loss = sum_b recon_nll_b / B + sum_b beta kl_b / B, so that these are the first two gradients.
-        drecon_nll = self.workspace.filled("drecon_nll", len(x), 1 / len(x))
-        dkl = self.workspace.filled("dkl", len(x), self.beta / len(x))
-        recon_nll, kl = self.terms_and_gradients(x, eps, x if target is None else target, drecon_nll, dkl)
+        upstream = self.workspace.named(len(x), drecon_nll=(), dkl=())
+        upstream.drecon_nll[:], upstream.dkl[:] = 1 / len(x), self.beta / len(x)
+        target = x if target is None else target
+        recon_nll, kl = self.terms_and_gradients(x, eps, target, upstream.drecon_nll, upstream.dkl)
         return LossTerms.of(mean(recon_nll), mean(kl), self.beta)
 
     def recon_nll(self, output: Array, x: Array, drecon_nll: Array | None = None, **out: Array | None) -> Array:
@@ -176,7 +176,3 @@ class Network:
         eps = self.workspace.rows("eps", len(examples), self.latent_dim)
         seed = self.seed if seed is None else seed
         return self.kernels.standard_normal(seed, Stream.EPS, self.step, examples, out=eps)
-
-    def buffer(self, name: str, like: Array, *width: int) -> Array:
-        """An array (B, *width) of the workspace, with as many rows as ``like``; what it holds is left from before."""
-        return self.workspace.rows(name, len(like), *width)

@@ -74,10 +74,11 @@ class Parameters:
         self.kernels = kernels
         self.vector = kernels.zeros(size, dtype)
         self.gradient = kernels.zeros(size, dtype)
-        self.block_arrays, self.arrays = self._views(self.vector)
-        self.block_gradients, self.gradients = self._views(self.gradient)
+        self.block_arrays, self.arrays = self.views(self.vector)
+        self.block_gradients, self.gradients = self.views(self.gradient)
 
-    def _views(self, vector: Array) -> tuple[dict[tuple[str, ...], Array], dict[str, Array]]:
+    def views(self, vector: Array) -> tuple[dict[tuple[str, ...], Array], dict[str, Array]]:
+        """The blocks of a vector (P,), and its arrays by name."""
         whole: dict[tuple[str, ...], Array] = {}
         named: dict[str, Array] = {}
         start = 0
@@ -103,11 +104,14 @@ class Parameters:
         first : int
             The place of the first array, for a model with several vectors: no two arrays may share bits.
         """
+        noise = load("numpy")  # drawn on the CPU, so that all backends start alike
+        start = np.zeros(self.vector.shape)
         fans_of = {name: block.fans for block in self.blocks for name in block.names}
-        for place, (name, view) in enumerate(self.arrays.items(), first):
+        for place, (name, view) in enumerate(self.views(start)[1].items(), first):
             fans = fans_of[name]
             if fans is not None:
-                view[...] = self.kernels.asarray(initial_values(init, seed, place, view.shape, fans), view.dtype)
+                view[...] = initial_values(noise, init, seed, place, view.shape, fans)
+        self.vector[:] = self.kernels.asarray(start, self.vector.dtype)
 
 
 class Trainable(Protocol):
@@ -119,9 +123,10 @@ class Trainable(Protocol):
     step: int
 
 
-def initial_values(init: str, seed: int, place: int, shape: tuple[int, ...], fans: tuple[int, int]) -> np.ndarray:
-    """The starting values of one array, float64, drawn on the CPU so that all backends start alike."""
-    noise = load("numpy")
+def initial_values(
+    noise: Backend, init: str, seed: int, place: int, shape: tuple[int, ...], fans: tuple[int, int]
+) -> np.ndarray:
+    """The starting values of one array, in float64."""
     draw = np.empty((1, math.prod(shape)))
     where = (seed, Stream.INITIALISATION, 0, np.array([place]))
     fan_in, fan_out = fans

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from types import SimpleNamespace
 
 from minivae.backend import Array, Backend
 
@@ -30,18 +30,15 @@ class Workspace:
             buffer = self._buffers[name] = self.kernels.zeros((n, *width), self.dtype)
         return buffer[:n]
 
+    def named(self, n: int, **widths: tuple[int, ...]) -> SimpleNamespace:
+        """:meth:`rows` of several buffers: ``named(n, dmu=(K,), dkl=())`` has ``.dmu`` (n, K) and ``.dkl`` (n,)."""
+        return SimpleNamespace(**{name: self.rows(name, n, *width) for name, width in widths.items()})
+
     def arrays(self) -> list[Array]:
         """All buffers that there are now."""
         return list(self._buffers.values())
 
-    def filled(self, name: str, n: int, value: float) -> Array:
-        """A buffer (n,) that holds ``value`` throughout."""
-        buffer = self.rows(name, n)
-        buffer[:] = value
-        return buffer
 
-
-def pieces(n: int) -> Iterator[slice]:
+def pieces(n: int) -> list[slice]:
     """Slices of at most ``ROWS_AT_ONCE`` rows that cover 0 to n - 1: the way of data outside training."""
-    for start in range(0, n, ROWS_AT_ONCE):
-        yield slice(start, min(n, start + ROWS_AT_ONCE))
+    return [slice(start, min(n, start + ROWS_AT_ONCE)) for start in range(0, n, ROWS_AT_ONCE)]

@@ -6,6 +6,7 @@ yellow, which paper swallows); lines also differ in style and points in shape, f
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minivae.system.files import replacing
+from minivae.system.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,8 +44,9 @@ def new_figure(width: float, height: float) -> Figure:
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
     """Write a figure as PNG, beside and renamed."""
-    with replacing(path) as beside:
-        figure.savefig(beside)
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    write_bytes(path, png.getbuffer())
 
 
 def loss_curve(history: Mapping[str, Sequence[float]], best_epoch: int | None = None, held_out: str = "test") -> Figure:

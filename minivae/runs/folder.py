@@ -10,12 +10,13 @@ RUN/checkpoint-older.safetensors  the checkpoint before   RUN/.lock        while
 from __future__ import annotations
 
 import csv
-import hashlib
+import io
 import json
 import math
 import os
-import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,22 +24,24 @@ from typing import Any
 import numpy as np
 
 from minivae import checkpoint
-from minivae.model import weights
-from minivae.runs import pictures
 from minivae.datasets import Dataset
-from minivae.training.early_stopping import EarlyStopping
 from minivae.errors import CheckpointError, DataError, MinivaeError
-from minivae.system.files import named, remove_leftovers, write_text
-from minivae.training.loop import columns
-from minivae.system.machine import what_changes_results
-from minivae.runs.settings import Settings
-from minivae.system.tensorfile import in_one_line
+from minivae.model import weights
 from minivae.model.vae import VAE
-from minivae.version import __version__
+from minivae.runs import pictures
+from minivae.runs.identity import as_described, describe, fingerprint, identity
+from minivae.runs.settings import Settings
+from minivae.system import tensorfile
+from minivae.system.files import named, read_text, remove_leftovers, write_text
+from minivae.system.machine import what_changes_results
+from minivae.system.streams import print_line
+from minivae.system.tensorfile import in_one_line
+from minivae.training.early_stopping import EarlyStopping
+from minivae.training.loop import columns
 from minivae.training.warmup import warm_up
+from minivae.version import __version__
 
-# What config.json says about the data.
-DATA = ("name", "image_shape", "columns", "label_names", "value_range", "fingerprint")
+FORMAT = 1  # of config.json; a file that names a newer one is refused
 MODEL, CHECKPOINT, CONFIG, HISTORY = "model.safetensors", "checkpoint.safetensors", "config.json", "history.csv"
 OLDER = "checkpoint-older.safetensors"
 FILES = (MODEL, OLDER, CHECKPOINT, CONFIG, HISTORY, *pictures.PICTURES)  # in the order in which they are removed
@@ -64,40 +67,60 @@ class RunFolder:
         return str(self.path)
 
     @property
-    def holds_a_run(self) -> bool:
-        """True if something would be lost by writing another run into this folder."""
-        return self.holds_a_checkpoint or self.model.exists() or self.config.exists()
+    def is_ours(self) -> bool:
+        """True if minivae wrote a run here: config.json has its marks, or a weights file does."""
+        with suppress(OSError, ValueError, RecursionError, AttributeError):
+            if {"minivae_version", "run"} <= json.loads(read_text(self.config)).keys():
+                return True
+        return any(map(tensorfile.is_ours, (self.model, self.checkpoint, self.older)))
 
     @property
     def holds_a_checkpoint(self) -> bool:
         """True if there is one to go on from, be it only the older one, which must be asked for."""
         return self.checkpoint.exists() or self.older.exists()
 
-    def make(self, overwrite: bool) -> None:
-        """Make the folder, or empty it of the run it holds; MinivaeError if that is not asked for."""
-        if self.holds_a_run and not overwrite:
+    @contextmanager
+    def make(self, overwrite: bool) -> Iterator[None]:
+        """Make the folder, or take the run that it holds out of the way; MinivaeError if that is not asked for.
+
+        Yields while the new run's first files are written: the old one is removed after that, or put back.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        there = [name for name in FILES if os.path.lexists(self.path / name)]
+        if there and not self.is_ours:
+            raise MinivaeError(f"{self} holds {there[0]}, and no run of minivae: choose another --out")
+        odd = [name for name in there if not (self.path / name).is_file()]
+        if odd:
+            raise MinivaeError(f"{self.path / odd[0]} is no regular file: choose another --out")
+        if there and not overwrite:
             raise MinivaeError(
                 f"{self} already holds a run: choose another --out, add --resume to go on with it, "
                 "or --overwrite to replace it"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        for name in FILES:  # or a run that is cut short would be half the old one
-            (self.path / name).unlink(missing_ok=True)
         self.remove_leftovers()
+        with tempfile.TemporaryDirectory(prefix=".replaced-", dir=self.path) as aside:
+            for name in there:
+                os.replace(self.path / name, Path(aside) / name)
+            try:
+                yield
+            except BaseException:
+                for name in there:
+                    os.replace(Path(aside) / name, self.path / name)
+                raise
 
     def remove_leftovers(self) -> None:
         """Remove the temporary files of a run that was killed; the caller holds the lock."""
-        for name in FILES:
-            remove_leftovers(self.path / name)
+        remove_leftovers(self.path, FILES)
 
-    def write_config(self, settings: Settings, data: Dataset, vae: VAE) -> None:
-        """Every setting as decided, what the data are, and the machine, in config.json."""
+    def write_config(self, settings: Settings, data: Dataset, mark: str, vae: VAE) -> None:
+        """Every setting as decided, the data (of the fingerprint ``mark``) and the machine, in config.json."""
         config = {
+            "format": FORMAT,
             "minivae_version": __version__,
-            "run": identity(settings, data),
+            "run": identity(settings, mark),
             "settings": settings.of_the_run(),
             "model": vae.config,
-            "data": describe(data),
+            "data": describe(data, mark),
             "machine": what_changes_results(vae.backend),
         }
         write_text(self.config, json.dumps(config, indent=2) + "\n")
@@ -105,7 +128,9 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         """What :meth:`write_config` wrote; DataError where it cannot be read."""
         try:
-            config = json.loads(self.config.read_text(encoding="utf-8"))
+            config = json.loads(read_text(self.config))
+            if config.get("format", 1) > FORMAT:  # runs before format 1 had the same content and no number
+                raise ValueError(f"a newer minivae wrote it, in format {config['format']}: upgrade minivae")
             return config | {
                 "run": str(config["run"]),
                 "settings": Settings.from_json(config["settings"]),
@@ -128,9 +153,14 @@ class RunFolder:
     def read_history(self) -> dict[str, list[float]]:
         """What ``fit`` would have returned, from history.csv; DataError where it cannot be read."""
         try:
-            with open(self.history, encoding="utf-8", newline="") as file:
-                rows = [row for row in csv.DictReader(file) if None not in row.values()]
-            return {name: [finite(row[name]) for row in rows] for name in columns(validation=True)}
+            text = read_text(self.history)
+            if ";" in text.partition("\n")[0]:  # a spreadsheet saved it where numbers have decimal commas
+                text = text.replace(",", ".").replace(";", ",")
+            rows = [row for row in csv.DictReader(io.StringIO(text)) if None not in row.values()]
+            history = {name: [float(row[name]) for row in rows] for name in columns(validation=True)}
+            if not all(math.isfinite(value) for values in history.values() for value in values):
+                raise ValueError("it holds a number that is not finite")
+            return history
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise DataError(f"cannot read {self.history}: {in_one_line(error)}") from None
 
@@ -184,54 +214,6 @@ def line(row: Sequence[float]) -> str:
     return ",".join([str(int(row[0])), *(repr(float(value)) for value in row[1:])]) + "\n"
 
 
-def describe(data: Dataset) -> dict[str, Any]:
-    """What a run folder remembers of its data: enough to draw pictures, and to notice that they have changed."""
-    return {
-        "name": data.name,
-        "image_shape": data.image_shape,
-        "columns": data.columns,
-        "label_names": data.label_names,
-        "value_range": pictures.shown_range(data),
-        "fingerprint": fingerprint(data),
-    }
-
-
-def as_described(values: dict[str, Any]) -> dict[str, Any]:
-    """The part of config.json that :func:`describe` wrote; one of Python's errors where it did not write that."""
-    values = {"label_names": []} | values  # older runs do not say
-    lists, shape = (values["columns"], values["label_names"]), values["image_shape"]
-    texts = [values["name"], values["fingerprint"], *lists[0], *lists[1]]
-    if not all(isinstance(text, str) for text in texts) or not all(isinstance(names, list) for names in lists):
-        raise TypeError("the name, the fingerprint, the columns and the labels of the data must be texts")
-    if shape is not None and [type(length) for length in shape] != [int, int]:
-        raise TypeError(f"image_shape must be two whole numbers, got {shape!r}")
-    low, high = map(finite, values["value_range"])
-    return {name: values[name] for name in DATA} | {"value_range": [low, high]}
-
-
-def finite(value: Any) -> float:
-    """A number that is finite; ValueError or TypeError otherwise."""
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"a finite number was expected, got {number}")
-    return number
-
-
-def identity(settings: Settings, data: Dataset) -> str:
-    """One string for all that decides the numbers of a run, but for how long it is trained."""
-    values = {name: value for name, value in settings.of_the_run().items() if name not in ("data", "epochs")}
-    return hashlib.sha256(json.dumps([values, fingerprint(data)], sort_keys=True).encode()).hexdigest()
-
-
-def fingerprint(data: Dataset) -> str:
-    """SHA-256 of both parts: their shapes, dtypes and values."""
-    digest = hashlib.sha256()
-    for part in (data.train, data.test):
-        digest.update(f"{part.shape} {part.dtype}\n".encode())
-        digest.update(np.ascontiguousarray(part).data)
-    return digest.hexdigest()
-
-
 @dataclass(frozen=True)
 class Run:
     """A trained model, and what its folder says about it; a weights file alone knows no settings and no data."""
@@ -261,10 +243,10 @@ class Run:
         if self.data is not None and x.shape[1] == self.vae.input_dim:  # another width is refused elsewhere
             low, high = self.data["value_range"]
             if x.min() < low - (high - low) or x.max() > high + (high - low):
-                print(
+                print_line(
                     f"note: values reach from {x.min():g} to {x.max():g}, but the model was trained on values from "
                     f"{low:g} to {high:g}: are the units the same?",
-                    file=sys.stderr,
+                    to_stderr=True,
                 )
 
     def check_columns(self, names: Sequence[str], file: str) -> None:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minivae import evaluation, plotting
-from minivae.plotting import latent as latent_figures
 from minivae.datasets import Dataset
 from minivae.model.vae import VAE
+from minivae.plotting import latent as latent_figures
+from minivae.runs.identity import shown_range
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,27 +36,32 @@ QUANTILES = np.linspace(0.05, 0.95, 13)  # of the prior, on the axes of the mani
 class Scene:
     """A model and what the pictures show of it.
 
-    ``x`` (n, D) and ``labels`` (n,) are test examples and their classes, ``mu`` (N, K) the posterior means of all
-    test examples; ``kl`` (K,) in nats and ``active`` (K,) are those of the latent dimensions.
+    ``rows`` (n,) of the N test examples are shown: ``x`` (n, D), their classes ``labels`` (n,) and posterior means
+    ``mu_of_x`` (n, K). ``mu`` (N, K) are those of all; ``kl`` (K,) in nats and ``active`` (K,) are of the latents.
     """
 
     vae: VAE
     data: Dataset
+    rows: np.ndarray
     x: np.ndarray
     labels: np.ndarray | None
+    mu_of_x: np.ndarray
     mu: np.ndarray
     kl: np.ndarray
     active: np.ndarray
 
     @classmethod
-    def of(cls, vae: VAE, data: Dataset) -> Scene:
-        """At most 5000 test examples; what is said of latent dimensions comes from all of them."""
+    def of(cls, vae: VAE, data: Dataset, test: np.ndarray) -> Scene:
+        """At most 5000 test examples; what is said of latent dimensions comes from all of them.
+
+        ``test`` (N, D) are ``data.test`` as the model takes them.
+        """
         rows = plotting.thinned(len(data.test), EXAMPLES)
         labels = None if data.test_labels is None else data.test_labels[rows]
-        mu, logvar = vae.encode(data.test)
+        mu, logvar = vae.encode_scaled(test)
         kl = evaluation.kl_of_columns(vae.kernels, mu, logvar)
         active = evaluation.activity(mu, evaluation.ACTIVE).active
-        return cls(vae, data, data.test[rows], labels, mu, kl, active)
+        return cls(vae, data, rows, data.test[rows], labels, mu[rows], mu, kl, active)
 
     @property
     def columns(self) -> Sequence[str]:
@@ -64,7 +70,12 @@ class Scene:
 
 
 def draw(
-    folder: Path, vae: VAE, data: Dataset, history: Mapping[str, Sequence[float]], best_epoch: int | None = None
+    folder: Path,
+    vae: VAE,
+    data: Dataset,
+    test: np.ndarray,
+    history: Mapping[str, Sequence[float]],
+    best_epoch: int | None = None,
 ) -> list[str]:
     """Draw all pictures of a run into its folder, in the data's own units.
 
@@ -74,6 +85,8 @@ def draw(
     vae : VAE
     data : Dataset
         As the model was shown them: binarised, if it was trained on that.
+    test : ndarray of shape (N, D)
+        ``data.test`` as the model takes them: scaled.
     history : mapping of str to sequence of float
         As :func:`minivae.fit` returns it. Without epochs there are no curves, and ``loss.png`` is left out.
     best_epoch : int, optional
@@ -89,25 +102,20 @@ def draw(
         held_out = "test" if best_epoch is None else "validation"
         plotting.save(plotting.loss_curve(history, best_epoch, held_out), folder / LOSS)
         names.append(LOSS)
-    scene = Scene.of(vae, data)
+    scene = Scene.of(vae, data, test)
     for name, picture in OF_A_MODEL.items():
         plotting.save(picture(scene), folder / name)
         names.append(name)
     return names
 
 
-def shown_range(data: Dataset) -> tuple[float, float]:
-    """The values that pictures draw white and black: 0 and 1, or the data's own range if it leaves [0, 1]."""
-    low, high = data.value_range
-    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
-
-
 def reconstructions(scene: Scene) -> Figure:
     """Test examples and what the model makes of them."""
     if not scene.data.image_shape:
-        return plotting.table_reconstructions(scene.x, scene.vae.reconstruct(scene.x), scene.columns)
-    x = scene.x[plotting.thinned(len(scene.x), IMAGES)]
-    return plotting.image_reconstructions(x, scene.vae.reconstruct(x), scene.data.image_shape, shown_range(scene.data))
+        return plotting.table_reconstructions(scene.x, scene.vae.decode(scene.mu_of_x), scene.columns)
+    rows = plotting.thinned(len(scene.x), IMAGES)
+    x, reconstructed = scene.x[rows], scene.vae.decode(scene.mu_of_x[rows])
+    return plotting.image_reconstructions(x, reconstructed, scene.data.image_shape, shown_range(scene.data))
 
 
 def samples(scene: Scene) -> Figure:
@@ -124,7 +132,7 @@ def interpolations(scene: Scene) -> Figure:
     """Straight lines in latent space between the posterior means of test examples, decoded."""
     pairs = pairs_of(len(scene.x), scene.labels, PAIRS if scene.data.image_shape else PAIRS_OF_A_TABLE)
     ends = scene.x[pairs]
-    mu = scene.vae.encode(ends.reshape(-1, scene.vae.input_dim))[0].reshape(len(pairs), 2, 1, -1)
+    mu = scene.mu_of_x[pairs][:, :, None]
     t = np.linspace(0, 1, STEPS)[:, None]
     z = (1 - t) * mu[:, 0] + t * mu[:, 1]
     decoded = scene.vae.decode(z.reshape(-1, scene.vae.latent_dim)).reshape(len(pairs), STEPS, -1)
@@ -152,7 +160,7 @@ def pairs_of(n: int, labels: np.ndarray | None, most: int) -> np.ndarray:
 def name_of(scene: Scene, row: int) -> str:
     """The class of a test example, or its number."""
     if scene.labels is None:
-        return f"test row {plotting.thinned(len(scene.data.test), EXAMPLES)[row]}"
+        return f"test row {scene.rows[row]}"
     return latent_figures.class_name(scene.labels[row], scene.data.label_names)
 
 

@@ -1,42 +1,109 @@
-"""What ``minivae train`` decides where it is told nothing, and what it builds from its settings."""
+"""A run planned once: what is decided where nothing is said, and all that training needs, built and checked.
+
+``decide`` fills the settings in, ``make_plan`` builds from them; whatever a reader should know is logged on the way.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-import reprlib
 import warnings
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minivae.backend import load, permutation
-from minivae.training.corruption import CORRUPTIONS, Corruption, check_corruption
 from minivae.datasets import LOADERS, Dataset
-from minivae.training.early_stopping import EarlyStopping
 from minivae.errors import DataError, GreyDataWarning
-from minivae.training.examples import check_examples
-from minivae.training.optimizers import OPTIMIZERS, Optimizer
-from minivae.training.recipe import Recipe
 from minivae.model.scaling import SCALINGS, WHITE, Scaling
-from minivae.training.schedules import Cosine, Schedule, StepList
-from minivae.runs.settings import Settings
 from minivae.model.vae import VAE
+from minivae.runs.notes import say_what_is_constant
+from minivae.runs.settings import Settings
+from minivae.training.corruption import CORRUPTIONS, Corruption, check_corruption
+from minivae.training.early_stopping import EarlyStopping
+from minivae.training.examples import Rows, as_trained, held_out_rows, training_rows
+from minivae.training.optimizers import OPTIMIZERS
+from minivae.training.recipe import Recipe
+from minivae.training.schedules import Cosine, Schedule, StepList
 from minivae.validation import check_choice, check_int
 
 UPDATES = 3000  # what the default number of epochs aims at
-SHOWN_COLUMNS = 3  # in a message
 SCHEDULES = ("constant", "steps", "cosine")
 
-Say = Callable[[str], None]
+log = logging.getLogger("minivae")
 
 
-def decide(settings: Settings, data: Dataset, say: Say) -> Settings:
+@dataclass(frozen=True)
+class Plan:
+    """A model and what it is trained with, checked and scaled.
+
+    Attributes
+    ----------
+    vae : VAE
+        Untrained, or as a checkpoint has it; with its optimizer.
+    recipe : Recipe
+    early_stopping : EarlyStopping or None
+    train : array of shape (N, D) or RowsOnDisk
+        As :mod:`minivae.training.examples` prepares it; so are the next two.
+    validation, test : ndarray of shape (M, D)
+        Those whose loss is computed after each epoch: the test set itself, unless early stopping chooses by it.
+    shown : Dataset
+        What pictures show, in its own units: binarised where the model was trained so, without the rows set aside.
+    """
+
+    vae: VAE
+    recipe: Recipe
+    early_stopping: EarlyStopping | None
+    train: Rows
+    validation: np.ndarray
+    test: np.ndarray
+    shown: Dataset
+
+
+def make_plan(
+    settings: Settings, data: Dataset, vae: VAE | None = None, early_stopping: EarlyStopping | None = None
+) -> Plan:
+    """Build and check all that a training needs; nothing is written.
+
+    Parameters
+    ----------
+    settings : Settings
+        As :func:`decide` returns them.
+    data : Dataset
+    vae, early_stopping : VAE and EarlyStopping, optional
+        To go on with: those of a checkpoint.
+
+    Raises
+    ------
+    DataError, TypeError, ValueError
+        For data and settings that make no training.
+    """
+    data, aside = set_validation_aside(settings, data)
+    if vae is None:
+        vae, early_stopping = build_model(settings, data), build_early_stopping(settings)
+    recipe = build_recipe(settings)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", GreyDataWarning)
+        train = training_rows(vae, data.train, recipe)
+        test = held_out_rows(vae, data.test, recipe)
+        validation = test if aside is None else held_out_rows(vae, aside, recipe)
+    for warning in caught:  # a line like the others
+        log.info("note        %s", warning.message)
+    shown = data if recipe.binarize == "none" else replace(data, test=vae.scaling.invert(test))
+    if recipe.binarize != "none" and not data.image_shape:  # no picture of images shows training examples
+        shown = replace(shown, train=as_trained(vae, data.train, recipe))
+    return Plan(vae, recipe, early_stopping, train, validation, test, shown)
+
+
+# -- what is decided -----------------------------------------------------------------------------------------
+
+
+def decide(settings: Settings, data: Dataset) -> Settings:
     """The same settings with nothing left open."""
-    likelihood = choose_likelihood(settings.likelihood, settings.scale, data, say)
+    likelihood = choose_likelihood(settings.likelihood, settings.scale, data)
     if likelihood == "gaussian" and data.image_shape is None:  # pixels are often constant
-        say_what_is_constant(data, say)
+        say_what_is_constant(data)
     check_int(1 if settings.epochs is None else settings.epochs, "epochs", 1, 2**32 - 1)
     check_int(settings.batch_size, "batch_size", 1)
     return replace(
@@ -44,47 +111,34 @@ def decide(settings: Settings, data: Dataset, say: Say) -> Settings:
         data=settings.data if settings.data in LOADERS else os.path.abspath(settings.data),
         backend=load(settings.backend).name,
         likelihood=likelihood,
-        scale=choose_scaling(settings.scale, likelihood, data, say),
+        scale=choose_scaling(settings.scale, likelihood, data),
         epochs=settings.epochs or default_epochs(len(data.train), settings.batch_size),
     )
 
 
-def choose_likelihood(name: str, scale: str, data: Dataset, say: Say) -> str:
-    """The likelihood itself; "auto" is Bernoulli if every value lies in [0, 1], else Gaussian, and says which."""
+def choose_likelihood(name: str, scale: str, data: Dataset) -> str:
+    """The likelihood itself; "auto" is Bernoulli if every value lies in [0, 1], else Gaussian."""
     low, high = data.value_range
     if scale == "pixels":
         low, high = low / WHITE, high / WHITE
     elif low >= 0 and high == WHITE and name in ("auto", "gaussian"):
-        say("note        values from 0 to 255 look like pixels: --scale pixels divides them by 255")
+        log.info("note        values from 0 to 255 look like pixels: --scale pixels divides them by 255")
     if name != "auto":
         return name
     if low >= 0 and high <= 1:
-        say("likelihood  bernoulli (auto: every value lies in [0, 1])")
+        log.info("likelihood  bernoulli (auto: every value lies in [0, 1])")
         return "bernoulli"
-    say(f"likelihood  gaussian (auto: values from {low:g} to {high:g}, not all in [0, 1])")
+    log.info("likelihood  gaussian (auto: values from %g to %g, not all in [0, 1])", low, high)
     return "gaussian"
 
 
-def say_what_is_constant(data: Dataset, say: Say) -> None:
-    """Say which columns never vary: nothing is to be learnt from them, and a variance of their own only shrinks."""
-    constant = np.flatnonzero(data.train.min(axis=0) == data.train.max(axis=0))
-    if not len(constant) or len(data.train) == 1:
-        return
-    names = ", ".join(reprlib.repr(data.columns[k]) if data.columns else str(k) for k in constant[:SHOWN_COLUMNS])
-    names += ", ..." * (len(constant) > SHOWN_COLUMNS)
-    counted = "" if data.columns else ", counted from 0,"
-    same, them = "the same value in all training rows: remove", "it" if len(constant) == 1 else "them"
-    which = f"column {names}{counted} has" if them == "it" else f"{len(constant)} columns ({names}){counted} have"
-    say(f"note        {which} {same} {them}")
-
-
-def choose_scaling(kind: str, likelihood: str, data: Dataset, say: Say) -> str:
+def choose_scaling(kind: str, likelihood: str, data: Dataset) -> str:
     """The kind of scaling; "auto" standardises for a Gaussian unless every value lies in [0, 1]."""
     if kind == "auto":
         low, high = data.value_range
         kind = "standard" if likelihood == "gaussian" and not (low >= 0 and high <= 1) else "none"
     if check_choice(kind, "scale", SCALINGS) != "none":
-        say(f"scaling     {kind}, part of the model: data, samples and densities are in the units of the file")
+        log.info("scaling     %s, part of the model: data, samples and densities are in the units of the file", kind)
     return kind
 
 
@@ -93,27 +147,31 @@ def default_epochs(n: int, batch_size: int) -> int:
     return min(200, max(10, math.ceil(UPDATES * batch_size / n)))
 
 
-def set_validation_aside(settings: Settings, data: Dataset, say: Say) -> tuple[Dataset, np.ndarray]:
-    """The data to train with, and the rows, (M, D), whose loss is looked at after each epoch.
+def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, np.ndarray | None]:
+    """The data to train with, and a tenth of the training examples, (M, D), where early stopping chooses by their loss.
 
-    Those are the test set; but where early stopping chooses by that loss, a tenth of the training examples instead,
-    so that the test set has no say in what it will measure.
+    None: no choice is made, so that the test set can be looked at after each epoch.
     """
     if settings.patience is None:
-        say("validation  the test set, to look at; choose nothing by it (with --patience it has examples of its own)")
-        return data, data.test
+        log.info(
+            "validation  the test set, to look at; choose nothing by it (with --patience it has examples of its own)"
+        )
+        return data, None
     n = len(data.train)
     if n < 2:
         raise DataError("early stopping needs 2 training examples: one to train on, one to look at")
     order, n_aside = permutation(seed=0, epoch=1, n=n), max(1, n // 10)
     aside, kept = np.sort(order[:n_aside]), np.sort(order[n_aside:])
-    say(f"validation  {n_aside} of the training examples, for early stopping: the test set has no say in it")
+    log.info("validation  %d of the training examples, for early stopping: the test set has no say in it", n_aside)
     labels = None if data.train_labels is None else data.train_labels[kept]
     return replace(data, train=data.train[kept], train_labels=labels), data.train[aside]
 
 
+# -- what is built -------------------------------------------------------------------------------------------
+
+
 def build_model(settings: Settings, data: Dataset) -> VAE:
-    """The untrained model that the settings describe, with its optimizer."""
+    """The untrained model that the settings describe, with its optimizer; only training rows decide its scaling."""
     vae = VAE(
         input_dim=data.train.shape[1],
         hidden_dims=settings.hidden,
@@ -127,17 +185,22 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
         seed=settings.seed,
         scaling=Scaling.of(settings.scale, data.train),
     )
-    optimizer: type[Optimizer] = OPTIMIZERS[settings.optimizer]
-    vae.optimizer = optimizer(settings.lr)
+    vae.optimizer = OPTIMIZERS[settings.optimizer](settings.lr)
     if settings.output_bias == "data":
         vae.set_output_bias(data.train)
     return vae
 
 
 def build_recipe(settings: Settings) -> Recipe:
-    """The settings of the training loop."""
+    """The settings of each step."""
     return Recipe(
-        settings.batch_size, settings.seed, settings.l1, settings.l2, settings.binarize, build_corruption(settings)
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        l1=settings.l1,
+        l2=settings.l2,
+        binarize=settings.binarize,
+        corruption=build_corruption(settings),
+        schedule=build_schedule(settings),
     )
 
 
@@ -155,7 +218,7 @@ def build_corruption(settings: Settings) -> Corruption | None:
 
 
 def build_schedule(settings: Settings) -> Schedule:
-    """The learning-rate schedule that the settings describe."""
+    """The factor on the learning rate, epoch by epoch."""
     kind = check_choice(settings.schedule, "schedule", SCHEDULES)
     if kind != "steps" and (settings.milestones or settings.factor != Settings.factor):
         raise ValueError(f"--milestones and --factor belong to --schedule steps, not to {kind}")
@@ -167,14 +230,3 @@ def build_schedule(settings: Settings) -> Schedule:
 def build_early_stopping(settings: Settings) -> EarlyStopping | None:
     """Early stopping, where a patience is given."""
     return None if settings.patience is None else EarlyStopping(settings.patience)
-
-
-def check_data(vae: VAE, data: Dataset, settings: Settings, say: Say) -> None:
-    """Check data and numbers before anything is written; say, instead of warning, if pixels are grey."""
-    recipe = build_recipe(settings)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", GreyDataWarning)
-        for part in (data.train, data.test):
-            check_examples(vae, part, recipe)
-    for warning in caught:
-        say(f"note        {warning.message}")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 
 from minivae import checkpoint
 from minivae.model import weights
-from minivae.system import signals
-from minivae.runs.plan import Say
-from minivae.training.early_stopping import EarlyStopping
-from minivae.system.files import flush_to_disk, keeping
-from minivae.runs.folder import RunFolder
 from minivae.model.vae import VAE
+from minivae.runs.folder import RunFolder
+from minivae.system import signals
+from minivae.system.files import flush_to_disk, keeping
+from minivae.training.early_stopping import EarlyStopping
 
+log = logging.getLogger("minivae")
 SHARE = 0.01  # of the training time that checkpoints may take
 
 
@@ -29,11 +31,16 @@ class Recorder:
     early_stopping : EarlyStopping or None
     run : str
         Which run it is, for the files.
+    renew_lock : callable
+        Called before each checkpoint; see :func:`minivae.system.locks.locked`.
     """
 
-    def __init__(self, folder: RunFolder, early_stopping: EarlyStopping | None, run: str):
+    def __init__(
+        self, folder: RunFolder, early_stopping: EarlyStopping | None, run: str, renew_lock: Callable[[], None]
+    ):
         self.folder = folder
         self.run = run
+        self.renew_lock = renew_lock
         self.early_stopping = early_stopping
         self.cost = 0.0
         self.last = -float("inf")
@@ -50,6 +57,7 @@ class Recorder:
     def save(self, vae: VAE) -> None:
         """Write a checkpoint, and note how long that took."""
         began = time.perf_counter()
+        self.renew_lock()
         flush_to_disk(self.folder.history)  # a power cut must not take rows of it and leave the checkpoint
         # An epoch that was saved and then interrupted is undone: it loses its row of the history, and is not kept.
         kept = keeping(self.folder.checkpoint, self.folder.older) if self.saved_epoch <= vae.epoch else nullcontext()
@@ -61,10 +69,11 @@ class Recorder:
 
     def at_end(self, vae: VAE) -> None:
         """The last checkpoint, before early stopping puts the best parameters back."""
-        self.save(vae)
+        if self.saved_epoch != vae.epoch:
+            self.save(vae)
         self.has_ended = True
 
-    def cut_short(self, vae: VAE, say: Say, can_go_on: bool) -> None:
+    def cut_short(self, vae: VAE, can_go_on: bool) -> None:
         """Keep the last finished epoch of a run that diverged or was interrupted."""
         if not self.has_ended:  # else the model may hold the best parameters already, not the last ones
             self.save(vae)
@@ -73,4 +82,4 @@ class Recorder:
             self.early_stopping.at_end(vae)
         weights.save(vae, self.folder.model, self.run)
         advice = f": go on with --resume --out {self.folder}" if can_go_on else ""
-        say(f"cut short   after epoch {vae.epoch}; saved in {self.folder}{advice}")
+        log.info("cut short   after epoch %d; saved in %s%s", vae.epoch, self.folder, advice)

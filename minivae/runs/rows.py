@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae import datasets
-from minivae.datasets import tables
+from minivae.datasets import LOADERS, Dataset, tables
 from minivae.datasets.csvfiles import whole_number
-from minivae.datasets import LOADERS, Dataset
 from minivae.errors import DataError
-from minivae.runs.folder import Run, fingerprint
+from minivae.runs.folder import Run
+from minivae.runs.identity import fingerprint
 from minivae.runs.settings import same_file
 
 SHOWN_LABELS = 10

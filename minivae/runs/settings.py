@@ -106,6 +106,9 @@ def shown(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
+IN_WORDS = {name: shown(value) for name, value in DEFAULTS.items() if value not in (None, (), False)}
+
+
 def same_file(one: str, other: str) -> bool:
     """True for two names of one existing file."""
     return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)

@@ -2,54 +2,44 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from contextlib import ExitStack
-from dataclasses import replace
-from glob import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minivae import datasets
-from minivae.model import weights
-from minivae.runs import pictures
 from minivae.datasets import LOADERS, Dataset
-from minivae.runs.plan import (
-    Say,
-    build_early_stopping,
-    build_model,
-    build_recipe,
-    build_schedule,
-    check_data,
-    decide,
-    set_validation_aside,
-)
-from minivae.training.early_stopping import EarlyStopping
 from minivae.errors import MinivaeError, TrainingDiverged
-from minivae.training.examples import as_trained, loss_of
-from minivae.system.locks import locked
-from minivae.training.loop import fit
-from minivae.system.machine import what_changes_results
+from minivae.model import weights
+from minivae.model.vae import VAE
+from minivae.runs import pictures, resume
+from minivae.runs.folder import FILES, RunFolder
+from minivae.runs.identity import fingerprint, identity
+from minivae.runs.plan import Plan, decide, make_plan
 from minivae.runs.recorder import Recorder
 from minivae.runs.rows import describe_labels
-from minivae.runs.folder import RunFolder, fingerprint, identity
-from minivae.runs.settings import Settings, differences, same_file
-from minivae.model.vae import VAE
+from minivae.runs.settings import Settings, same_file
+from minivae.system.locks import locked
+from minivae.training.early_stopping import EarlyStopping
+from minivae.training.loop import fit_prepared
 from minivae.training.warmup import warm_up
 
-HOW_TO_GO_ON = ("resume", "no_pictures", "epochs")  # settings that say nothing about what is trained
+log = logging.getLogger("minivae")
 
 
-def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]:
+def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
     """Train a model as the settings say and write its run folder.
+
+    What a reader should see is logged to "minivae", at level INFO.
 
     Parameters
     ----------
     settings : Settings
-        To go on with a run: what :func:`settings_of_a_resumed_run` returns.
-    say : callable
-        Takes each line that a reader should see.
+        To go on with a run: what :func:`minivae.runs.resume.settings_of_a_resumed_run` returns.
     progress : bool, default True
         As for :func:`minivae.fit`.
 
@@ -65,89 +55,42 @@ def train(settings: Settings, say: Say, progress: bool = True) -> dict[str, Any]
     TrainingDiverged, KeyboardInterrupt
         After the last good state has been saved.
     """
-    with ExitStack() as held:  # the lock of the run folder, until the run has ended
-        return carry_out(settings, say, progress, held)
-
-
-def carry_out(settings: Settings, say: Say, progress: bool, held: ExitStack) -> dict[str, Any]:
-    """What :func:`train` does; ``held`` takes the lock of the run folder once that is known, and all is checked."""
-    whole = datasets.load(settings.data, settings.labels)
-    say(describe_data(whole))
-    settings = decide(settings, whole, say)
-    data, validation = set_validation_aside(settings, whole, say)
+    data = datasets.load(settings.data, settings.labels)
+    log.info(describe_data(data))
+    settings, mark = decide(settings, data), fingerprint(data)
     folder = RunFolder(settings.out or Path("runs") / data.name)
-    if settings.resume and folder.holds_a_checkpoint:
-        vae, early_stopping = go_on(folder, held, settings, whole, say)
-    else:
-        folder, vae, early_stopping = begin(folder, held, settings, whole, data, say)
-
-    recorder = Recorder(folder, early_stopping, identity(settings, whole))
-    warm_up(vae, progress=progress)
-    began, first = time.perf_counter(), vae.epoch + 1
-    try:
-        fit(
-            vae,
-            data.train,
-            epochs=epochs_left(vae, early_stopping, settings, say),
-            batch_size=settings.batch_size,
-            validation=validation,
-            seed=settings.seed,
-            l1=settings.l1,
-            l2=settings.l2,
-            binarize=settings.binarize,
-            corruption=build_recipe(settings).corruption,
-            schedule=build_schedule(settings),
-            early_stopping=early_stopping,
-            callbacks=[recorder],
-            progress=progress,
-        )
-    except (TrainingDiverged, KeyboardInterrupt) as error:
-        recorder.cut_short(vae, say, can_go_on=isinstance(error, KeyboardInterrupt))
-        raise
-    seconds = time.perf_counter() - began
-    weights.save(vae, folder.model, recorder.run)
-    history = folder.read_history()
-    best_epoch = early_stopping.best_epoch if early_stopping else None
-    if not settings.no_pictures:
-        pictures.draw(folder.path, vae, as_trained_on(vae, data, settings), history, best_epoch)
-    return summarise(folder, vae, data, settings, history, best_epoch or vae.epoch) | {
-        "epochs_now": vae.epoch + 1 - first,
-        "seconds": round(seconds, 3),
-    }
+    with ExitStack() as until_the_end:  # keeps the lock of the folder
+        if settings.resume and folder.holds_a_checkpoint:
+            renew_lock = until_the_end.enter_context(locked(folder.path))
+            vae, early_stopping, config = resume.read_state(folder, settings, data, mark)
+            plan = make_plan(settings, data, vae, early_stopping)
+            log.info(describe_model(vae, settings))
+            resume.rewind(folder, settings, data, mark, vae, config)
+        else:
+            plan = make_plan(settings, data)
+            log.info(describe_model(plan.vae, settings))
+            if settings.out is None and not settings.resume:
+                folder = free_folder(folder.path)
+            warm_up(plan.vae, progress=progress)  # a backend that does not work ends here
+            renew_lock = until_the_end.enter_context(locked(folder.path))
+            begin(folder, settings, data, mark, plan.vae)
+        recorder = Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
+        return carry_out(plan, settings, recorder, progress)
 
 
-def as_trained_on(vae: VAE, data: Dataset, settings: Settings) -> Dataset:
-    """The data as the model was shown them, binarised where it was trained so: what pictures of it must show."""
-    recipe = build_recipe(settings)
-    # No picture of images shows training examples: their pixels need not be drawn anew.
-    train = data.train if data.image_shape else as_trained(vae, data.train, recipe)
-    return replace(data, train=train, test=as_trained(vae, data.test, recipe))
-
-
-# -- beginning, and going on -------------------------------------------------------------------------------
-
-
-def begin(
-    folder: RunFolder, held: ExitStack, settings: Settings, whole: Dataset, data: Dataset, say: Say
-) -> tuple[RunFolder, VAE, EarlyStopping | None]:
-    """An untrained model and a folder for it; nothing is written before everything has been checked."""
-    vae, early_stopping = build_model(settings, data), build_early_stopping(settings)
-    build_schedule(settings)
-    check_data(vae, data, settings, say)
-    say(describe_model(vae, settings))
-    if settings.out is None and not settings.resume:
-        folder = free_folder(folder.path)
-    held.enter_context(locked(folder.path))
+def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, vae: VAE) -> None:
+    """Write the first files of a new run; the caller holds the lock."""
+    if settings.data not in LOADERS and any(same_file(settings.data, str(folder.path / name)) for name in FILES):
+        raise MinivaeError(f"{settings.data} would be written over by the run: choose another --out")
     if settings.resume:
         if folder.model.exists() or folder.holds_a_checkpoint:
             raise MinivaeError(f"{folder} holds a model but no checkpoint to go on from: choose another --out")
         if folder.config.exists():
-            refuse_other_data(folder, folder.read_config(), settings, whole)
-        say(f"resumed     from the beginning: {folder} holds no checkpoint yet")
-    folder.make(settings.overwrite or settings.resume)
-    folder.write_config(settings, whole, vae)
-    folder.begin_history()
-    return folder, vae, early_stopping
+            resume.refuse_other_data(folder, folder.read_config(), settings, data, mark)
+        log.info("resumed     from the beginning: %s holds no checkpoint yet", folder)
+    with folder.make(settings.overwrite or settings.resume):
+        folder.write_config(settings, data, mark, vae)
+        folder.begin_history()
 
 
 def free_folder(wanted: Path) -> RunFolder:
@@ -158,103 +101,43 @@ def free_folder(wanted: Path) -> RunFolder:
             folder.mkdir(parents=True)
             return RunFolder(folder)
         except FileExistsError:
+            if not os.path.lexists(folder):  # it is a part of the path that exists, such as a link to nowhere
+                raise MinivaeError(f"cannot make {folder}: {folder.parent} is no folder") from None
             number += 1
             folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def go_on(
-    folder: RunFolder, held: ExitStack, settings: Settings, data: Dataset, say: Say
-) -> tuple[VAE, EarlyStopping | None]:
-    """The model and its optimizer, as the last checkpoint has them."""
-    held.enter_context(locked(folder.path))
-    config = folder.read_config()
-    refuse_others(folder, config["settings"], settings.of_the_run())  # it may have been begun anew since then
-    refuse_other_data(folder, config, settings, data)
-    if config["run"] != identity(config["settings"], data):
-        raise MinivaeError(f"{folder.config} was changed by hand, or by another version: begin a new run")
-    vae, early_stopping = folder.load_training(folder.checkpoint, settings.backend, config)
-    if vae.epoch > (settings.epochs or 0):
-        raise MinivaeError(f"{folder} has done {vae.epoch} epochs already, more than --epochs {settings.epochs}")
-    check_data(vae, data, settings, say)
-    say(describe_model(vae, settings))
-    here = what_changes_results(vae.backend)
-    for name, before in config["machine"].items():
-        if here.get(name) != before:
-            say(f"note        {name} was {before}, now {here.get(name)}: the numbers may differ in their last digits")
-    folder.cut_history(vae.epoch)
-    folder.remove_leftovers()
-    folder.write_config(settings, data, vae)
-    folder.model.unlink(missing_ok=True)  # the checkpoint is ahead of it from now on
-    say(f"resumed     after epoch {vae.epoch}, from {folder.checkpoint}")
-    return vae, early_stopping
+def carry_out(plan: Plan, settings: Settings, recorder: Recorder, progress: bool) -> dict[str, Any]:
+    """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does."""
+    vae, folder = plan.vae, recorder.folder
+    warm_up(vae, progress=progress)
+    began, first = time.perf_counter(), vae.epoch + 1
+    epochs = epochs_left(vae, plan.early_stopping, settings)
+    try:
+        fit_prepared(vae, plan.train, plan.recipe, epochs, plan.validation, plan.early_stopping, [recorder], progress)
+    except (TrainingDiverged, KeyboardInterrupt) as error:
+        recorder.cut_short(vae, can_go_on=isinstance(error, KeyboardInterrupt))
+        raise
+    seconds = time.perf_counter() - began
+    weights.save(vae, folder.model, recorder.run)
+    history = folder.read_history()
+    best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None
+    if not settings.no_pictures:
+        pictures.draw(folder.path, vae, plan.shown, plan.test, history, best_epoch)
+    return summarise(folder, plan, settings, history, best_epoch or vae.epoch) | {
+        "epochs_now": vae.epoch + 1 - first,
+        "seconds": round(seconds, 3),
+    }
 
 
-def settings_of_a_resumed_run(given: dict[str, Any]) -> Settings:
-    """The settings with which a run was begun; what is ``given`` must be the same, but a file may have moved.
-
-    Raises
-    ------
-    MinivaeError
-        If it is not, and then it says what differs; or if it is not clear which run is meant, or where its data are.
-    """
-    if given.get("overwrite"):
-        raise ValueError("--resume goes on with a run and --overwrite replaces it: give only one of them")
-    name = given.get("data", Settings.data)
-    folder = RunFolder(given.get("out", Path("runs") / (name if name in LOADERS else Path(name).stem)))
-    others = list(folder.path.parent.glob(f"{escape(folder.path.name)}-[0-9]*")) if "out" not in given else []
-    if others:
-        raise MinivaeError(f"there are {len(others) + 1} runs such as {folder} and {others[0]}: name one with --out")
-    if not folder.config.exists():
-        # Nobody begins a run with so few words: the name is misspelt.
-        if given.keys() <= {"out", "backend", *HOW_TO_GO_ON} and not folder.holds_a_run:
-            raise MinivaeError(f"{folder} holds no run{runs_beside(folder)}: to begin one, give its --data")
-        return Settings(**given)
-    begun = folder.read_config()["settings"]
-    refuse_others(folder, begun, given)
-    now = {name: value for name, value in given.items() if name in {"data", *HOW_TO_GO_ON}}
-    if "data" not in now and begun.data not in LOADERS and not Path(begun.data).exists():
-        raise MinivaeError(f"{folder} was begun with {begun.data}, which is gone: if it has moved, name it with --data")
-    return replace(begun, out=str(folder), **now)
-
-
-def runs_beside(folder: RunFolder) -> str:
-    """The runs in the same place, where somebody may have meant one of them."""
-    names = sorted(str(config.parent) for config in folder.path.parent.glob("*/config.json"))
-    return f" (there are {', '.join(names[:5])}{', ...' * (len(names) > 5)})" if names else ""
-
-
-def refuse_others(folder: RunFolder, begun: Settings, given: dict[str, Any]) -> None:
-    """MinivaeError if settings are not those with which the run was begun; of two files the content decides later."""
-    if LOADERS.keys().isdisjoint({begun.data, given.get("data", begun.data)}):
-        given = given | {"data": begun.data}
-    found = differences(begun, given)
-    if found:
-        raise MinivaeError(
-            f"{folder} was begun with {' and '.join(found)}: leave the option out, or choose another --out"
-        )
-
-
-def refuse_other_data(folder: RunFolder, config: dict[str, Any], settings: Settings, data: Dataset) -> None:
-    """MinivaeError if the values are not those with which the run was begun, wherever they are read from."""
-    if config["data"]["fingerprint"] == fingerprint(data):
-        return
-    begun = config["settings"].data
-    if same_file(begun, settings.data) or begun == settings.data:
-        raise MinivaeError(f"{folder} was begun with other data: {data.name!r} has changed since then")
-    raise MinivaeError(
-        f"{folder} was begun with --data {begun}, and {settings.data} holds other values: name a file with the same "
-        "ones, or choose another --out"
-    )
-
-
-def epochs_left(vae: VAE, early_stopping: EarlyStopping | None, settings: Settings, say: Say) -> int:
+def epochs_left(vae: VAE, early_stopping: EarlyStopping | None, settings: Settings) -> int:
     """How many epochs are still to be trained."""
     wanted = settings.epochs or 0
     if early_stopping is not None and early_stopping.is_over:
-        say(f"note        early stopping ended this run after epoch {vae.epoch}: there is nothing left to train")
+        log.info("note        early stopping ended this run after epoch %d: there is nothing left to train", vae.epoch)
         return 0
     if wanted == vae.epoch:
-        say(f"note        all {wanted} epochs are done: there is nothing left to train")
+        log.info("note        all %d epochs are done: there is nothing left to train", wanted)
     return wanted - vae.epoch
 
 
@@ -281,19 +164,18 @@ def describe_model(vae: VAE, settings: Settings) -> str:
 
 
 def summarise(
-    folder: RunFolder,
-    vae: VAE,
-    data: Dataset,
-    settings: Settings,
-    history: dict[str, list[float]],
-    epoch: int,
+    folder: RunFolder, plan: Plan, settings: Settings, history: dict[str, list[float]], epoch: int
 ) -> dict[str, Any]:
     """What ``minivae train --json`` prints, about the parameters of the epoch that was kept."""
+    vae, terms = plan.vae, ("loss", "recon_nll", "kl", "elbo")
     row = {name: values[history["epoch"].index(epoch)] for name, values in history.items()}
-    terms = ("loss", "recon_nll", "kl", "elbo")
+    if plan.validation is plan.test:
+        test = {name: row[f"val_{name}"] for name in terms}
+    else:
+        test = vae.loss_of_scaled(plan.test)._asdict()
     return {
         "run": str(folder),
-        "data": data.name,
+        "data": plan.shown.name,
         "likelihood": vae.likelihood.name,
         "scaling": vae.scaling.kind,
         "binarize": settings.binarize,
@@ -303,6 +185,6 @@ def summarise(
         "steps": vae.step,
         "units": "nats per example",
         "train": {name: row[name] for name in terms},
-        "test": loss_of(vae, data.test, build_recipe(settings))._asdict(),
+        "test": test,
         "penalty": row["penalty"],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -55,10 +55,11 @@ def keeping(path: Path, older: Path) -> Iterator[None]:
         os.replace(beside, older)
 
 
-def remove_leftovers(path: Path) -> None:
-    """Remove what a crash in :func:`replacing` or :func:`keeping` left beside ``path``; nobody may be writing it."""
-    for folder in path.parent.glob(f".{escape(path.stem)}-*{escape(path.suffix)}"):
-        shutil.rmtree(folder, ignore_errors=True)
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove what a crash in :func:`replacing` or :func:`keeping` left beside these files; nobody may be writing."""
+    for name in map(Path, names):
+        for leftover in folder.glob(f".{escape(name.stem)}-*{escape(name.suffix)}"):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextmanager
@@ -99,7 +100,19 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def read_text(path: str | os.PathLike) -> str:
+    """The text of a regular file; OSError for anything else: a pipe or a device might never end."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(f"{path} is not a regular file")
+    return Path(path).read_text(encoding="utf-8-sig")
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Replace the file by ``text`` in UTF-8, with plain line ends."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | os.PathLike, content: bytes | memoryview) -> None:
+    """Replace the file by ``content``."""
     with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.write_bytes(content)

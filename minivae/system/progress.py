@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from threading import Timer
 from time import perf_counter
-from typing import Any
+
+from minivae.system.streams import print_line
 
 History = dict[str, list[float]]
 Advance = Callable[[int], object]
@@ -37,8 +38,7 @@ def epochs_shown(
         for epoch in epochs:
             yield epoch
             if epoch % every == 0 or epoch == epochs[-1]:
-                with suppress(BrokenPipeError):  # that nobody reads on is no reason to stop
-                    print(f"{unit} {epoch}/{epochs[-1]}  {summarise(history)}", file=sys.stderr, flush=True)
+                print_line(f"{unit} {epoch}/{epochs[-1]}  {summarise(history)}", to_stderr=True)
         return
     from tqdm import tqdm
 
@@ -55,10 +55,7 @@ def said_if_slow(what: str, progress: bool) -> Iterator[None]:
         yield
         return
 
-    def say(text: str) -> None:
-        with suppress(BrokenPipeError):
-            print(text, file=sys.stderr, flush=True)
-
+    say = partial(print_line, to_stderr=True)
     timer, start = Timer(1.0, say, (f"{what} (only the first time) ...",)), perf_counter()
     timer.daemon = True
     timer.start()
@@ -68,18 +65,6 @@ def said_if_slow(what: str, progress: bool) -> Iterator[None]:
         timer.cancel()
     if perf_counter() - start > 1:
         say(f"{what} took {perf_counter() - start:.1f} s")
-
-
-@contextmanager
-def warnings_said(say: Callable[[str], object]) -> Iterator[None]:
-    """Let each warning be a line like the others, without the place in the code."""
-    with warnings.catch_warnings():
-
-        def show(message: Warning | str, *place: Any, **more: Any) -> None:
-            say(f"note        {message}")
-
-        warnings.showwarning = show
-        yield
 
 
 @contextmanager
@@ -104,7 +89,6 @@ def sample_lines(total: int) -> Advance:
         nonlocal done
         before, done = done, done + n
         if done * 10 // total > before * 10 // total:
-            with suppress(BrokenPipeError):
-                print(f"log p(x): {done:,} of {total:,} samples", file=sys.stderr, flush=True)
+            print_line(f"log p(x): {done:,} of {total:,} samples", to_stderr=True)
 
     return advance

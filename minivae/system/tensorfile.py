@@ -85,6 +85,17 @@ def read_metadata(path: str | os.PathLike) -> Metadata:
         return dict(json.loads(file.metadata()[KEY]))
 
 
+def is_ours(path: str | os.PathLike) -> bool:
+    """True if :func:`write` wrote the file, as far as its metadata tell; its content may be damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return KEY in (file.metadata() or {})
+    except (SafetensorError, OSError, ValueError):
+        return False
+
+
 def check_finite(tensors: Tensors, what: str) -> None:
     """CheckpointError if a value is NaN or infinite."""
     for name, tensor in tensors.items():

@@ -36,13 +36,13 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
     seconds : float
         The time it took; about 0 for NumPy, and where all is compiled already.
     """
-    optimizer = copy(optimizer or vae.optimizer or Adam())
+    optimizer = optimizer or vae.optimizer or Adam()
     deep = "deep" if vae.hidden_dims else "linear"
     kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep)
     start = perf_counter()
     if vae.backend != "numpy" and kind not in _compiled:
         with said_if_slow(f"compiling the {vae.backend} kernels", progress):
-            _exercise(vae, optimizer)
+            _exercise(vae, copy(optimizer))
         _compiled.add(kind)
     return perf_counter() - start
 

@@ -19,11 +19,9 @@ import tracemalloc
 import numpy as np
 import pooch
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from test_tables import FUZZ, denied, matrix, refused
+from test_tables import denied, matrix, refused
 
-from minivae import DataError, datasets
+from minivae import datasets
 from minivae.backend import permutation
 from minivae.datasets import mnist
 
@@ -45,74 +43,36 @@ def cache(tmp_path, monkeypatch):
 
 # -- the three that scikit-learn ships ---------------------------------------------------------------------
 
+SPECIES = ("setosa", "versicolor", "virginica")
+
 
 @pytest.mark.parametrize(
-    ("name", "train", "test", "dtype", "image_shape", "classes"),
+    ("name", "train", "test", "dtype", "image_shape", "label_names"),
     [
-        ("digits", (1437, 64), (360, 64), "float32", (8, 8), 10),
-        ("iris", (120, 4), (30, 4), "float64", None, 3),
-        ("wine", (142, 13), (36, 13), "float64", None, 3),
+        ("digits", (1437, 64), (360, 64), "float32", (8, 8), tuple("0123456789")),
+        ("iris", (120, 4), (30, 4), "float64", None, SPECIES),
+        ("wine", (142, 13), (36, 13), "float64", None, ("class_0", "class_1", "class_2")),
     ],
 )
-def test_a_named_data_set_has_the_shapes_and_dtypes_that_the_documentation_gives(
-    name, train, test, dtype, image_shape, classes
+def test_a_named_data_set_is_scikit_learns_with_its_stratified_split_of_random_state_zero(
+    name, train, test, dtype, image_shape, label_names
 ):
-    data = datasets.load(name)
-    assert (data.name, data.train.shape, data.test.shape) == (name, train, test)
-    assert data.train.dtype == data.test.dtype == dtype
-    assert data.train_labels.shape == train[:1]
-    assert data.test_labels.shape == test[:1]
-    assert data.train_labels.dtype == data.test_labels.dtype == np.int64
-    assert sorted(set(data.train_labels)) == list(range(classes))
-    assert data.image_shape == image_shape
-
-
-def test_digits_are_the_originals_divided_by_sixteen():
-    from sklearn.datasets import load_digits
-
-    data, original = datasets.load_digits(), load_digits()
-    values = np.concatenate([data.train, data.test])
-    assert values.min() == 0
-    assert values.max() == 1
-    assert sorted(map(tuple, values * 16)) == sorted(map(tuple, original.data))
-
-
-@pytest.mark.parametrize("name", ["iris", "wine"])
-def test_measurements_stay_as_they_were_measured_and_their_columns_have_names(name):
-    import sklearn.datasets
-
-    data, original = datasets.load(name), getattr(sklearn.datasets, f"load_{name}")()
-    assert sorted(map(tuple, np.concatenate([data.train, data.test]))) == sorted(map(tuple, original.data))
-    assert data.columns == tuple(original.feature_names)
-
-
-@pytest.mark.parametrize(
-    ("name", "label_names"),
-    [
-        ("digits", tuple("0123456789")),
-        ("iris", ("setosa", "versicolor", "virginica")),
-        ("wine", ("class_0", "class_1", "class_2")),
-    ],
-)
-def test_the_classes_of_a_named_data_set_have_their_names(name, label_names):
-    data = datasets.load(name)
-    assert data.label_names == label_names
-    assert all(type(label) is str for label in data.label_names)
-
-
-@pytest.mark.parametrize("name", ["digits", "iris", "wine"])
-def test_the_split_is_scikit_learns_stratified_one_with_random_state_zero(name):
     import sklearn.datasets
     from sklearn.model_selection import train_test_split
 
-    data = datasets.load(name)
-    x, y = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
-    scale = 16 if name == "digits" else 1
-    train, test, train_labels, test_labels = train_test_split(x / scale, y, test_size=0.2, random_state=0, stratify=y)
-    np.testing.assert_array_equal(data.train, train)
-    np.testing.assert_array_equal(data.test, test)
-    np.testing.assert_array_equal(data.train_labels, train_labels)
-    np.testing.assert_array_equal(data.test_labels, test_labels)
+    data, original = datasets.load(name), getattr(sklearn.datasets, f"load_{name}")()
+    assert (data.name, data.train.shape, data.test.shape) == (name, train, test)
+    assert data.train.dtype == data.test.dtype == dtype
+    assert (data.image_shape, data.label_names) == (image_shape, label_names)
+    assert data.columns == (() if name == "digits" else tuple(original.feature_names))
+    x, y = original.data / (16 if name == "digits" else 1), original.target
+    parts = train_test_split(x, y, test_size=0.2, random_state=0, stratify=y)
+    for part, expected in zip((data.train, data.test, data.train_labels, data.test_labels), parts, strict=True):
+        np.testing.assert_array_equal(part, expected)
+    assert data.train_labels.dtype == data.test_labels.dtype == np.int64
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        data.name = "other"
+    assert data != datasets.load(name)
 
 
 def test_the_representation_is_one_short_line_without_the_arrays():
@@ -121,14 +81,6 @@ def test_the_representation_is_one_short_line_without_the_arrays():
         "Dataset(name='digits', train=(1437, 64), test=(360, 64), dtype=float32, labels=10 classes, image_shape=(8, 8))"
     )
     assert "labels=none" in repr(datasets.Dataset("mine", np.zeros((2, 3)), np.zeros((1, 3))))
-
-
-def test_a_data_set_cannot_be_changed_and_can_be_compared_by_identity():
-    data = datasets.load("iris")
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        data.name = "other"
-    assert data == data
-    assert data != datasets.load("iris")
 
 
 def test_importing_the_module_loads_neither_scikit_learn_nor_pooch():
@@ -149,13 +101,6 @@ def test_an_unknown_name_is_refused_with_the_known_names_and_the_endings_of_file
     )
 
 
-@pytest.mark.parametrize("ending", [".txt", ".pkl", ""])
-def test_a_file_with_another_ending_is_refused_with_the_endings_that_are_read(ending, tmp_path):
-    path = tmp_path / f"table{ending}"
-    path.write_text("1,2\n", encoding="utf-8")
-    refused(lambda: datasets.load(path), repr(str(path)), "expected a file with the ending .npy, .npz or .csv", ending)
-
-
 @pytest.mark.parametrize("ending", [".npy", ".npz", ".csv"])
 def test_a_missing_file_is_no_unknown_name(ending):
     refused(lambda: datasets.load(f"missing{ending}"), f"cannot read 'missing{ending}': No such file")
@@ -165,12 +110,6 @@ def test_a_missing_file_is_no_unknown_name(ending):
 @pytest.mark.parametrize("labels", ["species", 0])
 def test_a_named_data_set_has_its_labels_already(name, labels):
     refused(lambda: datasets.load(name, labels=labels), f"{name!r} comes with its labels: remove labels={labels!r}")
-
-
-def test_a_folder_is_refused_whatever_its_ending(tmp_path):
-    (tmp_path / "folder.npy").mkdir()
-    for path in (tmp_path, tmp_path / "folder.npy"):
-        refused(lambda path=path: datasets.load(path), repr(str(path)), "is a folder")
 
 
 @pytest.mark.parametrize("name", [None, 3, b"digits", ["digits"]])
@@ -228,7 +167,9 @@ def test_the_names_of_columns_and_labels_come_along(tmp_path):
 def test_what_looks_like_the_index_of_pandas_is_read_and_pointed_out(index, name, tmp_path):
     path = tmp_path / "frame.csv"
     path.write_text(f"{name},a\n" + "".join(f"{i},{i / 2}\n" for i in index), encoding="utf-8")
-    with pytest.warns(UserWarning, match=r"the first column of '.*frame.csv' has no name.*index=False") as seen:
+    with pytest.warns(
+        UserWarning, match=r"the first column of '.*frame.csv' looks like a pandas index.*index=False"
+    ) as seen:
         data = datasets.load(path)
     assert (data.columns, data.train.shape, seen[0].filename) == ((name, "a"), (3, 2), __file__)
 
@@ -311,33 +252,17 @@ PIXELS = np.zeros((2, 3, 4))
     ("content", "fragment"),
     [
         (b"", "expected it to start with 00000803, got "),
-        (b"\0\0", "expected it to start with 00000803, got 0000"),
         (idx(PIXELS, magic=b"\0\0\x08\x01"), "expected it to start with 00000803, got 00000801"),
-        (idx(PIXELS, magic=b"\0\0\x0d\x03"), "got 00000d03"),
         (idx(PIXELS, magic=b"\x1f\x8b\x08\x00"), "got 1f8b0800"),
         (idx(PIXELS)[:15], "an IDX header of 16 bytes was expected, got 15 bytes"),
-        (idx(PIXELS)[:4], "an IDX header of 16 bytes was expected, got 4 bytes"),
-        (idx(PIXELS)[:16], "shape (2, 3, 4) needs 40 bytes, got 16"),
         (idx(PIXELS)[:-1], "shape (2, 3, 4) needs 40 bytes, got 39"),
         (idx(PIXELS) + b"x", "shape (2, 3, 4) needs 40 bytes, got 41"),
         (idx(PIXELS, dims=(2**32 - 1,) * 3), f"needs {16 + (2**32 - 1) ** 3} bytes, got 40"),
         (idx(PIXELS, dims=(0, 28, 28)), "is empty: its IDX header gives the shape (0, 28, 28)"),
-        (idx(PIXELS[:0]), "is empty"),
     ],
 )
 def test_an_idx_file_that_does_not_fit_its_header_is_refused(content, fragment):
     refused(lambda: mnist.parse_idx(content, 3, "train-images"), "train-images is ", fragment)
-
-
-@FUZZ
-@given(
-    content=st.binary(max_size=60) | st.binary(max_size=60).map(b"\0\0\x08\x03".__add__), ndim=st.sampled_from([1, 3])
-)
-def test_random_bytes_as_idx_raise_nothing_but_data_errors(content, ndim):
-    try:
-        assert mnist.parse_idx(content, ndim).ndim == ndim
-    except DataError as error:
-        assert "\n" not in str(error)  # noqa: PT017
 
 
 # -- MNIST: a small one, in a folder, in the cache, on mirrors ---------------------------------------------
@@ -348,15 +273,14 @@ CONTENT = {
     "t10k-images-idx3-ubyte": idx(np.arange(4 * 784).reshape(4, 28, 28) % 255),
     "t10k-labels-idx1-ubyte": idx(np.array([7, 2, 1, 0])),
 }
-SHAPES = [(6, 28, 28), (6,), (4, 28, 28), (4,)]
 FIRST = "train-images-idx3-ubyte"
 
 
 @pytest.fixture
 def small(monkeypatch):
     """The table of files, for the small MNIST."""
-    md5 = [hashlib.md5(content, usedforsecurity=False).hexdigest() for content in CONTENT.values()]
-    files = {name: mnist.IdxFile(*row) for name, row in zip(CONTENT, zip(md5, SHAPES, strict=True), strict=True)}
+    md5 = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in CONTENT.items()}
+    files = {name: mnist.IdxFile(md5[name], len(content)) for name, content in CONTENT.items()}
     monkeypatch.setattr(mnist, "FILES", files)
 
 
@@ -383,21 +307,16 @@ def is_small_mnist(data):
 
 
 @pytest.mark.parametrize("subfolder", ["", "mnist"])
-@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("how", ["plain", "compressed", "decompressed by a browser, and not renamed"])
 def test_the_data_folder_is_read_directly_or_in_its_subfolder_compressed_or_not(
-    subfolder, compressed, small, tmp_path, monkeypatch, cache
+    subfolder, how, small, tmp_path, monkeypatch, cache
 ):
-    put(tmp_path / "data" / subfolder, compressed)
-    monkeypatch.setenv("MINIVAE_DATA", str(tmp_path / "data"))
-    assert is_small_mnist(datasets.load("mnist"))
-    assert not cache.exists()
-
-
-def test_a_file_that_a_browser_decompressed_without_renaming_is_read(small, tmp_path, monkeypatch):
-    for path in put(tmp_path / "data", compressed=False).iterdir():
+    folder = put(tmp_path / "data" / subfolder, how == "compressed")
+    for path in folder.iterdir() if "browser" in how else ():
         path.rename(path.with_name(path.name + ".gz"))
     monkeypatch.setenv("MINIVAE_DATA", str(tmp_path / "data"))
     assert is_small_mnist(datasets.load("mnist"))
+    assert not cache.exists()
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -431,14 +350,8 @@ def test_a_damaged_archive_in_the_data_folder_is_an_error_that_names_it(damage, 
 
 
 def test_a_gzip_bomb_is_read_no_further_than_the_expected_size(small, tmp_path, monkeypatch):
-    bomb = bytes(2**25)
-    folder = put(tmp_path / "data", train_images=bomb)
-    monkeypatch.setenv("MINIVAE_DATA", str(folder))
-    tracemalloc.start()
-    refused(datasets.load_mnist, FIRST, "MD5")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2**21
+    monkeypatch.setenv("MINIVAE_DATA", str(put(tmp_path / "data", train_images=bytes(2**25))))
+    refused(datasets.load_mnist, FIRST, "MD5", memory=2**21)
 
 
 def test_a_file_in_the_data_folder_that_may_not_be_read_is_an_error_that_names_it(small, tmp_path, monkeypatch):

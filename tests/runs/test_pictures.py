@@ -39,7 +39,15 @@ def scene(data, latent_dim=4):
     """The scene of a model whose latent dimensions 2 and 3 carry the most."""
     vae = model(data, latent_dim)
     vae.parameters["encoder.mu.W"][:, 2:] *= 20
-    return pictures.Scene.of(vae, data)
+    return scene_of(vae, data)
+
+
+def scene_of(vae, data):
+    return pictures.Scene.of(vae, data, vae.check(data.test))
+
+
+def draw(folder, vae, data, *rest, **more):
+    return pictures.draw(folder, vae, data, vae.check(data.test), *rest, **more)
 
 
 CONSTANT = Dataset("constant", np.ones((9, 2)), np.ones((1, 2)))
@@ -55,7 +63,7 @@ CASES = {
 @pytest.mark.filterwarnings("error", "ignore::minivae.GreyDataWarning")
 def test_every_picture_of_every_kind_of_data_is_written(name, tmp_path):
     data, latent_dim = CASES[name]
-    names = pictures.draw(tmp_path, model(data, latent_dim), data, HISTORY, best_epoch=2)
+    names = draw(tmp_path, model(data, latent_dim), data, HISTORY, best_epoch=2)
     assert tuple(names) == pictures.PICTURES
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in names)
@@ -64,7 +72,7 @@ def test_every_picture_of_every_kind_of_data_is_written(name, tmp_path):
 @pytest.mark.parametrize("history", [{}, {name: [] for name in HISTORY}])
 def test_without_epochs_there_is_no_loss_curve(history, tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "OF_A_MODEL", {"kl.png": pictures.kl})
-    assert pictures.draw(tmp_path, model(CONSTANT, 2), CONSTANT, history) == ["kl.png"]
+    assert draw(tmp_path, model(CONSTANT, 2), CONSTANT, history) == ["kl.png"]
 
 
 def test_the_best_epoch_reaches_the_curves(tmp_path, monkeypatch):
@@ -73,7 +81,7 @@ def test_the_best_epoch_reaches_the_curves(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures.plotting, "save", lambda figure, path: None)
     monkeypatch.setattr(pictures, "OF_A_MODEL", {})
     for best_epoch in (2, None):
-        pictures.draw(tmp_path, model(CONSTANT, 2), CONSTANT, HISTORY, best_epoch)
+        draw(tmp_path, model(CONSTANT, 2), CONSTANT, HISTORY, best_epoch)
     assert seen == [(2, "validation"), (None, "test")]
 
 
@@ -193,10 +201,10 @@ def test_the_bars_are_those_of_the_evaluation():
 def test_the_scene_holds_no_more_test_examples_than_pictures_can_show(monkeypatch):
     monkeypatch.setattr(pictures, "EXAMPLES", 5)
     data = table()
-    shown = pictures.Scene.of(model(data, 2), data)
+    shown = scene_of(model(data, 2), data)
     np.testing.assert_array_equal(shown.x, data.test[[0, 4, 9, 14, 19]])
     np.testing.assert_array_equal(shown.labels, data.test_labels[[0, 4, 9, 14, 19]])
-    assert pictures.name_of(pictures.Scene.of(model(data, 2), table(labelled=False)), 1) == "test row 4"
+    assert pictures.name_of(scene_of(model(data, 2), table(labelled=False)), 1) == "test row 4"
 
 
 @pytest.mark.parametrize(

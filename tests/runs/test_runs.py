@@ -18,8 +18,10 @@ from minivae import VAE, EarlyStopping, checkpoint, cli
 from minivae.checkpoint import load_training
 from minivae.datasets import load
 from minivae.errors import MinivaeError
+from minivae.runs import resume
 from minivae.runs import train as runs
 from minivae.runs.folder import RunFolder, open_run
+from minivae.runs.resume import settings_of_a_resumed_run
 from minivae.system import signals
 from minivae.system.locks import locked
 from minivae.training import columns
@@ -137,13 +139,13 @@ def test_early_stopping_keeps_the_best_weights_and_reports_their_losses(minivae)
 
 def test_early_stopping_looks_at_training_examples_and_the_test_set_has_no_say(minivae, monkeypatch):
     data, seen = load("digits"), {}
-    fit = runs.fit
+    fit_prepared = runs.fit_prepared
 
-    def spy(vae, x, **arguments):
-        seen.update(x=x, validation=arguments["validation"])
-        return fit(vae, x, **arguments)
+    def spy(vae, x, recipe, epochs, validation, *rest):
+        seen.update(x=x, validation=validation)
+        return fit_prepared(vae, x, recipe, epochs, validation, *rest)
 
-    monkeypatch.setattr(runs, "fit", spy)
+    monkeypatch.setattr(runs, "fit_prepared", spy)
     assert "143 of the training examples" in minivae("train", *SMALL, "--patience", 5, "--epochs", 1, "--out", "run")[1]
     both = np.vstack([seen["x"], seen["validation"]])
     assert len(seen["validation"]) == 143
@@ -256,8 +258,8 @@ def test_another_file_is_not_taken_for_one_that_has_moved(minivae, state, shape)
 
 def test_resume_on_another_machine_goes_on_but_says_so(minivae, monkeypatch):
     minivae("train", *SMALL, "--epochs", 2, "--out", "run")
-    here = runs.what_changes_results("numpy")
-    monkeypatch.setattr(runs, "what_changes_results", lambda backend: here | {"numpy": "9.9"})
+    here = resume.what_changes_results("numpy")
+    monkeypatch.setattr(resume, "what_changes_results", lambda backend: here | {"numpy": "9.9"})
     out = minivae("train", "--resume", "--no-pictures", "--out", "run", "--epochs", 3)[1]
     assert "numpy was" in out
     assert "now 9.9: the numbers may differ in their last digits" in out
@@ -364,15 +366,15 @@ def test_a_lock_that_nobody_holds_any_more_refuses_nobody(minivae, stopped):
 
 
 def test_a_run_holds_the_lock_as_long_as_it_writes(minivae, stopped, monkeypatch):
-    fit, tried = runs.fit, []
+    fit_prepared, tried = runs.fit_prepared, []
 
-    def spy(vae, x, **arguments):
-        with pytest.raises(MinivaeError, match="another minivae"), locked(runs.RunFolder(out).path):
+    def spy(*arguments):
+        with pytest.raises(MinivaeError, match="another minivae"), locked(RunFolder(out).path):
             pass
         tried.append(out)
-        return fit(vae, x, **arguments)
+        return fit_prepared(*arguments)
 
-    monkeypatch.setattr(runs, "fit", spy)
+    monkeypatch.setattr(runs, "fit_prepared", spy)
     for out, option in (("run", ["--resume"]), ("other", [])):
         assert minivae("train", *SMALL, "--epochs", 6, "--patience", 9, "--out", out, *option)[0] == 0
     out = "runs/digits"  # where no folder is named
@@ -393,11 +395,11 @@ def test_the_lock_of_a_folder_is_free_again_after_an_error(tmp_path):
 
 
 def test_a_run_that_was_begun_anew_while_another_waited_to_go_on_with_it_is_not_touched(minivae, stopped):
-    settings = runs.settings_of_a_resumed_run({"resume": True, "no_pictures": True, "out": "run"})
+    settings = settings_of_a_resumed_run({"resume": True, "no_pictures": True, "out": "run"})
     assert minivae("train", *SMALL, "--epochs", 2, "--patience", 9, "--seed", 3, "--overwrite", "--out", "run")[0] == 0
     before = contents("run")
     with pytest.raises(MinivaeError, match="run was begun with --seed 3, not 0"):
-        runs.train(settings, say=lambda line: None)
+        runs.train(settings)
     assert contents("run") == before
 
 
@@ -414,7 +416,7 @@ def test_another_runs_file_is_refused(minivae, name, other):
 
 def test_a_full_disk_is_one_sentence_and_the_older_checkpoint_survives(minivae):
     resource = pytest.importorskip("resource")
-    minivae("train", *SMALL, "--epochs", 1, "--out", "run")
+    minivae("train", *SMALL, "--epochs", 2, "--out", "run")
     before = Path("run/checkpoint.safetensors").read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -435,7 +437,7 @@ def test_a_full_disk_is_named_by_the_history_too(tmp_path):
     folder = RunFolder(tmp_path)
     folder.history = Path("/dev/full")
     with pytest.raises(OSError, match="cannot write /dev/full: No space left"):
-        runs.Recorder(folder, None, "run")(None, 1, dict.fromkeys(columns(validation=True), 1.0))
+        runs.Recorder(folder, None, "run", lambda: None)(None, 1, dict.fromkeys(columns(validation=True), 1.0))
 
 
 def test_a_diverging_run_keeps_the_last_good_checkpoint(minivae):
@@ -533,8 +535,8 @@ def test_a_history_that_somebody_changed_is_refused(minivae, rows):
 
 def test_checkpoints_come_so_seldom_that_they_cost_about_one_per_cent(tmp_path, monkeypatch):
     now, written = [0.0], []
-    recorder = runs.Recorder(RunFolder(tmp_path), None, "run")
-    monkeypatch.setattr(runs.time, "perf_counter", lambda: now[0])
+    recorder = runs.Recorder(RunFolder(tmp_path), None, "run", lambda: None)
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
 
     def save_training(vae, path, early_stopping, run):
         assert (tmp_path / "history.csv").read_text().splitlines()[-1].startswith(f"{epoch},"), "no row yet"
@@ -638,7 +640,7 @@ def test_a_signal_that_is_ignored_stays_ignored(handlers):
 def test_a_run_looks_for_lost_signals_after_each_epoch(tmp_path, handlers, monkeypatch):
     monkeypatch.setattr(signals, "_arrived", signal.SIGTERM)
     with pytest.raises(signals.Terminated):
-        runs.Recorder(RunFolder(tmp_path), None, "run")(None, 1, {})
+        runs.Recorder(RunFolder(tmp_path), None, "run", lambda: None)(None, 1, {})
 
 
 @pytest.mark.parametrize("lost_in", ["a destructor", "an import"])
