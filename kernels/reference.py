@@ -120,7 +120,7 @@ def leaky_relu(a: NDArray) -> NDArray:
 
 def leaky_relu_derivative(y: NDArray) -> NDArray:
     """1 where the unit is on, else LEAK; at the kink a = 0 too."""
-    return np.maximum(np.sign(y), LEAK)
+    return np.maximum((y > 0).astype(y.dtype), LEAK)
 
 
 def tanh(a: NDArray) -> NDArray:

@@ -49,7 +49,7 @@ exercise = Exercise(
     hints=(
         "D is a Bernoulli likelihood with the labels as its data. What is the gradient of that with respect to a logit "
         "(lesson 4), for the label 1 and for the label 0?",
-        "dreal = (sigmoid(real) - 1) / B and dfake = sigmoid(fake) / B. Each pass then goes back through its own hidden "
+        "dreal = (sigmoid(real) - 1) / B and dfake = sigmoid(fake) / B. Each pass goes back through its own hidden "
         "units, and what both say of a weight is added.",
         "dv = h_real.T @ dreal + h_fake.T @ ...;  da_real = np.outer(dreal, v) * (1 - h_real**2);  "
         "dW = x.T @ da_real + ...",
@@ -61,7 +61,7 @@ exercise = Exercise(
         Wrong("dreal", "the 1/B of the mean is missing", mistake(lambda p, **_: p - 1)),
         Wrong("dfake", "the label of fakes is 1", mistake(lambda q, B, **_: (q - 1) / B)),
         Wrong("dfake", "the 1/B of the mean is missing", mistake(lambda q, **_: q)),
-        Wrong("dv", "only the fakes have gone back: = in the place of +=", mistake(lambda hf, dfake, **_: hf.T @ dfake)),
+        Wrong("dv", "only the fakes went back: = in the place of +=", mistake(lambda hf, dfake, **_: hf.T @ dfake)),
         Wrong("dv", "only the real examples have gone back", mistake(lambda hr, dreal, **_: hr.T @ dreal)),
         Wrong(
             "dv",

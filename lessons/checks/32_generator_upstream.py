@@ -42,7 +42,7 @@ def training(function):
     for _ in range(200):
         losses.append(loss(z, A, W, v))
         A = A - np.asarray(function(z, A, W, v)[2])
-    return f"200 steps with your gradients against a D that stands still: from {losses[0]:.2f} to {losses[-1]:.2f} nats."
+    return f"200 steps with your gradients, D standing still: from {losses[0]:.2f} to {losses[-1]:.2f} nats."
 
 
 exercise = Exercise(
@@ -77,6 +77,6 @@ exercise = Exercise(
         Wrong("dy", "the slope of tanh is missing", mistake(lambda dlogits, v, W, **_: np.outer(dlogits, v) @ W.T)),
         Wrong("dy", "the sign is wrong: the fakes would flee from what is real", mistake(lambda dy, **_: -dy)),
         Wrong("dA", "the sign is wrong: the fakes would flee from what is real", mistake(lambda z, dy, **_: -z.T @ dy)),
-        Wrong("dA", "the 1/B stands there twice: dlogits holds it already", mistake(lambda z, dy, B, **_: z.T @ dy / B)),
+        Wrong("dA", "the 1/B is there twice: dlogits holds it already", mistake(lambda z, dy, B, **_: z.T @ dy / B)),
     ),
 )

@@ -60,7 +60,7 @@ exercise = Exercise(
         "u = gamma / B * g; the gradient for W at x + h u, minus that at x - h u, over 2 h.",
         "g, _, _ = backward(x);  u = gamma / len(x) * g;  _, dW_plus, dv_plus = backward(x + h * u);  ...",
     ),
-    why="d/dW of u . dD/dx is d/dx of dD/dW along u: the order of two derivatives does not matter, and one of them is a "
+    why="d/dW of u . dD/dx is d/dx of dD/dW along u: their order does not matter, and one of them is a "
     "backward pass that you have. For relu the difference is exact as long as no unit switches.",
     wrong=(
         Wrong(

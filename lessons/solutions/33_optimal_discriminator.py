@@ -7,7 +7,8 @@ with one logit per cell, D[i] = sigmoid(logit[i]), the discriminator's loss is
 
 Wanted: the logits that make it smallest; the value V = -loss there; and the Jensen-Shannon divergence
 
-    JS = 1/2 * KL(p || m) + 1/2 * KL(q || m),    m = (p + q) / 2,    KL(p || m) = sum over i of p[i] * log(p[i] / m[i]) * dx
+    JS = 1/2 * KL(p || m) + 1/2 * KL(q || m),    m = (p + q) / 2
+    KL(p || m) = sum over i of p[i] * log(p[i] / m[i]) * dx
 
 Once it passes, look at V - 2 JS.
 """

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minivae.backend import Array, Stream, load
 from minivae.errors import TrainingDiverged
+from minivae.gan.game import Game
 from minivae.system.progress import History, epochs_shown
-
-if TYPE_CHECKING:
-    from minivae.gan.gan import GAN
 
 ROUND = 100  # steps between two entries of the history
 LOW = 16  # dimensions up to which samples are compared with real examples by distance
 LOSSES = ("discriminator_loss", "generator_loss", "penalty")
 
 
-def fit(gan: GAN, x: np.ndarray, steps: int, batch_size: int, validation: np.ndarray | None, progress: bool) -> History:
+def fit(
+    gan: Game, x: np.ndarray, steps: int, batch_size: int, validation: np.ndarray | None, progress: bool
+) -> History:
     """:meth:`minivae.gan.gan.GAN.fit` of checked arguments."""
     real = validation if gan.data_dim <= LOW else None
     compared = () if real is None else ("coverage", "precision")
@@ -39,7 +38,7 @@ def fit(gan: GAN, x: np.ndarray, steps: int, batch_size: int, validation: np.nda
     return history
 
 
-def step(gan: GAN, x: Array, batch_size: int) -> tuple[float, float, float]:
+def step(gan: Game, x: Array, batch_size: int) -> tuple[float, float, float]:
     """One update of each network, the discriminator first; the losses before them."""
     k, rows = gan.kernels, np.arange(batch_size)
 
@@ -59,7 +58,7 @@ def step(gan: GAN, x: Array, batch_size: int) -> tuple[float, float, float]:
     return loss, of_generator, penalty
 
 
-def check_finite(gan: GAN, losses: np.ndarray) -> None:
+def check_finite(gan: Game, losses: np.ndarray) -> None:
     """Raise TrainingDiverged unless all are finite."""
     if not np.isfinite(losses).all():
         first = int(np.argmin(np.isfinite(losses).all(axis=1)))
@@ -70,7 +69,7 @@ def check_finite(gan: GAN, losses: np.ndarray) -> None:
 
 
 @contextmanager
-def undone_if_cut_short(gan: GAN) -> Iterator[None]:
+def undone_if_cut_short(gan: Game) -> Iterator[None]:
     """Put both networks and their optimizer back to where they were, if the steps inside diverge or are interrupted."""
     before = [
         (net, net.step, net.store.vector.copy(), gan.optimizer.state_of(net).copy()) for net in gan.networks.values()

@@ -13,13 +13,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from minivae import backend as backends
-from minivae.backend import Array, Stream
 from minivae.errors import CheckpointError, MinivaeError
 from minivae.gan import fitting, losses
-from minivae.gan.networks import FeedForward
+from minivae.gan.game import Game, widths
 from minivae.model import weights
 from minivae.model.vae import ACTIVATIONS, DTYPES
-from minivae.model.workspace import pieces
 from minivae.system import tensorfile
 from minivae.system.progress import History
 from minivae.system.tensorfile import Metadata, Tensors
@@ -40,7 +38,7 @@ from minivae.version import __version__
 KIND = "minivae-gan"
 
 
-class GAN:
+class GAN(Game):
     """Generative adversarial network: two MLPs, every gradient by hand.
 
     Parameters
@@ -98,77 +96,25 @@ class GAN:
         backend: str | None = None,
         dtype: str = "float32",
     ):
-        self.data_dim = check_int(data_dim, "data_dim", 1, LARGEST_WIDTH)
-        self.hidden_dims = check_widths(hidden_dims, "hidden_dims")
-        self.latent_dim = check_int(latent_dim, "latent_dim", 1, LARGEST_WIDTH)
-        self.loss = check_choice(loss, "loss", losses.LOSSES)
-        self.penalty = check_choice(penalty, "penalty", losses.PENALTIES)
-        self.seed = check_seed(seed)
-        self.gamma = check_float(gamma, "gamma")
-        self.penalty_noise = check_float(penalty_noise, "penalty_noise", positive=True)
-        self.activation = check_choice(activation, "activation", ACTIVATIONS)
-        self.output = check_choice(output, "output", ("identity", "sigmoid", "tanh"))
-        self.dtype = check_choice(str(np.dtype(dtype)), "dtype", DTYPES)
-        self.config = dict(vars(self))  # the arguments that make an untrained twin, but for its backend
-        self.kernels = backends.load(backend)
+        config = {
+            "data_dim": check_int(data_dim, "data_dim", 1, LARGEST_WIDTH),
+            "hidden_dims": check_widths(hidden_dims, "hidden_dims"),
+            "latent_dim": check_int(latent_dim, "latent_dim", 1, LARGEST_WIDTH),
+            "loss": check_choice(loss, "loss", losses.LOSSES),
+            "penalty": check_choice(penalty, "penalty", losses.PENALTIES),
+            "seed": check_seed(seed),
+            "gamma": check_float(gamma, "gamma"),
+            "penalty_noise": check_float(penalty_noise, "penalty_noise", positive=True),
+            "activation": check_choice(activation, "activation", ACTIVATIONS),
+            "output": check_choice(output, "output", ("identity", "sigmoid", "tanh")),
+            "dtype": check_choice(str(np.dtype(dtype)), "dtype", DTYPES),
+        }
+        super().__init__(config, backends.load(backend))
         self.backend = self.kernels.name
-        self.optimizer: Any = None
-
-        down, up = widths(self.config)
-        self.generator = FeedForward("generator", up, self.activation, self.output, self.kernels, self.dtype)
-        self.discriminator = FeedForward("discriminator", down, self.activation, "identity", self.kernels, self.dtype)
-        self.networks = {"generator": self.generator, "discriminator": self.discriminator}
-        self.generator.store.initialise("torch", self.seed)
-        self.discriminator.store.initialise("torch", self.seed, first=len(self.generator.store.arrays))
-        self.parameters = {**self.generator.store.arrays, **self.discriminator.store.arrays}
-        self.gradients = {**self.generator.store.gradients, **self.discriminator.store.gradients}
-
-    @property
-    def step(self) -> int:
-        """Steps trained so far."""
-        return self.generator.step
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
         return f"GAN({settings}, backend={self.backend!r})"
-
-    # -- the two moves of the game ---------------------------------------------------------------------------
-
-    def discriminator_pass(self, x: Array, z: Array, noise: Array | None = None) -> tuple[float, float]:
-        """The discriminator's loss and penalty, and the gradients of their sum; the generator stays as it is.
-
-        ``x`` (B, D) is real, ``z`` (B, K) and ``noise`` (B, D; for "approximate-r1" only) are from N(0, I).
-        """
-        D, penalty = self.discriminator, 0.0
-        fake, _ = self.generator.forward(z)
-        real_logits, real_cache = D.forward(x)
-        fake_logits, fake_cache = D.forward(fake)
-        loss, dreal, dfake = losses.of_discriminator(self.kernels, self.loss, real_logits, fake_logits)
-
-        D.store.gradient[:] = 0
-        if self.penalty == "approximate-r1":
-            penalty, dlogits = losses.approximate_r1(D, x, real_logits, noise, self.gamma, self.penalty_noise)
-            dreal = dreal + dlogits  # the logits of real examples are in both terms
-        if self.penalty in ("r1", "r1-r2"):
-            penalty += losses.r1(D, x, real_cache, self.gamma)
-        if self.penalty == "r1-r2":
-            penalty += losses.r1(D, fake, fake_cache, self.gamma)
-        D.backward(dreal, real_cache)  # each pass through D has a cache of its own, and their gradients add
-        D.backward(dfake, fake_cache)
-        return loss, penalty
-
-    def generator_pass(self, x: Array, z: Array) -> float:
-        """The generator's loss, and its gradients; the discriminator stays as it is. Arguments as above."""
-        D, G = self.discriminator, self.generator
-        fake, fake_cache = G.forward(z)
-        fake_logits, logits_cache = D.forward(fake)
-        real_logits = D.forward(x)[0] if self.loss == "relativistic" else fake_logits
-        loss, dlogits = losses.of_generator(self.kernels, self.loss, real_logits, fake_logits)
-
-        dfake = D.input_gradient(dlogits, logits_cache)  # all that the generator ever learns of the data
-        G.store.gradient[:] = 0
-        G.backward(dfake, fake_cache)
-        return loss
 
     # -- what a user asks of it ------------------------------------------------------------------------------
 
@@ -217,20 +163,9 @@ class GAN:
         self.optimizer = check_optimizer(optimizer) or self.optimizer or optimizers.Adam(1e-3, betas=(0.0, 0.99))
         return fitting.fit(self, x, steps, batch_size, validation, progress)
 
-    def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """``n`` new examples (n, D), a function of the seed (stream 4)."""
-        n, seed = check_int(n, "n", 1), check_seed(seed)
-        z = np.empty((n, self.latent_dim), self.dtype)
-        backends.load("numpy").standard_normal(seed, Stream.PRIOR, 0, np.arange(n), out=z)
-        return self._forward(self.generator, z)
-
     def discriminate(self, x: Any) -> np.ndarray:
         """Logits of "real", (N, D) -> (N,). Of a relativistic loss only their differences have a meaning."""
-        return self._forward(self.discriminator, check_matrix(x, self.dtype, self.data_dim))[:, 0]
-
-    def _forward(self, network: FeedForward, x: np.ndarray) -> np.ndarray:
-        parts = (network.forward(self.kernels.asarray(x[rows], self.dtype))[0] for rows in pieces(len(x)))
-        return np.concatenate([self.kernels.to_numpy(part) for part in parts])
+        return self.through(self.discriminator, check_matrix(x, self.dtype, self.data_dim))[:, 0]
 
     def encode(self, x: Any) -> NoReturn:
         """Raise MinivaeError."""
@@ -294,9 +229,3 @@ class GAN:
         """For pickle and copy: views would come back as arrays of their own."""
         tensors, metadata = self.content()
         return type(self).of_content, ({k: v.copy() for k, v in tensors.items()}, metadata, "a copy", self.backend)
-
-
-def widths(config: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The widths of the discriminator, and of the generator."""
-    hidden = tuple(config["hidden_dims"])
-    return (config["data_dim"], *hidden, 1), (config["latent_dim"], *reversed(hidden), config["data_dim"])

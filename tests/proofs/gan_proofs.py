@@ -40,7 +40,9 @@ def check_gradients(gan, network, loss):
     gradients = {name: gradient.copy() for name, gradient in network.store.gradients.items()}
     for name, array in network.store.arrays.items():
         numeric = numerical_gradient(lambda _: loss(), array)
-        tolerance = 1e-5 if "r1" in gan.penalty and gan.activation == "tanh" else 1e-6  # the difference is an estimate
+        tolerance = (
+            1e-5 if "r1" in gan.penalty and gan.config["activation"] == "tanh" else 1e-6
+        )  # the difference is an estimate
         difference = np.linalg.norm(gradients[name] - numeric)
         scale = max(np.linalg.norm(numeric), 1e-3)  # of pairs, the last bias has the gradient 0
         assert difference < tolerance * scale, f"{gan.loss}, {gan.penalty}: {name}"

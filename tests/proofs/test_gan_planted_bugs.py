@@ -15,7 +15,7 @@ import gan_proofs
 import minivae.gan
 
 ROOT = Path(__file__).parents[2]
-NETWORKS, LOSSES, GAN = (f"minivae/gan/{name}.py" for name in ("networks", "losses", "gan"))
+NETWORKS, LOSSES, GAME, GAN = (f"minivae/gan/{name}.py" for name in ("networks", "losses", "game", "gan"))
 
 COLUMNS = {
     "D": gan_proofs.gradients_of_the_discriminator,
@@ -54,22 +54,27 @@ BUGS = [
     Bug(
         "the generator's gradients cleared after the pass",
         "ddbourgin/numpy-ml, models/wgan_gp.py",
-        [(GAN, CLEAR_AND_BACK, "".join(reversed(CLEAR_AND_BACK.splitlines(keepends=True))))],
+        [(GAME, CLEAR_AND_BACK, "".join(reversed(CLEAR_AND_BACK.splitlines(keepends=True))))],
         {"G", "raises"},
     ),
     Bug(
         "the loss's gradient handed to the generator, past the discriminator",
         "ddbourgin/numpy-ml, models/wgan_gp.py",
-        [(GAN, UPSTREAM, "dfake = dlogits + 0 * fake")],
+        [(GAME, UPSTREAM, "dfake = dlogits + 0 * fake")],
         {"G"},
     ),
     Bug(
         "one cache for two passes",
         "shinseung428/gan_numpy, gan.py",
-        [(GAN, REAL, REAL.replace("real_cache", "fake_cache"))],
+        [(GAME, REAL, REAL.replace("real_cache", "fake_cache"))],
         {"D", "log p/q"},
     ),
-    Bug("only the last pass counts", "a classic", [(NETWORKS, "layer.dW += dW", "layer.dW[...] = dW")], {"D", "log p/q", "p = q"}),
+    Bug(
+        "only the last pass counts",
+        "a classic",
+        [(NETWORKS, "layer.dW += dW", "layer.dW[...] = dW")],
+        {"D", "log p/q", "p = q"},
+    ),
     Bug(
         "the slope of a rounded probability",
         "shinseung428/gan_numpy, gan.py",
@@ -85,7 +90,7 @@ BUGS = [
     Bug(
         "the penalty is never called",
         "junyanz/CycleGAN, issue 1201",
-        [(GAN, 'if self.penalty in ("r1", "r1-r2"):', "if False:")],
+        [(GAME, 'if self.penalty in ("r1", "r1-r2"):', "if False:")],
         {"linear D"},
     ),
     Bug(
@@ -99,7 +104,7 @@ BUGS = [
 
 def planted(edits):
     """The class GAN and the module losses from copies of our files with the edits made."""
-    sources = {file: (ROOT / file).read_text(encoding="utf-8") for file in (NETWORKS, LOSSES, GAN)}
+    sources = {file: (ROOT / file).read_text(encoding="utf-8") for file in (NETWORKS, LOSSES, GAME, GAN)}
     for file, old, new in edits:
         assert sources[file].count(old) == 1, f"{file} should hold {old!r} once: adapt the plant"
         sources[file] = sources[file].replace(old, new)
