@@ -6,6 +6,7 @@ every backend (test_gan_proofs.py), and on copies with a mistake planted in it (
 
 import numpy as np
 from scipy import optimize, stats
+from scipy.integrate import trapezoid
 
 from minivae import SGD
 from minivae.backend import load
@@ -82,8 +83,8 @@ def divergences(m, s):
     """2 JS(p, q) and KL(q || p), in nats."""
     p_, q = p(GRID), stats.norm.pdf(GRID, m, s)
     middle = (p_ + q) / 2
-    js2 = np.trapezoid(p_ * np.log(p_ / middle) + q * (stats.norm.logpdf(GRID, m, s) - np.log(middle)), GRID)
-    return js2, np.trapezoid(q * (stats.norm.logpdf(GRID, m, s) - np.log(p_)), GRID)
+    js2 = trapezoid(p_ * np.log(p_ / middle) + q * (stats.norm.logpdf(GRID, m, s) - np.log(middle)), GRID)
+    return js2, trapezoid(q * (stats.norm.logpdf(GRID, m, s) - np.log(p_)), GRID)
 
 
 def log_ratio(x, m, s):
@@ -91,7 +92,7 @@ def log_ratio(x, m, s):
 
 
 def expected_by_quadrature(density, of_logit, logits):
-    return np.trapezoid(density * np.array([of_logit(np.array([[logit]])) for logit in logits]), GRID)
+    return trapezoid(density * np.array([of_logit(np.array([[logit]])) for logit in logits]), GRID)
 
 
 def the_value_of_the_game_is_the_jensen_shannon_divergence(code, backend):
@@ -119,7 +120,7 @@ def the_generators_descend_their_divergences(code, backend):
     for loss, expected in (("saturating", djs2), ("nonsaturating", dkl - djs2)):
         _, dlogits = code.losses.of_generator(kernels, loss, logits, logits)
         dx = len(z) * dlogits[:, 0] * dlog_ratio * stats.norm.pdf(z)
-        got = np.trapezoid(dx, z), np.trapezoid(dx * z, z)
+        got = trapezoid(dx, z), trapezoid(dx * z, z)
         np.testing.assert_allclose(got, expected, rtol=0, atol=1e-8, err_msg=loss)
 
 
