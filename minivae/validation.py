@@ -11,6 +11,7 @@ import numpy as np
 from minivae.errors import DataError
 
 LARGEST_WIDTH = 2**31 - 1
+LARGEST_WHOLE = 2**24  # from here on float32 rounds
 
 
 def check_matrix(x: Any, dtype: str, width: int | None = None, what: str = "X") -> np.ndarray:
@@ -53,6 +54,11 @@ def check_matrix(x: Any, dtype: str, width: int | None = None, what: str = "X") 
 def _as_numbers(x: Any, what: str) -> np.ndarray:
     if hasattr(x, "tocsr") or hasattr(x, "toarray"):
         raise TypeError(f"{what} is a sparse matrix, but a dense array is required: use {what}.toarray()")
+    if np.ma.is_masked(x):
+        row = np.argwhere(np.ma.getmaskarray(x))[0]
+        raise DataError(
+            f"{what} is a masked array, masked first at {tuple(map(int, row))}: remove or impute such values"
+        )
     try:
         x = np.asarray(x)
     except ValueError as error:
@@ -81,6 +87,10 @@ def as_finite(x: np.ndarray, dtype: str, what: str = "X") -> np.ndarray:
         raise DataError(f"{what} contains {kind}, first at row {row}, column {column}: remove or impute such values")
     if max(-low, high) > float(np.finfo(dtype).max):
         raise DataError(f"{what} holds {max(-low, high):g}, beyond the range of {dtype}: rescale it or use float64")
+    if dtype == "float32" and x.dtype.kind in "iu" and max(-low, high) > LARGEST_WHOLE:
+        raise DataError(
+            f"{what} holds whole numbers up to {max(-low, high):.0f}, which float32 rounds: use float64, or a scaling"
+        )
     return np.ascontiguousarray(x, dtype=dtype)
 
 

@@ -161,3 +161,17 @@ def test_latents_of_another_width_are_refused():
         vae.sample(0)
     with pytest.raises(ValueError, match="n_samples must be at least 1"):
         vae.log_likelihood(np.zeros((1, 7)), 0)
+
+
+def test_whole_numbers_that_float32_would_round_are_refused():
+    clock = np.array([[1_700_000_001, 0]])
+    assert check_matrix(clock, "float64").tolist() == clock.tolist()
+    with pytest.raises(DataError, match="whole numbers up to 1700000001, which float32 rounds: use float64, or"):
+        check_matrix(clock, "float32")
+
+
+def test_masked_entries_are_missing_values():
+    x = np.ma.masked_greater(np.arange(6.0).reshape(3, 2), 3)
+    with pytest.raises(DataError, match=r"is a masked array, masked first at \(2, 0\): remove or impute"):
+        check_matrix(x, "float64")
+    np.testing.assert_array_equal(check_matrix(np.ma.masked_array(np.eye(2)), "float64"), np.eye(2))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from minivae.system.streams import print_line
+from minivae.system.streams import Printer
 
 
 def add_command(
@@ -46,8 +46,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def log_printed(options: argparse.Namespace) -> Iterator[None]:
     """Print each line that minivae logs, on standard error where standard output is kept for JSON, and each warning."""
-    log, handler = logging.getLogger("minivae"), logging.Handler()
-    handler.emit = lambda record: print_line(record.getMessage(), to_stderr=options.json)  # type: ignore[method-assign]
+    log, handler = logging.getLogger("minivae"), Printer(to_stderr=options.json)
     level, propagate = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(logging.INFO)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from typing import Any
 
 from minivae.commands.common import add_backend, add_command, add_json, log_printed
-from minivae.runs.settings import DEFAULTS, IN_WORDS, Settings
+from minivae.runs.settings import DEFAULTS, HOLDOUTS, IN_WORDS, Settings
 from minivae.system.streams import print_line
 
 
@@ -33,6 +34,10 @@ def add_data(group: Any) -> None:
     """What to train on."""
     setting(group, "--data", "digits, iris, wine, mnist, or a .npy, .npz or .csv file", metavar="NAME|FILE")
     setting(group, "--labels", "column (name, or number from 0) or array of a file that holds labels", metavar="COLUMN")
+    setting(
+        group, "--test", "another file, whose rows are held out; all of --data train then", type=a_file, metavar="FILE"
+    )
+    setting(group, "--holdout", "which tenth of a file is held out: by chance, or the end of it", choices=HOLDOUTS)
     setting(
         group,
         "--scale",
@@ -119,6 +124,11 @@ def whole_numbers(text: str) -> tuple[int, ...]:
         return tuple(int(number) for number in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected whole numbers such as 400,200, or none; got {text!r}") from None
+
+
+def a_file(text: str) -> str:
+    """The path, in a form that does not depend on the current folder."""
+    return os.path.abspath(text)
 
 
 def folder(text: str) -> str:

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minivae.backend import permutation
-from minivae.datasets import mnist, tables
+from minivae.datasets import mnist, split, tables
 from minivae.errors import DataError
+from minivae.validation import check_choice
 
+WHITE = 255.0
 TEST_FRACTION = 0.2  # of the data sets of scikit-learn
 INDEX = (
     "looks like a pandas index, without a name and with a different integer in every row, and will be trained on: "
@@ -42,6 +43,8 @@ class Dataset:
         The names of the D columns, or empty.
     label_names : tuple of str
         Label k is called ``label_names[k]``; empty if the labels are numbers without names, or there are none.
+    white : float
+        The largest value that the pixels of a file can have: 65535 for 16-bit images.
     """
 
     name: str
@@ -52,6 +55,12 @@ class Dataset:
     image_shape: tuple[int, int] | None = None
     columns: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
+    white: float = WHITE
+
+    @property
+    def is_binary(self) -> bool:
+        """True if every value is 0 or 1."""
+        return all(bool(np.all((part == 0) | (part == 1))) for part in (self.train, self.test))
 
     @property
     def value_range(self) -> tuple[float, float]:
@@ -66,7 +75,13 @@ class Dataset:
         )
 
 
-def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Dataset:
+def load(
+    name_or_path: str | os.PathLike,
+    labels: str | int | None = None,
+    *,
+    test: str | os.PathLike | None = None,
+    holdout: str = "random",
+) -> Dataset:
     """A data set by name, or the user's own file.
 
     Parameters
@@ -75,12 +90,18 @@ def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Da
         What a file may hold is documented at :func:`minivae.datasets.tables.read`.
     labels : str or int, optional
         Where a file has its labels: a column of a ``.csv`` by name or by number from 0, an array of a ``.npz``.
+    test : path, optional
+        Another file with the same columns, all of whose rows are held out; then those of the first all train.
+    holdout : {"random", "last"}
+        Which tenth of a file's rows is held out: drawn by chance, with equal rows on one side; or the last one, for
+        rows in the order of time.
 
     Returns
     -------
     data : Dataset
-        A file's is named as the file. One row in ten (at least one) is held out; which ones depends on the
-        number of rows alone, and both parts keep the order of the file. A ``.npz`` with a split of its own keeps it.
+        A file's is named as the file. One row in ten (at least one) is held out, with all that are equal to it; which
+        ones depends on the number of rows and on which are equal. Both parts keep the order of the file. A ``.npz``
+        with a split of its own keeps it.
 
     Raises
     ------
@@ -92,7 +113,8 @@ def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Da
     Warns
     -----
     UserWarning
-        If the first column of a ``.csv`` looks like the index of a pandas DataFrame; it is read like the others.
+        If a test set drawn by chance holds no new data: many rows are equal, nearly equal, or like their neighbours. If
+        the first column of a ``.csv`` looks like the index of a pandas DataFrame; it is read like the others.
 
     Examples
     --------
@@ -102,6 +124,8 @@ def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Da
     if isinstance(name_or_path, str) and name_or_path in LOADERS:
         if labels is not None:
             raise DataError(f"{name_or_path!r} comes with its labels: remove labels={labels!r}, which is for files")
+        if test is not None or holdout != "random":
+            raise DataError(f"{name_or_path!r} comes with its test set: test and holdout are for files")
         return LOADERS[name_or_path]()
     path = tables.as_path(name_or_path)
     if tables.ending_of(path) not in tables.READERS and not os.path.exists(path):
@@ -109,8 +133,11 @@ def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Da
             f"unknown data set {path!r}: expected one of {', '.join(LOADERS)}, or the path of a file, which needs the "
             f"ending {tables.ENDINGS}"
         )
+    check_choice(holdout, "holdout", HOLDOUTS)
     table = tables.read(path, labels)
-    data = _own(path, table)
+    if test is not None:
+        table = _with_test(path, table, os.fspath(test), labels)
+    data = _own(path, table, holdout)
     if looks_like_an_index(table):
         warnings.warn(f"the first column of {path!r} {INDEX}", stacklevel=2)
     return data
@@ -155,6 +182,10 @@ def _shipped(name: str) -> Dataset:
     train, test, train_labels, test_labels = train_test_split(
         bunch.data, labels, test_size=TEST_FRACTION, random_state=0, stratify=labels
     )
+    ids = split.equal_rows(np.vstack([train, test]))
+    for i in np.flatnonzero(np.isin(ids[len(train) :], ids[: len(train)])):  # of iris one: it goes to its equal
+        j = np.flatnonzero(train_labels == test_labels[i])[0]
+        train[j], test[i] = test[i].copy(), train[j].copy()
     columns, label_names = tuple(bunch.feature_names), tuple(map(str, bunch.target_names))
     return Dataset(name, train, test, train_labels, test_labels, columns=columns, label_names=label_names)
 
@@ -189,21 +220,47 @@ def load_npy(path: str | os.PathLike) -> Dataset:
     return _own(tables.as_path(path), tables.read(path, ending=".npy"))
 
 
-def _own(path: str, table: tables.Table) -> Dataset:
+HOLDOUTS = ("random", "last")
+
+
+def _own(path: str, table: tables.Table, holdout: str = "random", groups: np.ndarray | None = None) -> Dataset:
     """The content of a file as a data set; one row in ten is held out, unless the file has its own split."""
     n = len(table.x)
     if n < 2:
         raise DataError(f"{path!r} has {n} example(s), but 2 are needed: one to train on, one to hold out")
     train: slice | np.ndarray  # a slice makes a view, which spares the memory of a copy
     test: slice | np.ndarray
-    if table.train_rows is None:
-        shuffled, n_test = permutation(seed=0, epoch=0, n=n), max(1, n // 10)
-        test, train = np.sort(shuffled[:n_test]), np.sort(shuffled[n_test:])
+    n_train = n - max(1, n // 10) if table.train_rows is None else table.train_rows
+    if table.train_rows is None and holdout == "random":
+        test = split.held_out(table.x, n - n_train, groups=groups)
+        train = np.setdiff1d(np.arange(n), test)
+        for sentence in () if groups is not None else split.dependences(table.x):
+            warnings.warn(sentence, stacklevel=3)
     else:
-        train, test = slice(table.train_rows), slice(table.train_rows, n)
+        train, test = slice(n_train), slice(n_train, n)
     name, x, y = os.path.splitext(os.path.basename(path))[0], table.x, table.labels
     y_train, y_test = (None, None) if y is None else (y[train], y[test])
-    return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, table.columns, table.label_names)
+    names = (table.columns, table.label_names)
+    return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, *names, table.white)
+
+
+def _with_test(path: str, table: tables.Table, test: str, labels: str | int | None) -> tables.Table:
+    """The rows of a file, and behind them those of another one, which are to be held out."""
+    other = tables.read(test, labels)
+    if other.x.shape[1] != table.x.shape[1] or other.columns != table.columns:
+        raise DataError(
+            f"{test!r} and {path!r} must have the same columns: expected {table.columns or table.x.shape[1]}"
+        )
+    if bool(other.label_names) != bool(table.label_names):
+        raise DataError(f"the labels of {test!r} and {path!r} must both be numbers, or both be texts")
+    names = tuple(sorted({*table.label_names, *other.label_names}))
+    parts = []
+    for part in (table, other):
+        numbers = np.array([names.index(name) for name in part.label_names], dtype=np.int64)
+        parts.append(part.labels if part.labels is None or not names else numbers[part.labels])
+    labelled = [part for part in parts if part is not None]
+    y = np.concatenate(labelled) if len(labelled) == len(parts) else None
+    return replace(table, x=np.concatenate([table.x, other.x]), labels=y, label_names=names, train_rows=len(table.x))
 
 
 def looks_like_an_index(table: tables.Table) -> bool:

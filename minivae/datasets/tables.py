@@ -15,10 +15,13 @@ from numbers import Integral
 
 import numpy as np
 
+from minivae import validation
 from minivae.datasets import arrayfiles, csvfiles
 from minivae.datasets.csvfiles import whole_number
 from minivae.errors import DataError
 from minivae.validation import check_matrix
+
+LARGEST_WHOLE = 2**53  # from here on float64 rounds
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value, so no == either
@@ -38,6 +41,8 @@ class Table:
         (h, w) with h * w = D if the rows are images.
     train_rows : int or None
         If the file says which rows are for training: how many, and these come first.
+    white : float
+        The largest value of the file's type, where that is an unsigned integer: what white pixels have. Else 255.
     """
 
     x: np.ndarray
@@ -46,6 +51,7 @@ class Table:
     columns: tuple[str, ...] = ()
     image_shape: tuple[int, int] | None = None
     train_rows: int | None = None
+    white: float = 255.0
 
 
 def read(path: str | os.PathLike, labels: str | int | None = None, ending: str | None = None) -> Table:
@@ -63,7 +69,8 @@ def read(path: str | os.PathLike, labels: str | int | None = None, ending: str |
     ----------
     path : str or PathLike
         Numbers of shape (N, D), or images (N, h, w), which become rows of D = h * w. Floats keep their precision
-        (float16 is raised to float32), the numbers of a ``.csv`` are float64; whole numbers and bools become float32.
+        (float16 is raised to float32), the numbers of a ``.csv`` are float64. Whole numbers and
+        bools become float32, or float64 where that would round them.
         A ``.npz`` holds them as "x", "X", "data", or its only array of 2 or 3 dimensions; or, with a split of its
         own, as "x_train" and "x_test", or "train" and "test".
     labels : str or int, optional
@@ -135,8 +142,9 @@ def read_npy(path: str, labels: str | int | None) -> Table:
             f"{path!r} holds no labels, as no .npy file does: remove labels={labels!r}, or save examples and labels "
             "in one file with np.savez(file, x=..., y=...)"
         )
-    x, image_shape = as_rows(arrayfiles.read_npy(path), repr(path))
-    return Table(x, image_shape=image_shape)
+    array = arrayfiles.read_npy(path)
+    x, image_shape = as_rows(array, repr(path))
+    return Table(x, image_shape=image_shape, white=white_of(array))
 
 
 def read_npz(path: str, labels: str | int | None) -> Table:
@@ -144,7 +152,8 @@ def read_npz(path: str, labels: str | int | None) -> Table:
     parts, found, what = arrayfiles.read_npz(path, None if labels is None else str(labels))
     is_split = len(parts) > 1
     x, image_shape = as_rows(np.concatenate(parts) if is_split else parts[0], what)
-    return Table(x, *as_classes(found), image_shape=image_shape, train_rows=len(parts[0]) if is_split else None)
+    train_rows = len(parts[0]) if is_split else None
+    return Table(x, *as_classes(found), image_shape=image_shape, train_rows=train_rows, white=white_of(parts[0]))
 
 
 def read_csv(path: str, labels: str | int | None) -> Table:
@@ -157,10 +166,22 @@ READERS: dict[str, Callable[[str, str | int | None], Table]] = {".npy": read_npy
 ENDINGS = ".npy, .npz or .csv"
 
 
+def white_of(array: np.ndarray) -> float:
+    """The largest value of an unsigned integer type, which white pixels have; 255 for another type."""
+    return float(np.iinfo(array.dtype).max) if array.dtype.kind == "u" else 255.0
+
+
 def as_rows(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[int, int] | None]:
-    """Examples (N, D) or (N, h, w) as a finite matrix (N, D) of float32 or float64, and (h, w) if there was one."""
+    """Examples (N, D) or (N, h, w) as a finite matrix (N, D) of float32 or float64, and (h, w) if there was one.
+
+    float64 holds every whole number up to 2^53; float32 only those up to 2^24, which a clock in seconds exceeds.
+    """
     image_shape = (array.shape[1], array.shape[2]) if array.ndim == 3 else None
-    dtype = "float64" if (array.dtype.kind, array.dtype.itemsize) == ("f", 8) else "float32"
+    largest = max(-int(array.min()), int(array.max())) if array.dtype.kind in "iu" and array.size else 0
+    if largest > LARGEST_WHOLE:
+        raise DataError(f"{what} holds {largest}: whole numbers beyond 2^53 would be rounded, so subtract an offset")
+    is_wide = (array.dtype.kind, array.dtype.itemsize) == ("f", 8) or largest > validation.LARGEST_WHOLE
+    dtype = "float64" if is_wide else "float32"
     return check_matrix(array.reshape(len(array), -1), dtype, what=what), image_shape
 
 

@@ -27,13 +27,13 @@ class Encoder:
         dims = (input_dim, *hidden_dims)
         self.latent_dim = latent_dim
         self.workspace = workspace
-        self.trunk = MLP("encoder.hidden", dims, activation)
-        self.heads = Linear(("encoder.mu", "encoder.logvar"), dims[-1], latent_dim)
-        self.layers = [*self.trunk.layers, self.heads]
+        self.chain = MLP("encoder.hidden", dims, activation)
+        self.chain.layers.append(Linear(("encoder.mu", "encoder.logvar"), dims[-1], latent_dim))  # the two heads
+        self.layers = self.chain.layers
 
     def forward(self, x: Array) -> tuple[Array, Array]:
         """(B, D) -> mu, logvar: two views (B, K) of one buffer."""
-        heads = self.heads.forward(self.trunk.forward(x))
+        heads = self.chain.forward(x)
         return heads[:, : self.latent_dim], heads[:, self.latent_dim :]
 
     def backward(self, dmu: Array, dlogvar: Array) -> None:
@@ -42,5 +42,4 @@ class Encoder:
         dheads = self.workspace.rows("encoder.dheads", len(dmu), 2 * K)
         dheads[:, :K] = dmu
         dheads[:, K:] = dlogvar
-        dh = self.heads.backward(dheads, need_dx=bool(self.trunk.layers))
-        self.trunk.backward(dh, need_dx=False)
+        self.chain.backward(dheads, need_dx=False)

@@ -36,18 +36,18 @@ class Scaling:
             raise ValueError("shift and scale must be finite, and scale greater than 0")
 
     @classmethod
-    def of(cls, kind: str, x: np.ndarray) -> Scaling:
+    def of(cls, kind: str, x: np.ndarray, white: float = WHITE) -> Scaling:
         """The scaling that fits the columns of ``x`` (N, D).
 
         "standard" takes off the mean and divides by the standard deviation, "minmax" maps the smallest value to 0
-        and the largest to 1, "pixels" divides by 255 whatever the data. A constant column is only shifted. DataError if
-        a column is too large for that.
+        and the largest to 1, "pixels" divides by ``white``. A constant column is only shifted. DataError if a column is
+        too large for that.
         """
         if check_choice(kind, "scaling", SCALINGS) == "none":
             return cls()
         x = check_matrix(x, "float64")
         if kind == "pixels":
-            return cls(kind, np.zeros(x.shape[1]), np.full(x.shape[1], WHITE))
+            return cls(kind, np.zeros(x.shape[1]), np.full(x.shape[1], white))
         with np.errstate(over="ignore", invalid="ignore"):
             if kind == "standard":
                 shift, scale = x.mean(axis=0), x.std(axis=0)

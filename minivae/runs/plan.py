@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minivae.backend import load, permutation
+from minivae.backend import load
 from minivae.datasets import LOADERS, Dataset
+from minivae.datasets.split import held_out
 from minivae.errors import DataError, GreyDataWarning
-from minivae.model.scaling import SCALINGS, WHITE, Scaling
+from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
 from minivae.runs.notes import say_what_is_constant
 from minivae.runs.settings import Settings
@@ -101,7 +102,7 @@ def make_plan(
 
 def decide(settings: Settings, data: Dataset) -> Settings:
     """The same settings with nothing left open."""
-    likelihood = choose_likelihood(settings.likelihood, settings.scale, data)
+    likelihood = choose_likelihood(settings, data)
     if likelihood == "gaussian" and data.image_shape is None:  # pixels are often constant
         say_what_is_constant(data)
     check_int(1 if settings.epochs is None else settings.epochs, "epochs", 1, 2**32 - 1)
@@ -116,27 +117,38 @@ def decide(settings: Settings, data: Dataset) -> Settings:
     )
 
 
-def choose_likelihood(name: str, scale: str, data: Dataset) -> str:
-    """The likelihood itself; "auto" is Bernoulli if every value lies in [0, 1], else Gaussian."""
+def choose_likelihood(settings: Settings, data: Dataset) -> str:
+    """The likelihood itself; "auto" is Bernoulli for exact 0/1, or what becomes so, and for images in [0, 1].
+
+    Else Gaussian: a table of real numbers that somebody has scaled to [0, 1] holds no probabilities.
+    """
+    name, scale = settings.likelihood, settings.scale
     low, high = data.value_range
+    is_image, fits = data.image_shape is not None, low >= 0 and high <= 1
     if scale == "pixels":
-        low, high = low / WHITE, high / WHITE
-    elif low >= 0 and high == WHITE and name in ("auto", "gaussian"):
-        log.info("note        values from 0 to 255 look like pixels: --scale pixels divides them by 255")
+        fits = low >= 0 and high <= data.white
+    elif low >= 0 and high == data.white and name in ("auto", "gaussian"):
+        log.info(
+            "note        values from 0 to %g look like pixels: --scale pixels divides them by %g",
+            data.white,
+            data.white,
+        )
     if name != "auto":
         return name
-    if low >= 0 and high <= 1:
-        log.info("likelihood  bernoulli (auto: every value lies in [0, 1])")
+    if fits and (is_image or data.is_binary or settings.binarize != "none"):
+        what = "every value is 0 or 1" if data.is_binary else "every value lies in [0, 1]"
+        log.info("likelihood  bernoulli (auto: %s)", what)
         return "bernoulli"
-    log.info("likelihood  gaussian (auto: values from %g to %g, not all in [0, 1])", low, high)
+    log.info("likelihood  gaussian (auto: values from %g to %g, %s)", low, high, "not all 0 or 1")
     return "gaussian"
 
 
 def choose_scaling(kind: str, likelihood: str, data: Dataset) -> str:
-    """The kind of scaling; "auto" standardises for a Gaussian unless every value lies in [0, 1]."""
+    """The kind of scaling; "auto" standardises for a Gaussian, but for images that lie in [0, 1] already."""
     if kind == "auto":
         low, high = data.value_range
-        kind = "standard" if likelihood == "gaussian" and not (low >= 0 and high <= 1) else "none"
+        is_scaled_image = data.image_shape is not None and low >= 0 and high <= 1
+        kind = "standard" if likelihood == "gaussian" and not is_scaled_image else "none"
     if check_choice(kind, "scale", SCALINGS) != "none":
         log.info("scaling     %s, part of the model: data, samples and densities are in the units of the file", kind)
     return kind
@@ -160,9 +172,9 @@ def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, np
     n = len(data.train)
     if n < 2:
         raise DataError("early stopping needs 2 training examples: one to train on, one to look at")
-    order, n_aside = permutation(seed=0, epoch=1, n=n), max(1, n // 10)
-    aside, kept = np.sort(order[:n_aside]), np.sort(order[n_aside:])
-    log.info("validation  %d of the training examples, for early stopping: the test set has no say in it", n_aside)
+    aside = held_out(data.train, max(1, n // 10), epoch=1)
+    kept = np.setdiff1d(np.arange(n), aside)
+    log.info("validation  %d of the training examples, for early stopping: the test set has no say in it", len(aside))
     labels = None if data.train_labels is None else data.train_labels[kept]
     return replace(data, train=data.train[kept], train_labels=labels), data.train[aside]
 
@@ -183,7 +195,7 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
         backend=settings.backend,
         dtype=settings.dtype,
         seed=settings.seed,
-        scaling=Scaling.of(settings.scale, data.train),
+        scaling=Scaling.of(settings.scale, data.train, data.white),
     )
     vae.optimizer = OPTIMIZERS[settings.optimizer](settings.lr)
     if settings.output_bias == "data":

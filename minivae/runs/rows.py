@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +12,11 @@ import numpy as np
 from minivae import datasets
 from minivae.datasets import LOADERS, Dataset, tables
 from minivae.datasets.csvfiles import whole_number
+from minivae.datasets.split import hashes
 from minivae.errors import DataError
 from minivae.runs.folder import Run
 from minivae.runs.identity import fingerprint
-from minivae.runs.settings import same_file
+from minivae.runs.settings import Settings, same_file
 
 SHOWN_LABELS = 10
 
@@ -63,7 +64,7 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
         data, labels = data or trained_on, labels or run.settings.labels
     assert data is not None
     if data in LOADERS or (is_own and not all_rows_of_files):
-        found = load_again(data, labels)
+        found = load_again(data, run.settings if is_own else None, labels)
         if is_own:
             run.check_same(found)
         check_width(run, found.test, data, labels)
@@ -112,7 +113,7 @@ def rows_trained_on(run: Run, examples: Examples) -> int | None:
     if examples.is_own or run.settings is None or run.settings.data == "mnist":  # which might be a download
         return None
     try:
-        own = load_again(run.settings.data, run.settings.labels)
+        own = load_again(run.settings.data, run.settings)
         run.check_same(own)
     except (DataError, OSError):
         return None
@@ -121,18 +122,12 @@ def rows_trained_on(run: Run, examples: Examples) -> int | None:
     return sum(row in known for row in hashes(examples.x, dtype))
 
 
-def hashes(x: np.ndarray, dtype: np.dtype) -> Iterator[int]:
-    """A number for each row of ``x``, the same for equal rows; by one row at a time, for ``x`` may be large."""
-    with np.errstate(over="ignore"):
-        for row in x:
-            yield hash((row.astype(dtype) + 0).tobytes())  # -0.0 + 0 is 0.0, which has other bytes
-
-
-def load_again(data: str, labels: str | None) -> Dataset:
-    """``datasets.load``, but for a warning that training has given already."""
+def load_again(data: str, settings: Settings | None, labels: str | None = None) -> Dataset:
+    """``datasets.load`` as for the run with these settings, but for the warnings that training has given already."""
+    source = {} if settings is None or data in LOADERS else settings.source()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=f".*{datasets.INDEX}")
-        return datasets.load(data, labels)
+        warnings.simplefilter("ignore", UserWarning)
+        return datasets.load(data, **(source | ({"labels": labels} if labels else {})))
 
 
 def is_a_copy(run: Run, data: str, labels: str | None) -> bool:
@@ -142,7 +137,7 @@ def is_a_copy(run: Run, data: str, labels: str | None) -> bool:
     if same_file(data, run.settings.data):
         return True
     try:
-        found = load_again(data, labels or run.settings.labels)
+        found = load_again(data, run.settings, labels)
     except (DataError, OSError):
         return False  # whoever reads it as another file's examples will say what is wrong with it
     return run.data is not None and run.data["fingerprint"] == fingerprint(found)

@@ -14,6 +14,8 @@ class Settings:
 
     data: str = "digits"
     labels: str | None = None
+    test: str | None = None
+    holdout: str = "random"
     backend: str | None = None
     likelihood: str = "auto"
     hidden: tuple[int, ...] = (400,)
@@ -48,6 +50,10 @@ class Settings:
         """The settings that a run is made of, ready for JSON: all but where it is kept."""
         return {name: value for name, value in asdict(self).items() if name not in WHERE}
 
+    def source(self) -> dict[str, Any]:
+        """How the data are read: the arguments of :func:`minivae.datasets.load` beside the name."""
+        return {"labels": self.labels, "test": self.test, "holdout": self.holdout}
+
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
         """The settings that :meth:`of_the_run` described; TypeError if they are others."""
@@ -73,6 +79,7 @@ TYPES: dict[str, Any] = {
     "bool": bool,
     "tuple[int, ...]": tuple,
 }
+HOLDOUTS = ("random", "last")
 WHERE = ("out", "overwrite", "resume", "no_pictures")
 DEFAULTS = {field.name: field.default for field in fields(Settings)}
 

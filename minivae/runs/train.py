@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from minivae import datasets
-from minivae.datasets import LOADERS, Dataset
+from minivae.datasets import Dataset
 from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.model import weights
 from minivae.model.vae import VAE
 from minivae.runs import pictures, resume
 from minivae.runs.folder import FILES, RunFolder
 from minivae.runs.identity import fingerprint, identity
+from minivae.runs.notes import log_collapse
 from minivae.runs.plan import Plan, decide, make_plan
 from minivae.runs.recorder import Recorder
 from minivae.runs.rows import describe_labels
@@ -55,7 +56,7 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
     TrainingDiverged, KeyboardInterrupt
         After the last good state has been saved.
     """
-    data = datasets.load(settings.data, settings.labels)
+    data = datasets.load(settings.data, **settings.source())
     log.info(describe_data(data))
     settings, mark = decide(settings, data), fingerprint(data)
     folder = RunFolder(settings.out or Path("runs") / data.name)
@@ -80,7 +81,8 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
 
 def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, vae: VAE) -> None:
     """Write the first files of a new run; the caller holds the lock."""
-    if settings.data not in LOADERS and any(same_file(settings.data, str(folder.path / name)) for name in FILES):
+    data_file = Path(os.path.realpath(settings.data))
+    if data_file.name in FILES and same_file(str(data_file.parent), str(folder.path)):
         raise MinivaeError(f"{settings.data} would be written over by the run: choose another --out")
     if settings.resume:
         if folder.model.exists() or folder.holds_a_checkpoint:
@@ -110,7 +112,6 @@ def free_folder(wanted: Path) -> RunFolder:
 def carry_out(plan: Plan, settings: Settings, recorder: Recorder, progress: bool) -> dict[str, Any]:
     """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does."""
     vae, folder = plan.vae, recorder.folder
-    warm_up(vae, progress=progress)
     began, first = time.perf_counter(), vae.epoch + 1
     epochs = epochs_left(vae, plan.early_stopping, settings)
     try:
@@ -122,8 +123,10 @@ def carry_out(plan: Plan, settings: Settings, recorder: Recorder, progress: bool
     weights.save(vae, folder.model, recorder.run)
     history = folder.read_history()
     best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None
+    mu, logvar = vae.encode_scaled(plan.test)
+    log_collapse(mu)
     if not settings.no_pictures:
-        pictures.draw(folder.path, vae, plan.shown, plan.test, history, best_epoch)
+        pictures.draw(folder.path, vae, plan.shown, mu, logvar, history, best_epoch)
     return summarise(folder, plan, settings, history, best_epoch or vae.epoch) | {
         "epochs_now": vae.epoch + 1 - first,
         "seconds": round(seconds, 3),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -21,6 +22,18 @@ def print_line(line: str, *, to_stderr: bool = False) -> None:
         stream.flush()
     except (OSError, ValueError):  # a reader that went away, a full disk, a closed stream
         forget(stream)
+
+
+class Printer(logging.Handler):
+    """Prints each line that is logged."""
+
+    def __init__(self, to_stderr: bool):
+        super().__init__()
+        self.to_stderr = to_stderr
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it."""
+        print_line(record.getMessage(), to_stderr=self.to_stderr)
 
 
 def harmless(line: str) -> str:

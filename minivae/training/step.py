@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,11 +15,10 @@ from minivae.training.recipe import Recipe
 from minivae.training.runaway import largest_logvar
 
 
-def minibatches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
+def minibatches(n: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
     """The rows of each minibatch of an epoch, in an order that is a function of (seed, epoch)."""
     order = permutation(seed, epoch, n)
-    for start in range(0, n, batch_size):
-        yield order[start : start + batch_size]
+    return [order[start : start + batch_size] for start in range(0, n, batch_size)]
 
 
 def training_step(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> tuple[LossTerms, float]:

@@ -142,6 +142,20 @@ def alone(request, tmp_path):
     return write
 
 
+@pytest.mark.parametrize(("largest", "dtype"), [(2**24, "float32"), (2**24 + 1, "float64"), (-(2**53), "float64")])
+def test_whole_numbers_keep_their_values(largest, dtype, alone):
+    x = np.array([[largest, 1], [0, 2]])
+    table = tables.read(alone(bytes_of(x)))
+    assert table.x.dtype == dtype
+    assert table.x.tolist() == x.tolist()
+
+
+def test_whole_numbers_that_float64_rounds_are_refused(alone):
+    path = alone(bytes_of(np.array([[2**53 + 1, 1], [0, 2]])))
+    with pytest.raises(DataError, match="holds 9007199254740993: whole numbers beyond 2\\^53 would be rounded"):
+        tables.read(path)
+
+
 @pytest.mark.parametrize("layout", ["C", "F"])
 @pytest.mark.parametrize("stored", ["float64", "float32", "float16", ">f8", ">f4", "uint8", "int64", ">i2", "bool"])
 def test_the_precision_of_floats_is_kept_and_everything_else_becomes_float32(stored, layout, alone):
