@@ -1,7 +1,4 @@
-"""``GAN``: a generator and a discriminator, the gradients of both, and their file (lesson 19).
-
-z (B, K) -> generator -> fake (B, D);   fake or x (B, D) -> discriminator -> logits (B, 1)
-"""
+"""``GAN``: what a user holds: checks, training, samples and the file. The two passes are in game.py (lesson 19)."""
 
 from __future__ import annotations
 
