@@ -60,7 +60,7 @@ class GAN(Game):
     output : {"identity", "sigmoid", "tanh"}
         Of the generator's last layer: "sigmoid" for data in [0, 1].
     backend, dtype
-        As for :class:`minivae.VAE`.
+        As for :class:`minivae.VAE`; "cupy" has not yet been run on a GPU.
 
     Attributes
     ----------
