@@ -24,7 +24,7 @@ from minivae.errors import DataError
 SEPARATORS = ",;\t"
 SHOWN_NAMES = 20  # in a message
 MISSING = {"na", "n/a", "null", "none", "missing", "?", "-", ".", "#n/a"}
-THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
+THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{2,3})*,[0-9]{3}(\.[0-9]*)?")  # 2: in India, 12,34,567
 LONGEST_NAME = 40  # characters of a name that a message asks for
 LONGEST_INT = 640  # characters; Python may refuse to make an int of more
 Row = tuple[int, list[str]]  # its number in a spreadsheet, from 1, and its cells

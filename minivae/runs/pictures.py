@@ -104,13 +104,13 @@ def draw(
     held_out = "test" if best_epoch is None else "validation"
     curves = {LOSS: lambda scene: plotting.loss_curve(history, best_epoch, held_out)} if history.get("epoch") else {}
     names = []
-    for name, picture in (curves | OF_A_MODEL).items():
-        try:
-            with plotting.own_settings():
+    with plotting.own_settings():
+        for name, picture in (curves | OF_A_MODEL).items():
+            try:
                 plotting.save(picture(scene), folder / name)
-            names.append(name)
-        except Exception as error:  # a picture is no reason to lose a training
-            log.info("note        %s could not be drawn: %s", name, in_one_line(error))
+                names.append(name)
+            except Exception as error:  # a picture is no reason to lose a training
+                log.info("note        %s could not be drawn: %s", name, in_one_line(error))
     return names
 
 
