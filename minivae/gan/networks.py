@@ -13,18 +13,10 @@ Cache = list[tuple[Array, Array]]  # the input and the output of each layer in o
 
 
 class FeedForward:
-    """Hidden layers and an output layer over a parameter vector of their own, which an optimizer can take.
+    """Hidden layers and an output layer, over a parameter vector of their own that an optimizer can take.
 
-    Parameters
-    ----------
-    name : str
-        The layers are called ``name.hidden.0``, ..., ``name.output``.
-    dims : sequence of int
-        Widths from the input to the output.
-    activation, output : str
-        Of the hidden layers and of the last one.
-    kernels : Backend
-    dtype : {"float32", "float64"}
+    ``dims`` are the widths from the input to the output; ``activation`` is that of the hidden layers, ``output`` that
+    of the last. The layers are called ``name.hidden.0``, ..., ``name.output``.
     """
 
     def __init__(self, name: str, dims: Sequence[int], activation: str, output: str, kernels: Backend, dtype: str):
