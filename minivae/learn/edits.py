@@ -23,7 +23,7 @@ DROPPED = "there is one function too many"
 MISSING = "one {} is missing"
 
 OPERATORS = {
-    **{"+": ("-", "*"), "-": ("+", "/", "*"), "*": ("/", "@", "**", "+", "-"), "/": ("*", "-", "+")},
+    **{"+": ("-", "*"), "-": ("+",), "*": ("/", "@", "**", "+", "-"), "/": ("*", "-", "+")},
     **{"//": ("/",), "@": ("*",), "**": ("*",), "%": ("/",)},
 }
 COMPARISONS = {
@@ -254,7 +254,7 @@ def of_chain(parts: list[str]) -> Iterator[Alternative]:
     for i in range(1, len(parts), 2):
         for other in OPERATORS[parts[i]]:
             kind = SIGN if {parts[i], other} == {"+", "-"} else OPERATOR
-            yield kind, 1.6 if parts[i] == "-" and other != "+" else 1, " ".join([*parts[:i], other, *parts[i + 1 :]])
+            yield kind, 1, " ".join([*parts[:i], other, *parts[i + 1 :]])
     texts = [paired(parts)]
     for i in range(0, len(parts), 2):
         minus, operand = ("-", parts[i][1:]) if parts[i].startswith("-") else ("", parts[i])

@@ -283,7 +283,7 @@ def combined(repairs: list[Cause], mutations: list[Cause]) -> list[Cause]:
         if not rivals or rivals[0].cost > repair.cost + 0.1 or (alike and (small or rivals[0].kinds <= repair.kinds)):
             causes = [repair, *others]
         elif alike or small:
-            text = f"either {repair.text.removeprefix('either ')}, or {rivals[0].text}"
+            text = f"either {repair.text.removeprefix('either ')}, or {rivals[0].text.removeprefix('either ')}"
             causes = [repair._replace(text=text, line=None), *others]
     return causes
 

@@ -466,7 +466,7 @@ WRONG = {
         ("u < rate / 2", "u < rate * 2", OPERATOR),
         ("u < rate / 2", "u <= rate / 2", COMPARISON),
         ("u >= 1 - rate / 2", "u > 1 - rate / 2", COMPARISON),
-        ("u >= 1 - rate / 2", "u >= (1 - rate) / 2", BRACKETS),
+        ("u >= 1 - rate / 2", "u >= (1 - rate) / 2", f"{BRACKETS}|{CONSTANT}"),
     ],
 }
 
