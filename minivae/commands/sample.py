@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minivae.commands.common import add_command, add_json, add_run
+from minivae.errors import MinivaeError
 from minivae.system.streams import print_line
 
 
@@ -29,6 +30,8 @@ def add(commands: Any) -> None:
 
 def sample(options: argparse.Namespace) -> int:
     """Write samples as a picture or an array, in the units of the data."""
+    import numpy as np
+
     from minivae.runs.folder import open_run
 
     run = open_run(options.run, getattr(options, "backend", None))
@@ -41,7 +44,10 @@ def sample(options: argparse.Namespace) -> int:
         raise ValueError(f"--out must end in .png or .npy, got {out.name!r}")
     if out.suffix == ".png" and not shape:
         raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")
-    samples = run.vae.sample(options.n, seed=options.seed, draw=options.draw)
+    with np.errstate(all="ignore"):  # the next line looks
+        samples = run.vae.sample(options.n, seed=options.seed, draw=options.draw)
+    if not np.all(np.isfinite(samples)):
+        raise MinivaeError("samples of this model are not finite: it has diverged, or its variance has; train it anew")
     write_samples(samples, out, shape, data.get("value_range"))
     summary = {"out": str(out), "shape": samples.shape, "seed": options.seed, "draw": options.draw}
     print(json.dumps(summary) if options.json else f"wrote {len(samples)} samples to {out}")
