@@ -60,15 +60,15 @@ def evaluate(options: argparse.Namespace) -> int:
         warnings.simplefilter("ignore", GreyDataWarning)  # the report says so itself
         result = evaluate(run.vae, examples.x, options.samples, options.seed, binarize, progress=True)
     result["run"] = str(run.path)
-    seen = rows_trained_on(run, examples)
-    result["protocol"] |= {"data": examples.name, "part": examples.part, "rows_trained_on": seen}
+    n_trained = rows_trained_on(run, examples)
+    result["protocol"] |= {"data": examples.name, "part": examples.part, "rows_trained_on": n_trained}
     if options.json:
         print(json.dumps(result))
     else:
         lines = report(result)
-        if seen:
+        if n_trained:
             lines.append(
-                f"note        {seen} of these {len(examples.x)} rows are equal to rows of the run's training set"
+                f"note        {n_trained} of these {len(examples.x)} rows are equal to rows of the run's training set"
             )
         for line in lines:
             print(harmless(line))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -100,21 +100,30 @@ class Parameters:
                 named[name] = whole[block.names][..., i * width : (i + 1) * width]
         return whole, Views(named, self.kernels)
 
-    def initialise(self, init: str, seed: int) -> None:
+    def initialise(self, init: str, seed: int, first: int = 0) -> None:
         """Draw every array from noise stream 6, a function of (seed, its place in the model, its elements).
 
         "torch": all uniform in +-1/sqrt(fan_in), PyTorch's default for linear layers. "glorot": weights uniform in
         +-sqrt(6 / (fan_in + fan_out)), biases 0 (Glorot and Bengio 2010). "he": weights normal with variance
-        2 / fan_in, biases 0 (He, Zhang, Ren and Sun 2015).
+        2 / fan_in, biases 0 (He, Zhang, Ren and Sun 2015). Places count from ``first``.
         """
         noise = load("numpy")  # drawn on the CPU, so that all backends start alike
         start = np.zeros(self.vector.shape)
         fans_of = {name: block.fans for block in self.blocks for name in block.names}
-        for place, (name, view) in enumerate(self.views(start)[1].items()):
+        for place, (name, view) in enumerate(self.views(start)[1].items(), first):
             fans = fans_of[name]
             if fans is not None:
                 view[...] = initial_values(noise, init, seed, place, view.shape, fans)
         self.vector[:] = self.kernels.asarray(start, self.vector.dtype)
+
+
+class Trainable(Protocol):
+    """What an optimizer and a file ask of a model: a VAE, or one of the two networks of a GAN."""
+
+    store: Parameters
+    kernels: Backend
+    dtype: str
+    step: int
 
 
 def initial_values(

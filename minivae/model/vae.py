@@ -36,7 +36,7 @@ from minivae.validation import (
     check_widths,
 )
 
-ACTIVATIONS = ("relu", "tanh", "sigmoid", "softplus")
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
 INITS = ("torch", "glorot", "he")
 DTYPES = ("float32", "float64")
 GREY = (
@@ -69,7 +69,7 @@ class VAE(Network):
         Widths of the encoder's hidden layers; the decoder mirrors them. May be empty: a linear VAE.
     latent_dim : int, default 20
         K.
-    activation : {"relu", "tanh", "sigmoid", "softplus"}
+    activation : {"relu", "leaky_relu", "tanh", "sigmoid", "softplus"}
     likelihood : {"bernoulli", "gaussian", "categorical"} or Likelihood
         p(x|z); see :mod:`minivae.model.likelihoods`.
     beta : float, default 1.0
