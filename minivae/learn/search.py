@@ -289,7 +289,9 @@ def combined(repairs: list[Cause], mutations: list[Cause]) -> list[Cause]:
 
 
 def only_infinite(name: str, mine: Values, draw: Draw) -> bool:
-    """Right wherever it is finite: everything that overflows would explain that."""
+    """Right wherever it is finite, or zero: everything that overflows, or nothing at all, would explain that."""
+    if not mine[name].any():
+        return True
     finite = np.isfinite(mine[name])
     expected = draw.wanted[name]
     return mine[name].shape == expected.shape and relative_error(mine[name][finite], expected[finite]) < 1e-6
