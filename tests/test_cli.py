@@ -523,7 +523,8 @@ def test_columns_in_another_order_are_refused(minivae, tmp_path, flowers):
     for command in ("evaluate", "encode"):
         status, _, err = minivae(command, "run", "--data", "turned.csv", "--labels", "species")
         assert status == 2
-        assert "column 1 of turned.csv is 'petal width (cm)', but the model was trained on 'sepal length (cm)'" in err
+        assert "column 0 (counted from 0) of turned.csv is 'petal width (cm)', but the model was trained on " in err
+        assert "'sepal length (cm)'" in err
 
 
 def test_data_of_another_width_are_refused_with_their_name_and_what_to_do(minivae, flowers):

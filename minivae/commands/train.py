@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 from typing import Any
 
@@ -31,8 +32,17 @@ def setting(group: Any, flag: str, text: str, **options: Any) -> None:
 
 def add_data(group: Any) -> None:
     """What to train on."""
-    setting(group, "--data", "digits, iris, wine, mnist, or a .npy, .npz or .csv file", metavar="NAME|FILE")
+    setting(group, "--data", "digits, iris, wine, mnist, or a .npy, .npz, .csv or .txt file", metavar="NAME|FILE")
     setting(group, "--labels", "column (name, or number from 0) or array of a file that holds labels", metavar="COLUMN")
+    setting(group, "--header", "whether the first row of a text file names the columns", choices=("auto", "yes", "no"))
+    setting(
+        group,
+        "--drop",
+        "columns (names, or numbers from 0) to leave out, such as an identifier",
+        type=column_names,
+        action="extend",
+        metavar="COLUMN,...",
+    )
     setting(
         group,
         "--scale",
@@ -121,6 +131,14 @@ def whole_numbers(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"expected whole numbers such as 400,200, or none; got {text!r}") from None
 
 
+def column_names(text: str) -> tuple[str, ...]:
+    """``'a,"b, c"'`` to ("a", "b, c")."""
+    names = tuple(next(csv.reader([text], skipinitialspace=True), ()))
+    if not all(map(str.strip, names)) or not names:
+        raise argparse.ArgumentTypeError(f"expected names or numbers of columns such as Id,3; got {text!r}")
+    return names
+
+
 def folder(text: str) -> str:
     """``text`` unless it is blank, as where a script has left a variable unset: that is no wish for the default."""
     if not text.strip():
@@ -134,6 +152,7 @@ def train(options: argparse.Namespace) -> int:
     from minivae.runs.resume import settings_of_a_resumed_run
 
     given = {name: value for name, value in vars(options).items() if name in DEFAULTS}
+    given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
     settings = settings_of_a_resumed_run(given) if given.get("resume") else Settings(**given)
     with log_printed(options):
         summary = runs.train(settings)

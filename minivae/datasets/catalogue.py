@@ -1,4 +1,4 @@
-"""Data sets: three that scikit-learn ships, MNIST, and your own ``.npy``, ``.npz`` and ``.csv`` files.
+"""Data sets: three that scikit-learn ships, MNIST, and your own files of numbers.
 
     load("digits" | "iris" | "wine" | "mnist" | "my/file.csv") -> Dataset with .train and .test, each (N, D)
 
@@ -8,23 +8,17 @@ Every split is a fixed function of the data: two people who load the same name t
 from __future__ import annotations
 
 import os
-import re
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minivae.backend import permutation
-from minivae.datasets import mnist, tables
+from minivae.datasets import mnist, notes, tables
 from minivae.errors import DataError
 
 WHITE = 255.0
 TEST_FRACTION = 0.2  # of the data sets of scikit-learn
-INDEX = (
-    "looks like a pandas index, without a name and with a different integer in every row, and will be trained on: "
-    "save with index=False, or name the column if it is data"
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # arrays have no one truth value, so no == either
@@ -75,15 +69,24 @@ class Dataset:
         )
 
 
-def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Dataset:
+def load(
+    name_or_path: str | os.PathLike,
+    labels: str | int | None = None,
+    header: str = "auto",
+    drop: Sequence[str | int] = (),
+) -> Dataset:
     """A data set by name, or the user's own file.
 
     Parameters
     ----------
-    name_or_path : {"digits", "iris", "wine", "mnist"} or path of a ``.npy``, ``.npz`` or ``.csv`` file
+    name_or_path : {"digits", "iris", "wine", "mnist"} or path of a file
         What a file may hold is documented at :func:`minivae.datasets.tables.read`.
     labels : str or int, optional
         Where a file has its labels: a column of a ``.csv`` by name or by number from 0, an array of a ``.npz``.
+    header : {"auto", "yes", "no"}
+        Whether the first row of a text file names the columns.
+    drop : sequence of str or int
+        Columns of a file that are left out, by name or by number from 0.
 
     Returns
     -------
@@ -96,12 +99,12 @@ def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Da
     DataError
         For an unknown name, or a file that is missing, damaged, or holds no numbers to train on.
     TypeError
-        If the first argument is neither a string nor a path, or ``labels`` neither a string nor an int.
+        If the first argument is neither a string nor a path, or a column neither a string nor an int.
 
     Warns
     -----
     UserWarning
-        If the first column of a ``.csv`` looks like the index of a pandas DataFrame; it is read like the others.
+        For each thing that a reader should know about a file: what was left out, and the notes of ``notes.py``.
 
     Examples
     --------
@@ -111,6 +114,8 @@ def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Da
     if isinstance(name_or_path, str) and name_or_path in LOADERS:
         if labels is not None:
             raise DataError(f"{name_or_path!r} comes with its labels: remove labels={labels!r}, which is for files")
+        if header != "auto" or len(drop):
+            raise DataError(f"{name_or_path!r} has its own columns: remove header and drop, which are for files")
         return LOADERS[name_or_path]()
     path = tables.as_path(name_or_path)
     if tables.ending_of(path) not in tables.READERS and not os.path.exists(path):
@@ -118,10 +123,9 @@ def load(name_or_path: str | os.PathLike, labels: str | int | None = None) -> Da
             f"unknown data set {path!r}: expected one of {', '.join(LOADERS)}, or the path of a file, which needs the "
             f"ending {tables.ENDINGS}"
         )
-    table = tables.read(path, labels)
+    table = tables.read(path, labels, header=header, drop=drop)
     data = _own(path, table)
-    if looks_like_an_index(table):
-        warnings.warn(f"the first column of {path!r} {INDEX}", stacklevel=2)
+    notes.say(path, table)
     return data
 
 
@@ -214,13 +218,6 @@ def _own(path: str, table: tables.Table) -> Dataset:
     y_train, y_test = (None, None) if y is None else (y[train], y[test])
     names = (table.columns, table.label_names)
     return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, *names, table.white)
-
-
-def looks_like_an_index(table: tables.Table) -> bool:
-    """Whether the first column is as ``DataFrame.to_csv`` writes an index, once or twice, also of rows shuffled."""
-    first, name = table.x[:, 0], "".join(table.columns[:1])
-    is_nameless = table.columns and re.fullmatch(r"(Unnamed: \d+(\.\d+)?)?", name)
-    return bool(is_nameless) and not np.any(first % 1) and len(np.unique(first)) == len(first)
 
 
 LOADERS: dict[str, Callable[[], Dataset]] = {

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minivae import datasets
-from minivae.datasets import LOADERS, Dataset, tables
-from minivae.datasets.csvfiles import whole_number
+from minivae.datasets import LOADERS, Dataset, notes, tables
+from minivae.datasets.cells import whole_number
 from minivae.errors import DataError
 from minivae.runs.folder import Run
 from minivae.runs.identity import fingerprint
 from minivae.runs.settings import same_file
+from minivae.system.streams import print_line
 
 SHOWN_LABELS = 10
 
@@ -63,13 +65,15 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
         data, labels = data or trained_on, labels or run.settings.labels
     assert data is not None
     if data in LOADERS or (is_own and not all_rows_of_files):
-        found = load_again(data, labels)
+        found = load_again(run, data, labels)
         if is_own:
             run.check_same(found)
         check_width(run, found.test, data, labels)
         classes = numbered_as_in_training(run, found.test_labels, found.label_names)
         return Examples(found.name, "test", found.test, *classes, is_own)
-    table = tables.read(data, labels)
+    table = read_like_the_run(run, data, labels, is_own)
+    for remark in table.remarks:
+        print_line(f"note: {data!r}: {remark}", to_stderr=True)
     check_width(run, table.x, data, labels)
     run.check_columns(table.columns, data)
     classes = numbered_as_in_training(run, table.labels, table.label_names)
@@ -112,7 +116,7 @@ def rows_trained_on(run: Run, examples: Examples) -> int | None:
     if examples.is_own or run.settings is None or run.settings.data == "mnist":  # which might be a download
         return None
     try:
-        own = load_again(run.settings.data, run.settings.labels)
+        own = load_again(run, run.settings.data, run.settings.labels)
         run.check_same(own)
     except (DataError, OSError):
         return None
@@ -128,11 +132,30 @@ def hashes(x: np.ndarray, dtype: np.dtype) -> Iterator[int]:
             yield hash((row.astype(dtype) + 0).tobytes())  # -0.0 + 0 is 0.0, which has other bytes
 
 
-def load_again(data: str, labels: str | None) -> Dataset:
-    """``datasets.load``, but for a warning that training has given already."""
+def how_read(run: Run, data: str) -> dict[str, Any]:
+    """The header and the columns to drop as in training, for a file; its header only if it may have one."""
+    if run.settings is None or data in LOADERS:
+        return {}
+    is_text = tables.ending_of(data) in tables.TEXT
+    return {"header": run.settings.header if is_text else "auto", "drop": run.settings.drop}
+
+
+def load_again(run: Run, data: str, labels: str | None) -> Dataset:
+    """``datasets.load`` as in training, but for the warnings that training has given already."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=f".*{datasets.INDEX}")
-        return datasets.load(data, labels)
+        warnings.simplefilter("ignore", notes.DataNote)
+        return datasets.load(data, labels, **how_read(run, data))
+
+
+def read_like_the_run(run: Run, data: str, labels: str | None, is_own: bool) -> tables.Table:
+    """A file without the columns that were dropped in training; another file may have come without them."""
+    how = how_read(run, data)
+    if not is_own and how.get("drop"):
+        with suppress(DataError):
+            table = tables.read(data, labels, **how | {"drop": ()})
+            if table.x.shape[1] == run.vae.input_dim:
+                return table
+    return tables.read(data, labels, **how)
 
 
 def is_a_copy(run: Run, data: str, labels: str | None) -> bool:
@@ -142,7 +165,7 @@ def is_a_copy(run: Run, data: str, labels: str | None) -> bool:
     if same_file(data, run.settings.data):
         return True
     try:
-        found = load_again(data, labels or run.settings.labels)
+        found = load_again(run, data, labels or run.settings.labels)
     except (DataError, OSError):
         return False  # whoever reads it as another file's examples will say what is wrong with it
     return run.data is not None and run.data["fingerprint"] == fingerprint(found)
@@ -154,7 +177,7 @@ def check_width(run: Run, x: np.ndarray, data: str, labels: str | None) -> None:
     if width == expected:
         return
     advice = "it must have the same ones, in the same order"
-    if width == expected + 1 and labels is None and tables.ending_of(data) == ".csv":
+    if width == expected + 1 and labels is None and tables.ending_of(data) in tables.TEXT:
         advice = "if one of them holds labels, name it with --labels"
     if width == expected - 1 and labels is not None:
         advice = f"if {labels!r} is one that the model knows, leave out --labels"

@@ -14,6 +14,8 @@ class Settings:
 
     data: str = "digits"
     labels: str | None = None
+    header: str = "auto"
+    drop: tuple[str, ...] = ()
     backend: str | None = None
     likelihood: str = "auto"
     hidden: tuple[int, ...] = (400,)
@@ -57,7 +59,8 @@ class Settings:
             value = getattr(settings, field.name)
             if not isinstance(value, TYPES[str(field.type)]) or isinstance(value, bool) != (field.type == "bool"):
                 raise TypeError(f"{field.name} must be of type {field.type}, got {value!r}")
-            if isinstance(value, tuple) and not all(type(width) is int for width in value):
+            part = str if field.type == "tuple[str, ...]" else int
+            if isinstance(value, tuple) and not all(type(one) is part for one in value):
                 raise TypeError(f"{field.name} must be of type {field.type}, got {value!r}")
             if isinstance(value, float) and not math.isfinite(value):
                 raise TypeError(f"{field.name} must be finite, got {value!r}")
@@ -72,6 +75,7 @@ TYPES: dict[str, Any] = {
     "float": float | int,
     "bool": bool,
     "tuple[int, ...]": tuple,
+    "tuple[str, ...]": tuple,
 }
 WHERE = ("out", "overwrite", "resume", "no_pictures")
 DEFAULTS = {field.name: field.default for field in fields(Settings)}

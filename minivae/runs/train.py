@@ -55,7 +55,7 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
     TrainingDiverged, KeyboardInterrupt
         After the last good state has been saved.
     """
-    data = datasets.load(settings.data, settings.labels)
+    data = datasets.load(settings.data, settings.labels, settings.header, settings.drop)
     log.info(describe_data(data))
     settings, mark = decide(settings, data), fingerprint(data)
     folder = RunFolder(settings.out or Path("runs") / data.name)
