@@ -430,7 +430,7 @@ def test_a_class_that_is_called_by_a_number_among_texts_keeps_its_number_too(min
 def test_the_index_of_pandas_is_pointed_out_when_it_is_trained_on_and_never_again(minivae, tmp_path):
     rows = "".join(f"{i},{x},{1 - x}\n" for i, x in enumerate(RNG.random(20)))
     (tmp_path / "frame.csv").write_text(",a,b\n" + rows)
-    words = "note        the first column of 'frame.csv' looks like a pandas index"
+    words = "note        'frame.csv': the first column looks like a pandas index"
     status, out, err = minivae("train", "--data", "frame.csv", *QUICK, "--out", "run")
     assert (status, out.count(words), words in err) == (0, 1, False), err
     status, _, err = minivae("train", "--data", "frame.csv", *QUICK, "--json", "--out", "other")
