@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 RANKS = (  # from the bottom; a room imports from lower ranks only, and from itself
     {"errors", "version"},
+    {"answers"},
     {"validation"},
     {"kernels"},
     {"backend"},
@@ -30,7 +31,7 @@ FILES = {
 
 
 def imports(name):
-    """The modules of minivae that a module imports anywhere in it, in functions and under TYPE_CHECKING too."""
+    """The modules of minivae that a module imports anywhere in it: in functions, under TYPE_CHECKING, by a string."""
     found = set()
     for node in ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module.split(".")[0] == "minivae":
@@ -39,6 +40,8 @@ def imports(name):
                 found.add(path if path in FILES else node.module.removeprefix("minivae").lstrip("."))
         elif isinstance(node, ast.Import):
             found |= {alias.name.removeprefix("minivae.") for alias in node.names if alias.name.startswith("minivae")}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("minivae."):
+            found |= {node.value.removeprefix("minivae.")} & FILES.keys() - {name}  # as import_module takes it
     return found
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,7 @@ def activation_call(activation: str, flops: int) -> Call:
     )
 
 
+step_call = partial(Call, in_step=True)
 LINEAR = [
     *(forward_call(layer, layer.activation, in_step=True) for layer in LAYERS),
     *(forward_call(LAYERS[0], name, in_step=False) for name in ACTIVATION_FLOPS if name != "relu"),
@@ -142,33 +144,12 @@ LINEAR = [
 
 TWO_HEADS = {"dmu": "BK", "dlogvar": "BK"}
 LATENT = [
-    Call(
-        "reparameterize_forward",
-        "",
-        lambda a: (a.mu, a.logvar, a.eps),
-        lambda s: 4 * s.B * s.K,
-        out={"out": "BK"},
-        in_step=True,
+    step_call(
+        "reparameterize_forward", "", lambda a: (a.mu, a.logvar, a.eps), lambda s: 4 * s.B * s.K, out={"out": "BK"}
     ),
-    Call(
-        "reparameterize_backward",
-        "",
-        lambda a: (a.dz, a.logvar, a.eps),
-        lambda s: 5 * s.B * s.K,
-        out=TWO_HEADS,
-        in_step=True,
-    ),
-    Call(
-        "gaussian_kl_forward", "", lambda a: (a.mu, a.logvar), lambda s: 6 * s.B * s.K, out={"out": "B"}, in_step=True
-    ),
-    Call(
-        "gaussian_kl_backward",
-        "",
-        lambda a: (a.dnll, a.mu, a.logvar),
-        lambda s: 4 * s.B * s.K,
-        out=TWO_HEADS,
-        in_step=True,
-    ),
+    step_call("reparameterize_backward", "", lambda a: (a.dz, a.logvar, a.eps), lambda s: 5 * s.B * s.K, out=TWO_HEADS),
+    step_call("gaussian_kl_forward", "", lambda a: (a.mu, a.logvar), lambda s: 6 * s.B * s.K, out={"out": "B"}),
+    step_call("gaussian_kl_backward", "", lambda a: (a.dnll, a.mu, a.logvar), lambda s: 4 * s.B * s.K, out=TWO_HEADS),
 ]
 
 
@@ -186,14 +167,7 @@ def gaussian_call(logvar: str, shape: str) -> Call:
 NLL, PIXELS = {"nll": "B"}, {"nll": "B", "dlogits": "BD"}
 LIKELIHOODS = [
     Call("bernoulli_nll", "value", lambda a: (a.logits, a.binary), lambda s: 10 * s.B * s.D, out=NLL),
-    Call(
-        "bernoulli_nll",
-        "gradient",
-        lambda a: (a.logits, a.grey, a.dnll),
-        lambda s: 14 * s.B * s.D,
-        out=PIXELS,
-        in_step=True,
-    ),
+    step_call("bernoulli_nll", "gradient", lambda a: (a.logits, a.grey, a.dnll), lambda s: 14 * s.B * s.D, out=PIXELS),
     Call("bernoulli_mean", "", lambda a: (a.logits,), lambda s: 4 * s.B * s.D, returns=("BD",)),
     Call("gaussian_nll", "value", lambda a: (a.logits, a.logvar_one, a.x), lambda s: 6 * s.B * s.D, out=NLL),
     gaussian_call("logvar_one", "1"),
@@ -215,27 +189,16 @@ LIKELIHOODS = [
 NOISE = [
     Call("take_rows", "", lambda a: (a.x, a.rows), lambda s: 0, out={"out": "BD"}),
     Call("uniform", "", lambda a: (SEED, Stream.CORRUPTION, STEP, a.rows), lambda s: 2 * s.B * s.D, out={"out": "BD"}),
-    Call(
-        "standard_normal",
-        "",
-        lambda a: (SEED, Stream.EPS, STEP, a.rows),
-        lambda s: 6 * s.B * s.K,
-        out={"out": "BK"},
-        in_step=True,
+    step_call(
+        "standard_normal", "", lambda a: (SEED, Stream.EPS, STEP, a.rows), lambda s: 6 * s.B * s.K, out={"out": "BK"}
     ),
     Call("binarize", "", lambda a: (a.grey, SEED, STEP, a.rows), lambda s: 3 * s.B * s.D, out={"out": "BD"}),
 ]
 OPTIMIZERS = [
     Call("sgd_update", "", lambda a: (a.w, a.g, a.m), lambda s: 4 * s.P, changes=(0, 2), options=SGD),
     Call("adagrad_update", "", lambda a: (a.w, a.g, a.v), lambda s: 7 * s.P, changes=(0, 2), options=ADAGRAD),
-    Call(
-        "adam_update",
-        "",
-        lambda a: (a.w, a.g, a.m, a.v, 4),
-        lambda s: 12 * s.P,
-        changes=(0, 2, 3),
-        options=ADAM,
-        in_step=True,
+    step_call(
+        "adam_update", "", lambda a: (a.w, a.g, a.m, a.v, 4), lambda s: 12 * s.P, changes=(0, 2, 3), options=ADAM
     ),
     Call("add_penalty", "", lambda a: (a.w, a.g), lambda s: 9 * s.P, changes=(1,), options={"l1": 0.3, "l2": 0.7}),
 ]

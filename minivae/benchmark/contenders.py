@@ -1,4 +1,4 @@
-"""Every contender by its name: our backends, and the peers."""
+"""Every contender by its name: our backends, the plain code of the speed ladder, and the peers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,23 @@ import numpy as np
 from minivae import backend
 from minivae.backend import Array
 from minivae.benchmark import gpu, peers
-from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
+from minivae.benchmark.plain import PLAIN, plain_run
+from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem, Run
 from minivae.model.vae import VAE
 from minivae.training.loop import steps_of_an_epoch, train_epoch
 from minivae.training.optimizers import Adam
 from minivae.training.recipe import Recipe
 
 PEERS = {"torch": ("torch eager", "torch compile"), "jax": ("jax jit", "jax scan")}
-RUNGS = ("outer products", "matrix products")  # those of the speed ladder that are not a backend
 PEER_NAMES = [name for names in PEERS.values() for name in names]
+RUNS: dict[str, Callable[[Problem], Run]] = {  # of those that are not a backend
+    **{name: partial(plain_run, gradient=gradient) for name, gradient in PLAIN.items()},
+    "torch eager": partial(peers.torch_run, compiled=False),
+    "torch compile": partial(peers.torch_run, compiled=True),
+    **{name: partial(gpu.torch_run, name=name) for name in gpu.TORCH},
+    "jax jit": partial(peers.jax_run, scan=False),
+    "jax scan": partial(peers.jax_run, scan=True),
+}
 EPOCH, PASS = 60_000, 10_000  # examples of an epoch of MNIST, and of its test set, to be encoded and decoded
 
 
@@ -32,7 +40,7 @@ class Contender:
     ``epoch`` trains on every example once; ``passes`` are what else can be timed, by name.
     """
 
-    run: peers.Run
+    run: Run
     epoch: Callable[[], Any]
     at_once: int = 1
     passes: dict[str, Callable[[], Any]] = field(default_factory=dict)
@@ -43,35 +51,16 @@ def load(name: str) -> None:
     framework = name.split()[0]
     if framework in PEERS:
         import_module(framework)
-    elif name not in RUNGS:
+    elif name not in PLAIN:
         backend.load(name)
 
 
-def make(name: str, problem: Problem, device: str = "cpu") -> Contender:
-    """Build a contender.
-
-    Parameters
-    ----------
-    name : str
-        A backend's, one of those in ``PEERS``, or of ``RUNGS``.
-    problem : Problem
-    device : str, default "cpu"
-        Where a peer computes; a backend knows its own.
-    """
-    if name in RUNGS:
-        return import_module("minivae.benchmark.ladder").plain_contender(name, problem)
-    if name in gpu.TORCH:
-        run = gpu.torch_run(problem, name)
-        return Contender(run, partial(run, problem.batches))
-    if name not in PEER_NAMES:
+def make(name: str, problem: Problem) -> Contender:
+    """Build a contender: a backend, or one of ``RUNS``."""
+    if name not in RUNS:
         return our_contender(problem, name)
-    if name == "jax scan":
-        run, at_once = peers.jax_scan_run(problem, device), problem.batches
-    elif name == "jax jit":
-        run, at_once = peers.jax_jit_run(problem, device), 1
-    else:
-        run, at_once = peers.torch_run(problem, compiled=name == "torch compile", device=device), 1
-    return Contender(run, partial(run, problem.batches), at_once)
+    run = RUNS[name](problem)
+    return Contender(run, partial(run, problem.batches), problem.batches if name == "jax scan" else 1)
 
 
 def our_contender(problem: Problem, name: str) -> Contender:
@@ -86,7 +75,7 @@ def our_contender(problem: Problem, name: str) -> Contender:
     return Contender(run, epoch, problem.batches if captured else 1, passes_of(vae, data))
 
 
-def stepwise_run(problem: Problem, vae: VAE, data: Array) -> peers.Run:
+def stepwise_run(problem: Problem, vae: VAE, data: Array) -> Run:
     """The step that ``fit`` makes without a graph, but with a slice of the data (N, D) in place of gathered rows."""
     examples = np.arange(len(data))
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minivae.backend import uses_tf32
+from minivae.backend import load, uses_tf32
 from minivae.benchmark import peers
-from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
+from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem, Run
+from minivae.benchmark.roofs import seconds_of
 
 if TYPE_CHECKING:
     import torch
@@ -32,22 +33,11 @@ LARGE = 8192  # the side of the matrices whose product counts as the peak
 # Ours
 
 
-def graph_run(problem: Problem, vae: VAE, data: Any, steps: Steps) -> peers.Run:
+def graph_run(problem: Problem, vae: VAE, data: Any, steps: Steps) -> Run:
     """The steps of whole epochs as ``fit`` makes them on a GPU: rows shuffled and gathered, each a replay of one graph.
 
-    Parameters
-    ----------
-    problem : Problem
-    vae : VAE
-        Of a backend with a ``graph``.
-    data : array of shape (batches * batch_size, D), on the device
-    steps : callable
-        Makes all updates of an epoch on ``data``.
-
-    Returns
-    -------
-    run : callable
-        ``run(n)`` trains n // batches epochs, and returns the loss before the first one, once, then of the epochs.
+    ``steps`` makes all updates of an epoch on ``data``, shape (batches * batch_size, D), on the device. The first loss
+    of ``run(n)`` is that of the last epoch before its n // batches epochs, or of the untrained model.
     """
     first = vae.loss(vae.kernels.to_numpy(data[: problem.batch_size])).loss
 
@@ -64,9 +54,6 @@ def graph_run(problem: Problem, vae: VAE, data: Any, steps: Steps) -> peers.Run:
 
 def peak() -> float:
     """Flops per second of the fastest cuBLAS product of large float32 matrices."""
-    from minivae.backend import load
-    from minivae.benchmark.roofs import seconds_of
-
     kernels = load("cupy")
     a, b, out = (kernels.zeros((LARGE, LARGE), "float32") for _ in range(3))
     for step, factor in enumerate((a, b)):  # a chip that multiplies constants runs faster than it does in earnest
@@ -100,7 +87,7 @@ def device_facts() -> dict[str, Any]:
 # PyTorch
 
 
-def torch_run(problem: Problem, name: str) -> peers.Run:
+def torch_run(problem: Problem, name: str) -> Run:
     """Training steps in PyTorch on the GPU: eager, torch.compile(mode="reduce-overhead"), or a captured CUDA graph."""
     import torch
 
@@ -117,21 +104,8 @@ def torch_run(problem: Problem, name: str) -> peers.Run:
         train = captured(model, adam, data[0])
     else:
         loss_of = torch.compile(model, mode="reduce-overhead", fullgraph=True) if name == COMPILED else model
-        train = stepwise(loss_of, adam)
+        train = peers.torch_step(loss_of, adam)
     return in_series(train, data)
-
-
-def stepwise(loss_of: Callable[..., torch.Tensor], adam: torch.optim.Optimizer) -> Callable[..., torch.Tensor]:
-    """A training step, as one writes it; returns the loss, on the device."""
-
-    def train(x: torch.Tensor) -> torch.Tensor:
-        adam.zero_grad(set_to_none=True)
-        loss = loss_of(x)
-        loss.backward()
-        adam.step()
-        return loss.detach()
-
-    return train
 
 
 def captured(
@@ -140,7 +114,7 @@ def captured(
     """The same step as one CUDA graph, by hand: a batch is copied to where the graph looks for it."""
     import torch
 
-    place, train, side = x.clone(), stepwise(model, adam), torch.cuda.Stream()
+    place, train, side = x.clone(), peers.torch_step(model, adam), torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(WARM_UP):
@@ -159,7 +133,7 @@ def captured(
     return replay
 
 
-def in_series(train: Callable[[torch.Tensor], torch.Tensor], data: Any) -> peers.Run:
+def in_series(train: Callable[[torch.Tensor], torch.Tensor], data: Any) -> Run:
     """So many steps, from where the last call ended; only the first loss and the last are looked at, at the end."""
     step = 0
 

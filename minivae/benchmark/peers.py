@@ -7,18 +7,13 @@ from there, one by one ("jit") or a whole epoch in one call ("scan"). No step wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem
+from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Layers, Problem, Run
 
 if TYPE_CHECKING:
     import torch
-
-Layers = Mapping[str, tuple[np.ndarray, np.ndarray]]
-Run = Callable[[int], tuple[float, float]]  # so many steps, from where the last call ended; first and last loss
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -60,38 +55,37 @@ def torch_model(layers: Layers) -> torch.nn.Module:
     return VAE()
 
 
-def torch_run(problem: Problem, compiled: bool, device: str = "cpu") -> Run:
-    """Training steps in PyTorch: eager, or through torch.compile.
-
-    Parameters
-    ----------
-    problem : Problem
-    compiled : bool
-    device : str, default "cpu"
-    """
+def torch_run(problem: Problem, compiled: bool) -> Run:
+    """Training steps in PyTorch: eager, or through torch.compile."""
     import torch
 
     torch.manual_seed(0)
     size, batches, step = problem.batch_size, problem.batches, 0
-    model = torch_model(problem.layers()).to(device)
-    data = torch.from_numpy(problem.data()).to(device)
+    model, data = torch_model(problem.layers()), torch.from_numpy(problem.data())
     adam = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=BETAS, eps=EPSILON, fused=True)
-    loss_of = torch.compile(model, fullgraph=True, dynamic=False) if compiled else model
-
-    def train(i: int) -> torch.Tensor:
-        adam.zero_grad(set_to_none=True)
-        loss = loss_of(data[i * size : (i + 1) * size])
-        loss.backward()
-        adam.step()
-        return loss.detach()
+    train = torch_step(torch.compile(model, fullgraph=True, dynamic=False) if compiled else model, adam)
 
     def run(n: int) -> tuple[float, float]:
         nonlocal step
-        losses = [train(i % batches) for i in range(step, step + n)]
+        starts = [i % batches * size for i in range(step, step + n)]
+        losses = [train(data[start : start + size]) for start in starts]
         step += n
         return float(losses[0]), float(losses[-1])
 
     return run
+
+
+def torch_step(loss_of: Callable[..., torch.Tensor], adam: torch.optim.Optimizer) -> Callable[..., torch.Tensor]:
+    """A training step as one writes it; it returns the loss, on the device."""
+
+    def train(x: torch.Tensor) -> torch.Tensor:
+        adam.zero_grad(set_to_none=True)
+        loss = loss_of(x)
+        loss.backward()
+        adam.step()
+        return loss.detach()
+
+    return train
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -141,69 +135,44 @@ def jax_step(state: Any, x: Any) -> tuple[Any, Any]:
     return (layers, m, v, t, key), loss
 
 
-def jax_start(problem: Problem, device: str) -> tuple[Any, Any]:
-    """The state before the first step, and the data (batches, B, D), on the device."""
+def jax_start(problem: Problem) -> tuple[Any, Any]:
+    """The state before the first step, and the data (batches, B, D), on the processor."""
     import jax
     import jax.numpy as jnp
 
-    jax.config.update("jax_platforms", device)
+    jax.config.update("jax_platforms", "cpu")
     layers = jax.tree.map(jnp.array, problem.layers())
     zeros = [jax.tree.map(jnp.zeros_like, layers) for _ in "mv"]
     data = jnp.asarray(problem.data().reshape(problem.batches, problem.batch_size, problem.input_dim))
     return (layers, *zeros, jnp.int32(0), jax.random.key(0)), data
 
 
-def jax_jit_run(problem: Problem, device: str = "cpu") -> Run:
-    """Training steps in JAX, each a call of one compiled function.
+def jax_run(problem: Problem, scan: bool) -> Run:
+    """Training steps in JAX, each a call of one compiled function; with ``scan`` each epoch is one.
 
-    Parameters
-    ----------
-    problem : Problem
-    device : str, default "cpu"
+    With ``scan`` the steps that are asked for are whole epochs.
     """
     import jax
 
-    state, data = jax_start(problem, device)
-    rows = data.reshape(-1, problem.input_dim)
+    state, data = jax_start(problem)
+    data = data if scan else data.reshape(-1, problem.input_dim)
 
-    def next_step(state: Any, rows: Any) -> tuple[Any, Any]:
+    def step(state: Any, rows: Any) -> tuple[Any, Any]:
         start = state[3] % problem.batches * problem.batch_size
         return jax_step(state, jax.lax.dynamic_slice_in_dim(rows, start, problem.batch_size))
 
-    compiled = jax.jit(next_step, donate_argnums=0)
+    def epoch(state: Any, batches: Any) -> tuple[Any, Any]:
+        return jax.lax.scan(jax_step, state, batches)
+
+    compiled = jax.jit(epoch if scan else step, donate_argnums=0)
 
     def run(n: int) -> tuple[float, float]:
         nonlocal state
         losses = []
-        for _ in range(n):
-            state, loss = compiled(state, rows)
-            losses.append(loss)
-        jax.block_until_ready(state)
-        return float(losses[0]), float(losses[-1])
-
-    return run
-
-
-def jax_scan_run(problem: Problem, device: str = "cpu") -> Run:
-    """Training steps in JAX, each epoch a call of one compiled function: ``n`` steps are whole epochs.
-
-    Parameters
-    ----------
-    problem : Problem
-    device : str, default "cpu"
-    """
-    import jax
-
-    state, data = jax_start(problem, device)
-    compiled = jax.jit(lambda state, data: jax.lax.scan(jax_step, state, data), donate_argnums=0)
-
-    def run(n: int) -> tuple[float, float]:
-        nonlocal state
-        losses = []
-        for _ in range(n // problem.batches):
+        for _ in range(n // problem.batches if scan else n):
             state, loss = compiled(state, data)
             losses.append(loss)
         jax.block_until_ready(state)
-        return float(losses[0][0]), float(losses[-1][-1])
+        return float(losses[0].ravel()[0]), float(losses[-1].ravel()[-1])
 
     return run

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from minivae.model.vae import VAE
 
 LEARNING_RATE, BETAS, EPSILON = 1e-3, (0.9, 0.999), 1e-8  # Adam's, for all contenders
-Layers = dict[str, tuple[np.ndarray, np.ndarray]]  # W (in, out) and b (out,) of each layer
+Layers = Mapping[str, tuple[np.ndarray, np.ndarray]]  # W (in, out) and b (out,) of each layer
+Run = Callable[[int], tuple[float, float]]  # takes n more steps; the loss of the first and of the last
 PROTOTYPES, FLIPPED = 10, 0.1
 
 
@@ -37,10 +38,6 @@ class Problem:
     def sizes(self) -> Sizes:
         """Those of a training step."""
         return Sizes(self.batch_size, self.input_dim, self.hidden_dim, self.latent_dim)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields and their values."""
-        return asdict(self)
 
     def data(self) -> np.ndarray:
         """Black and white examples, float32, shape (batches * batch_size, D): noisy copies of ten prototypes.

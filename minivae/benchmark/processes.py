@@ -2,6 +2,9 @@
 
 Each contender has a process of its own, because thread pools and their settings get in each other's way. It starts
 with the user's environment, but without two variables that choose other kernels in OpenBLAS than it would itself.
+
+Not multiprocessing: a spawned process has the streams of its parent, so that what it writes before it can redirect
+them is lost to :meth:`Child.last_words`, and it runs the main module again, so that a script would need a guard.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from threading import Timer
 from typing import Any
 
@@ -55,13 +59,11 @@ class Child:
         self, name: str, problem: Problem, patience: float = PATIENCE, settings: Mapping[str, str] | None = None
     ):
         self.name, self.patience, self.hung = name, patience, False
-        self.begun = time.perf_counter()
-        options = [f"--{key.replace('_', '-')}={value}" for key, value in problem.to_dict().items()]
-        # -P: a folder that happens to be the current one must not shadow what is imported.
-        command = [sys.executable, "-P", "-m", "minivae.benchmark.child", name, *options]
+        self.start_time = time.perf_counter()
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        # -P: a folder that happens to be the current one must not shadow what is imported.
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, "-P", "-m", "minivae.benchmark.worker", name, json.dumps(asdict(problem))],
             env=environment() | dict(settings or {}),
             encoding="utf-8",
             stdin=subprocess.PIPE,
@@ -75,7 +77,7 @@ class Child:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:  # else it may be in the middle of something long
             with suppress(OSError, subprocess.TimeoutExpired):
-                self.process.communicate('{"command": "quit"}\n', timeout=5)
+                self.process.communicate(timeout=5)  # it ends with its input
         self.process.kill()
         self.process.wait()
         self.errors.close()
@@ -90,29 +92,24 @@ class Child:
         BenchmarkError
             If it fails, dies or hangs.
         """
+        assert self.process.stdout is not None
         timer = Timer(self.patience, self.give_up)
         timer.start()
         try:
-            line = self.exchange(json.dumps({"command": command, **arguments}))
+            with suppress(BrokenPipeError):  # from a process that is dead, no line comes either
+                print(json.dumps({"command": command, **arguments}), file=self.process.stdin, flush=True)
+            line = self.process.stdout.readline()
         finally:
             timer.cancel()
         if not line:
             how = f"gave no answer in {self.patience:g} s and was ended" if self.hung else "died"
             raise BenchmarkError(f"the process of {self.name} {how}{self.last_words()}")
-        answer = json.loads(line)
-        if "skipped" in answer:
-            raise Skipped(answer["skipped"])
-        if "error" in answer:
-            raise Failed(f"{self.name} fails: {answer['error']}")
-        return answer
-
-    def exchange(self, line: str) -> str:
-        """Send a line and read one; nothing comes from a process that is dead."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        with suppress(BrokenPipeError):
-            print(line, file=self.process.stdin, flush=True)
-        return self.process.stdout.readline()
+        reply = json.loads(line)
+        if "skipped" in reply:
+            raise Skipped(reply["skipped"])
+        if "error" in reply:
+            raise Failed(f"{self.name} fails: {reply['error']}")
+        return reply["answer"]
 
     def give_up(self) -> None:
         """End a process that does not answer."""

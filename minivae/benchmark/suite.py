@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import math
 import os
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from minivae.backend import uses_tf32
-from minivae.benchmark import gpu
+from minivae.benchmark import gpu, turns
 from minivae.benchmark.calls import CALLS
 from minivae.benchmark.contenders import EPOCH, PASS, PEER_NAMES, PEERS
-from minivae.benchmark.interleave import in_turns, ratios, spread
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.processes import PATIENCE, BenchmarkError, Child, Failed, Skipped
 from minivae.benchmark.roofs import under_the_roof
+from minivae.benchmark.turns import BLOCK, PAUSE, WARM_UP, say, show_rounds, spread, take_turns, time_epoch
 
-PAUSE = 0.1  # seconds: idle threads of the last contender spin for less
-BLOCK, WARM_UP = 0.25, 0.1  # seconds of steps in a block, and of steps before it that fill the caches
-FEWEST = 5  # steps in a block
 OTHER_BATCHES = (20, 512)
 LARGE_BATCH, LARGE_EPOCH = 4096, 64  # so many steps that what is done once in an epoch counts little
 ROUNDS_OF_EPOCHS = 3
@@ -51,7 +46,7 @@ class Suite:
         ValueError
             If no backend can be used here.
         """
-        load = load_average()
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # processes that wanted a core lately
         verified = self.verify()
         steps = self.time_steps(self.problem)
         result = {
@@ -61,7 +56,7 @@ class Suite:
             **steps,
             "verified": verified,
             "protocol": self.protocol(),
-            "problem": self.problem.to_dict(),
+            "problem": asdict(self.problem),
             "load_average": load,
         }
         if self.full:
@@ -101,7 +96,7 @@ class Suite:
         for name in self.backends:
             with Child(name, self.problem, self.patience) as child:
                 try:
-                    mismatch = child.ask("verify")["mismatch"]
+                    mismatch = child.ask("verify")
                 except Skipped as reason:
                     self.skip(name, reason)
                     continue
@@ -138,14 +133,14 @@ class Suite:
         """True if the backend on the GPU takes part."""
         return "cupy" in self.backends and "cupy" not in self.skipped
 
-    def start(self, problem: Problem, stack: ExitStack, what: str) -> tuple[dict[str, Child], dict[str, Any]]:
+    def start_all(self, problem: Problem, stack: ExitStack, what: str) -> tuple[dict[str, Child], dict[str, Any]]:
         """A process for each contender, ready to be timed, and what it said of its start."""
         children, answers = {}, {}
         for name in self.names(problem):
             its = as_long_as_mnist(problem) if name in gpu.CONTENDERS else problem
             child = stack.enter_context(Child(name, its, self.patience))
             try:
-                answers[name] = started(child)
+                answers[name] = turns.start(child)
             except Skipped as reason:
                 self.skip(name, reason)
             except Failed as error:
@@ -161,12 +156,12 @@ class Suite:
         """Milliseconds per training step, contender by contender, and their ratios."""
         what = f"batch {problem.batch_size}"
         with ExitStack() as stack:
-            children, starts = self.start(problem, stack, what)
-            blocks = {name: partial(block, child, calibrated(child)) for name, child in children.items()}
-            timings = in_turns(blocks, shown(self.rounds, f"timing {what}"))
+            children, starts = self.start_all(problem, stack, what)
+            blocks = {name: turns.block_timer(child) for name, child in children.items()}
+            timings = take_turns(blocks, show_rounds(self.rounds, f"timing {what}"))
             facts = {name: child.ask("facts") for name, child in children.items()}
-            memory = {name: child.ask("memory")["peak_mb"] for name, child in children.items()}
-        ranges = ratios(timings, self.backends, self.groups())
+            memory = {name: child.ask("memory") for name, child in children.items()}
+        ranges = turns.ratios(timings, self.backends, self.groups())
         return {
             "timings": {name: spread(values) | {"rounds": values} for name, values in timings.items()},
             "ratio_ranges": {name: spread(values) for name, values in ranges.items()},
@@ -184,18 +179,18 @@ class Suite:
         """Seconds for an epoch as long as MNIST's, of the backend on the GPU."""
         problem = as_long_as_mnist(self.problem)
         with Child("cupy", problem, self.patience) as child:
-            started(child)
-            epoch(child)  # also compiles what no step has used
-            seconds = spread([epoch(child) for _ in range(self.rounds)])
+            turns.start(child)
+            time_epoch(child)  # also compiles what no step has used
+            seconds = spread([time_epoch(child) for _ in range(self.rounds)])
         return {"batch_size": problem.batch_size, "steps": problem.batches, **seconds}
 
     def time_large_batch(self) -> dict[str, Any]:
         """A step of the backend on the GPU at a batch so large that its products alone should matter."""
         problem = replace(self.problem, batch_size=LARGE_BATCH, examples=LARGE_EPOCH * LARGE_BATCH)
         with Child("cupy", problem, self.patience) as child:
-            started(child)
-            ms = min(child.ask("run", steps=problem.batches)["ms"] for _ in range(ROUNDS_OF_EPOCHS))
-            peak, facts = child.ask("peak")["peak"], child.ask("device_facts")
+            turns.start(child)
+            ms = min(child.ask("run", steps=problem.batches) for _ in range(ROUNDS_OF_EPOCHS))
+            peak, facts = child.ask("peak"), child.ask("device_facts")
         per_second = gpu.step_flops(problem) / (ms / 1e3)
         step = {"batch_size": LARGE_BATCH, "epoch_steps": problem.batches, "ms": ms}
         return facts | step | {"peak": peak, "fraction_of_peak": per_second / peak}
@@ -212,7 +207,7 @@ class Suite:
             if name not in (*self.skipped, *gpu.CONTENDERS):  # the roofs are those of the processor
                 say(f"timing the kernels of {name}")
                 with Child(name, self.problem, self.patience) as child:
-                    rows[name] = child.ask("kernels")["rows"]
+                    rows[name] = child.ask("kernels")
         products, *kernels = [[under_the_roof(row, answer["roofs"]) for row in table] for table in rows.values()]
         return {"roofs": answer["roofs"], "products": products, "kernels": dict(zip([*rows][1:], kernels, strict=True))}
 
@@ -220,11 +215,11 @@ class Suite:
         """Epochs as long as MNIST's, and passes over a set as large as its test set."""
         problem = as_long_as_mnist(self.problem)
         with ExitStack() as stack:
-            children, _ = self.start(problem, stack, "epoch")
+            children, _ = self.start_all(problem, stack, "epoch")
             if self.has_gpu:
-                epoch(children["cupy"])  # also compiles what no step has used
-            epochs = {name: partial(epoch, child) for name, child in children.items()}
-            seconds = in_turns(epochs, shown(ROUNDS_OF_EPOCHS, "timing an epoch"))
+                time_epoch(children["cupy"])  # also compiles what no step has used
+            epochs = {name: partial(time_epoch, child) for name, child in children.items()}
+            seconds = take_turns(epochs, show_rounds(ROUNDS_OF_EPOCHS, "timing an epoch"))
             passes = {name: child.ask("passes") for name, child in children.items() if name in self.backends}
         return {
             "epoch_seconds": {name: spread(values) for name, values in seconds.items()},
@@ -238,58 +233,3 @@ class Suite:
 def as_long_as_mnist(problem: Problem) -> Problem:
     """The same with the data of an epoch of MNIST, in whole batches."""
     return replace(problem, examples=math.ceil(EPOCH / problem.batch_size) * problem.batch_size)
-
-
-def started(child: Child) -> dict[str, Any]:
-    """What a contender says of its start, once it has shown that it trains."""
-    child.ask("load")
-    seconds = time.perf_counter() - child.begun
-    start = child.ask("ready")
-    first, last, steps = start["first_loss"], start["loss"], start["steps"]
-    if not last < first:
-        raise BenchmarkError(f"{child.name} does not train: its loss was {first:g}, and {last:g} after {steps} steps")
-    return start | {"import_seconds": seconds}
-
-
-def calibrated(child: Child) -> int:
-    """The number of steps in a block."""
-    ms = child.ask("run", steps=FEWEST, warm_up=FEWEST)["ms"]
-    return max(FEWEST, math.ceil(BLOCK / (ms / 1e3)))
-
-
-def block(child: Child, steps: int) -> float:
-    """Milliseconds per step."""
-    return child.ask("run", steps=steps, pause=PAUSE, warm_up=math.ceil(steps * WARM_UP / BLOCK))["ms"]
-
-
-def epoch(child: Child) -> float:
-    """Seconds for an epoch."""
-    return child.ask("epoch", pause=PAUSE)["seconds"]
-
-
-def load_average() -> float | None:
-    """How many processes have wanted a core lately; None where the system does not tell."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Progress, on standard error
-
-
-def say(line: str) -> None:
-    """One line on standard error."""
-    with suppress(BrokenPipeError):  # that nobody reads on is no reason to stop
-        if sys.stderr is not None:
-            print(line, file=sys.stderr, flush=True)
-
-
-def shown(rounds: int, what: str) -> Iterator[int]:
-    """The rounds, with a bar on a terminal or a line each elsewhere."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        from tqdm import tqdm
-
-        yield from tqdm(range(rounds), desc=what, unit="round", ascii=True, dynamic_ncols=True)
-        return
-    for i in range(rounds):
-        say(f"{what}: round {i + 1} of {rounds}")
-        yield i

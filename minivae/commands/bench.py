@@ -68,10 +68,10 @@ def bench(options: argparse.Namespace) -> int:
         return 1
     print(json.dumps(result) if options.json else "\n".join(report(result)), flush=True)
     if plot is not None:
-        from minivae.benchmark import pictures
+        from minivae.benchmark import chart
         from minivae.plotting import save
 
-        save(pictures.picture(result), plot)
+        save(chart.picture(result), plot)
     return 0
 
 

@@ -32,7 +32,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 def add_backend(parser: argparse.ArgumentParser) -> None:
     """``--backend``; absent from the options where it is not given."""
     parser.add_argument(
-        "--backend", default=argparse.SUPPRESS, help="numpy, numba or cupy (default: MINIVAE_BACKEND, or numpy)"
+        "--backend", default=argparse.SUPPRESS, help="numpy, numba, cupy or mine (default: MINIVAE_BACKEND, or numpy)"
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 from typing import Any
 
 from minivae.commands.common import add_backend, add_command, add_json, log_printed
-from minivae.runs.settings import DEFAULTS, IN_WORDS, Settings
+from minivae.runs.settings import DEFAULTS, HOLDOUTS, IN_WORDS, Settings
 from minivae.system.streams import print_line
 
 
@@ -43,6 +44,10 @@ def add_data(group: Any) -> None:
         action="extend",
         metavar="COLUMN,...",
     )
+    setting(
+        group, "--test", "another file, whose rows are held out; all of --data train then", type=a_file, metavar="FILE"
+    )
+    setting(group, "--holdout", "which tenth of a file is held out: by chance, or the end of it", choices=HOLDOUTS)
     setting(
         group,
         "--scale",
@@ -137,6 +142,11 @@ def column_names(text: str) -> tuple[str, ...]:
     if not all(map(str.strip, names)) or not names:
         raise argparse.ArgumentTypeError(f"expected names or numbers of columns such as Id,3; got {text!r}")
     return names
+
+
+def a_file(text: str) -> str:
+    """The path, in a form that does not depend on the current folder."""
+    return os.path.abspath(text)
 
 
 def folder(text: str) -> str:

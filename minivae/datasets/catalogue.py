@@ -8,14 +8,15 @@ Every split is a fixed function of the data: two people who load the same name t
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minivae.backend import permutation
-from minivae.datasets import mnist, notes, tables
+from minivae.datasets import mnist, notes, split, tables
 from minivae.errors import DataError
+from minivae.validation import check_choice
 
 WHITE = 255.0
 TEST_FRACTION = 0.2  # of the data sets of scikit-learn
@@ -74,6 +75,9 @@ def load(
     labels: str | int | None = None,
     header: str = "auto",
     drop: Sequence[str | int] = (),
+    *,
+    test: str | os.PathLike | None = None,
+    holdout: str = "random",
 ) -> Dataset:
     """A data set by name, or the user's own file.
 
@@ -87,12 +91,18 @@ def load(
         Whether the first row of a text file names the columns.
     drop : sequence of str or int
         Columns of a file that are left out, by name or by number from 0.
+    test : path, optional
+        Another file with the same columns, all of whose rows are held out; then those of the first all train.
+    holdout : {"random", "last"}
+        Which tenth of a file's rows is held out: drawn by chance, with equal rows on one side; or the last one, for
+        rows in the order of time.
 
     Returns
     -------
     data : Dataset
-        A file's is named as the file. One row in ten (at least one) is held out; which ones depends on the
-        number of rows alone, and both parts keep the order of the file. A ``.npz`` with a split of its own keeps it.
+        A file's is named as the file. One row in ten (at least one) is held out, with all that are equal to it; which
+        ones depends on the number of rows and on which are equal. Both parts keep the order of the file. A ``.npz``
+        with a split of its own keeps it.
 
     Raises
     ------
@@ -104,7 +114,8 @@ def load(
     Warns
     -----
     UserWarning
-        For each thing that a reader should know about a file: what was left out, and the notes of ``notes.py``.
+        For each thing that a reader should know about a file: what was left out, the notes of ``notes.py``, and a test
+        set drawn by chance that holds no new data: many rows are equal, nearly equal, or like their neighbours.
 
     Examples
     --------
@@ -116,6 +127,8 @@ def load(
             raise DataError(f"{name_or_path!r} comes with its labels: remove labels={labels!r}, which is for files")
         if header != "auto" or len(drop):
             raise DataError(f"{name_or_path!r} has its own columns: remove header and drop, which are for files")
+        if test is not None or holdout != "random":
+            raise DataError(f"{name_or_path!r} comes with its test set: test and holdout are for files")
         return LOADERS[name_or_path]()
     path = tables.as_path(name_or_path)
     if tables.ending_of(path) not in tables.READERS and not os.path.exists(path):
@@ -123,10 +136,14 @@ def load(
             f"unknown data set {path!r}: expected one of {', '.join(LOADERS)}, or the path of a file, which needs the "
             f"ending {tables.ENDINGS}"
         )
+    check_choice(holdout, "holdout", HOLDOUTS)
     table = tables.read(path, labels, header=header, drop=drop)
-    data = _own(path, table)
     notes.say(path, table)
-    return data
+    if test is not None:
+        other = tables.read(os.fspath(test), labels, header=header, drop=drop)
+        notes.say(os.fspath(test), other)
+        table = _with_test(path, table, os.fspath(test), other)
+    return _own(path, table, holdout)
 
 
 # -- shipped with scikit-learn -----------------------------------------------------------------------------
@@ -168,6 +185,10 @@ def _shipped(name: str) -> Dataset:
     train, test, train_labels, test_labels = train_test_split(
         bunch.data, labels, test_size=TEST_FRACTION, random_state=0, stratify=labels
     )
+    ids = split.equal_rows(np.vstack([train, test]))
+    for i in np.flatnonzero(np.isin(ids[len(train) :], ids[: len(train)])):  # of iris one: it goes to its equal
+        j = np.flatnonzero(train_labels == test_labels[i])[0]
+        train[j], test[i] = test[i].copy(), train[j].copy()
     columns, label_names = tuple(bunch.feature_names), tuple(map(str, bunch.target_names))
     return Dataset(name, train, test, train_labels, test_labels, columns=columns, label_names=label_names)
 
@@ -202,22 +223,46 @@ def load_npy(path: str | os.PathLike) -> Dataset:
     return _own(tables.as_path(path), tables.read(path, ending=".npy"))
 
 
-def _own(path: str, table: tables.Table) -> Dataset:
+HOLDOUTS = ("random", "last")
+
+
+def _own(path: str, table: tables.Table, holdout: str = "random", groups: np.ndarray | None = None) -> Dataset:
     """The content of a file as a data set; one row in ten is held out, unless the file has its own split."""
     n = len(table.x)
     if n < 2:
         raise DataError(f"{path!r} has {n} example(s), but 2 are needed: one to train on, one to hold out")
     train: slice | np.ndarray  # a slice makes a view, which spares the memory of a copy
     test: slice | np.ndarray
-    if table.train_rows is None:
-        shuffled, n_test = permutation(seed=0, epoch=0, n=n), max(1, n // 10)
-        test, train = np.sort(shuffled[:n_test]), np.sort(shuffled[n_test:])
+    n_train = n - max(1, n // 10) if table.train_rows is None else table.train_rows
+    if table.train_rows is None and holdout == "random":
+        test = split.held_out(table.x, n - n_train, groups=groups)
+        train = np.setdiff1d(np.arange(n), test)
+        for sentence in () if groups is not None else split.dependences(table.x):
+            warnings.warn(sentence, stacklevel=3)
     else:
-        train, test = slice(table.train_rows), slice(table.train_rows, n)
+        train, test = slice(n_train), slice(n_train, n)
     name, x, y = os.path.splitext(os.path.basename(path))[0], table.x, table.labels
     y_train, y_test = (None, None) if y is None else (y[train], y[test])
     names = (table.columns, table.label_names)
     return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, *names, table.white)
+
+
+def _with_test(path: str, table: tables.Table, test: str, other: tables.Table) -> tables.Table:
+    """The rows of a file, and behind them those of another one, which are to be held out."""
+    if other.x.shape[1] != table.x.shape[1] or other.columns != table.columns:
+        raise DataError(
+            f"{test!r} and {path!r} must have the same columns: expected {table.columns or table.x.shape[1]}"
+        )
+    if bool(other.label_names) != bool(table.label_names):
+        raise DataError(f"the labels of {test!r} and {path!r} must both be numbers, or both be texts")
+    names = tuple(sorted({*table.label_names, *other.label_names}))
+    parts = []
+    for part in (table, other):
+        numbers = np.array([names.index(name) for name in part.label_names], dtype=np.int64)
+        parts.append(part.labels if part.labels is None or not names else numbers[part.labels])
+    labelled = [part for part in parts if part is not None]
+    y = np.concatenate(labelled) if len(labelled) == len(parts) else None
+    return replace(table, x=np.concatenate([table.x, other.x]), labels=y, label_names=names, train_rows=len(table.x))
 
 
 LOADERS: dict[str, Callable[[], Dataset]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 MISSING = {"na", "n/a", "null", "none", "missing", "?", "-", ".", "#n/a"}
-THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
+THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{2,3})*,[0-9]{3}(\.[0-9]*)?")  # 2: in India, 12,34,567
 SIGNS = "%‰$€£¥°"
 LONGEST_INT = 640  # characters; Python may refuse to make an int of more
 

@@ -16,13 +16,14 @@ from minivae.learn.judge import Report
 from minivae.system.files import source_root
 
 
-def grade(entry: Entry) -> Report:
-    """Judge the learner's file of this exercise."""
-    if not entry.file.is_file():
+def grade(entry: Entry, file: Path | None = None) -> Report:
+    """Judge the learner's file of this exercise, or another one."""
+    file = file or entry.file
+    if not file.is_file():
         return Report(complaints=[f"{entry.file} is missing: minivae reset {entry.number} puts it back"])
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        status, errors = _run([str(entry.file), str(entry.check), str(report)], entry.exercise)
+        status, errors = _run([str(file), str(entry.check), str(report)], entry.exercise)
         if status is None:
             seconds = f"{entry.exercise.seconds:g} seconds"
             return Report(complaints=[f"it had not finished after {seconds}: is there a loop that never ends?"])

@@ -75,7 +75,7 @@ class VAE(Network):
         Weight of the KL in ``loss``; only beta = 1 makes ``-loss`` a bound on log p(x).
     init : {"torch", "glorot", "he"}
         See :meth:`minivae.model.parameters.Parameters.initialise`.
-    backend : {"numpy", "numba", "cupy"}, optional
+    backend : {"numpy", "numba", "cupy", "mine"}, optional
         Default: the environment variable ``MINIVAE_BACKEND``, or "numpy".
     dtype : {"float32", "float64"}
     seed : int, default 0

@@ -7,6 +7,7 @@ import reprlib
 
 import numpy as np
 
+from minivae import evaluation
 from minivae.datasets import Dataset
 
 SHOWN_COLUMNS = 3
@@ -25,3 +26,14 @@ def say_what_is_constant(data: Dataset) -> None:
     same, them = "the same value in all training rows: remove", "it" if len(constant) == 1 else "them"
     which = f"column {names}{counted} has" if them == "it" else f"{len(constant)} columns ({names}){counted} have"
     log.info("note        %s %s %s", which, same, them)
+
+
+def log_collapse(mu: np.ndarray) -> None:
+    """Whether the latents say nothing about the data, from the posterior means of the test examples, (N, K)."""
+    active = evaluation.activity(mu, evaluation.ACTIVE).active
+    if len(mu) > 1 and not active.any():
+        log.info(
+            "note        the posterior has collapsed: none of %d latent dimensions depends on the data, so that all "
+            "examples get one reconstruction; try a smaller --beta, more --epochs, or another --scale or --likelihood",
+            len(active),
+        )

@@ -8,6 +8,7 @@ interpolations.png   from one example to another
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,12 @@ from minivae.datasets import Dataset
 from minivae.model.vae import VAE
 from minivae.plotting import latent as latent_figures
 from minivae.runs.identity import shown_range
+from minivae.system.tensorfile import in_one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+log = logging.getLogger("minivae")
 LOSS = "loss.png"
 EXAMPLES = 5000  # test examples in the pictures of the latent space
 IMAGES = 24  # in a picture of images
@@ -51,14 +54,13 @@ class Scene:
     active: np.ndarray
 
     @classmethod
-    def of(cls, vae: VAE, data: Dataset, test: np.ndarray) -> Scene:
+    def of(cls, vae: VAE, data: Dataset, mu: np.ndarray, logvar: np.ndarray) -> Scene:
         """At most 5000 test examples; what is said of latent dimensions comes from all of them.
 
-        ``test`` (N, D) are ``data.test`` as the model takes them.
+        ``mu``, ``logvar`` (N, K) are the posteriors of ``data.test``.
         """
         rows = plotting.thinned(len(data.test), EXAMPLES)
         labels = None if data.test_labels is None else data.test_labels[rows]
-        mu, logvar = vae.encode_scaled(test)
         kl = evaluation.kl_of_columns(vae.kernels, mu, logvar)
         active = evaluation.activity(mu, evaluation.ACTIVE).active
         return cls(vae, data, rows, data.test[rows], labels, mu[rows], mu, kl, active)
@@ -73,7 +75,8 @@ def draw(
     folder: Path,
     vae: VAE,
     data: Dataset,
-    test: np.ndarray,
+    mu: np.ndarray,
+    logvar: np.ndarray,
     history: Mapping[str, Sequence[float]],
     best_epoch: int | None = None,
 ) -> list[str]:
@@ -85,8 +88,8 @@ def draw(
     vae : VAE
     data : Dataset
         As the model was shown them: binarised, if it was trained on that.
-    test : ndarray of shape (N, D)
-        ``data.test`` as the model takes them: scaled.
+    mu, logvar : ndarray of shape (N, K)
+        The posteriors of ``data.test``.
     history : mapping of str to sequence of float
         As :func:`minivae.fit` returns it. Without epochs there are no curves, and ``loss.png`` is left out.
     best_epoch : int, optional
@@ -97,15 +100,17 @@ def draw(
     names : list of str
         The files that were written.
     """
+    scene = Scene.of(vae, data, mu, logvar)
+    held_out = "test" if best_epoch is None else "validation"
+    curves = {LOSS: lambda scene: plotting.loss_curve(history, best_epoch, held_out)} if history.get("epoch") else {}
     names = []
-    if history.get("epoch"):
-        held_out = "test" if best_epoch is None else "validation"
-        plotting.save(plotting.loss_curve(history, best_epoch, held_out), folder / LOSS)
-        names.append(LOSS)
-    scene = Scene.of(vae, data, test)
-    for name, picture in OF_A_MODEL.items():
-        plotting.save(picture(scene), folder / name)
-        names.append(name)
+    with plotting.own_settings():
+        for name, picture in (curves | OF_A_MODEL).items():
+            try:
+                plotting.save(picture(scene), folder / name)
+                names.append(name)
+            except Exception as error:  # a picture is no reason to lose a training
+                log.info("note        %s could not be drawn: %s", name, in_one_line(error))
     return names
 
 

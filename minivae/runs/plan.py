@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minivae.backend import load, permutation
+from minivae.backend import load
 from minivae.datasets import LOADERS, Dataset
+from minivae.datasets.split import held_out
 from minivae.errors import DataError, GreyDataWarning
 from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
@@ -101,7 +102,7 @@ def make_plan(
 
 def decide(settings: Settings, data: Dataset) -> Settings:
     """The same settings with nothing left open."""
-    likelihood = choose_likelihood(settings.likelihood, settings.scale, data)
+    likelihood = choose_likelihood(settings, data)
     if likelihood == "gaussian" and data.image_shape is None:  # pixels are often constant
         say_what_is_constant(data)
     check_int(1 if settings.epochs is None else settings.epochs, "epochs", 1, 2**32 - 1)
@@ -116,11 +117,12 @@ def decide(settings: Settings, data: Dataset) -> Settings:
     )
 
 
-def choose_likelihood(name: str, scale: str, data: Dataset) -> str:
-    """The likelihood itself; "auto" is Bernoulli for exact 0/1 and for images in [0, 1], else Gaussian.
+def choose_likelihood(settings: Settings, data: Dataset) -> str:
+    """The likelihood itself; "auto" is Bernoulli for exact 0/1, or what becomes so, and for images in [0, 1].
 
-    A table of real numbers that somebody has scaled to [0, 1] holds no probabilities.
+    Else Gaussian: a table of real numbers that somebody has scaled to [0, 1] holds no probabilities.
     """
+    name, scale = settings.likelihood, settings.scale
     low, high = data.value_range
     is_image, fits = data.image_shape is not None, low >= 0 and high <= 1
     if scale == "pixels":
@@ -133,8 +135,8 @@ def choose_likelihood(name: str, scale: str, data: Dataset) -> str:
         )
     if name != "auto":
         return name
-    if fits and (is_image or data.is_binary):
-        what = "every value lies in [0, 1]" if is_image else "every value is 0 or 1"
+    if fits and (is_image or data.is_binary or settings.binarize != "none"):
+        what = "every value is 0 or 1" if data.is_binary else "every value lies in [0, 1]"
         log.info("likelihood  bernoulli (auto: %s)", what)
         return "bernoulli"
     log.info("likelihood  gaussian (auto: values from %g to %g, %s)", low, high, "not all 0 or 1")
@@ -170,9 +172,9 @@ def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, np
     n = len(data.train)
     if n < 2:
         raise DataError("early stopping needs 2 training examples: one to train on, one to look at")
-    order, n_aside = permutation(seed=0, epoch=1, n=n), max(1, n // 10)
-    aside, kept = np.sort(order[:n_aside]), np.sort(order[n_aside:])
-    log.info("validation  %d of the training examples, for early stopping: the test set has no say in it", n_aside)
+    aside = held_out(data.train, max(1, n // 10), epoch=1)
+    kept = np.setdiff1d(np.arange(n), aside)
+    log.info("validation  %d of the training examples, for early stopping: the test set has no say in it", len(aside))
     labels = None if data.train_labels is None else data.train_labels[kept]
     return replace(data, train=data.train[kept], train_labels=labels), data.train[aside]
 

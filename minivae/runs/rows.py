@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from minivae import datasets
-from minivae.datasets import LOADERS, Dataset, notes, tables
+from minivae.datasets import LOADERS, Dataset, tables
 from minivae.datasets.cells import whole_number
+from minivae.datasets.split import hashes
 from minivae.errors import DataError
 from minivae.runs.folder import Run
 from minivae.runs.identity import fingerprint
-from minivae.runs.settings import same_file
+from minivae.runs.settings import Settings, same_file
 from minivae.system.streams import print_line
 
 SHOWN_LABELS = 10
@@ -65,7 +66,7 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
         data, labels = data or trained_on, labels or run.settings.labels
     assert data is not None
     if data in LOADERS or (is_own and not all_rows_of_files):
-        found = load_again(run, data, labels)
+        found = load_again(data, run.settings if is_own else None, labels)
         if is_own:
             run.check_same(found)
         check_width(run, found.test, data, labels)
@@ -116,7 +117,7 @@ def rows_trained_on(run: Run, examples: Examples) -> int | None:
     if examples.is_own or run.settings is None or run.settings.data == "mnist":  # which might be a download
         return None
     try:
-        own = load_again(run, run.settings.data, run.settings.labels)
+        own = load_again(run.settings.data, run.settings)
         run.check_same(own)
     except (DataError, OSError):
         return None
@@ -125,37 +126,24 @@ def rows_trained_on(run: Run, examples: Examples) -> int | None:
     return sum(row in known for row in hashes(examples.x, dtype))
 
 
-def hashes(x: np.ndarray, dtype: np.dtype) -> Iterator[int]:
-    """A number for each row of ``x``, the same for equal rows; by one row at a time, for ``x`` may be large."""
-    with np.errstate(over="ignore"):
-        for row in x:
-            yield hash((row.astype(dtype) + 0).tobytes())  # -0.0 + 0 is 0.0, which has other bytes
-
-
-def how_read(run: Run, data: str) -> dict[str, Any]:
-    """The header and the columns to drop as in training, for a file; its header only if it may have one."""
-    if run.settings is None or data in LOADERS:
-        return {}
-    is_text = tables.ending_of(data) in tables.TEXT
-    return {"header": run.settings.header if is_text else "auto", "drop": run.settings.drop}
-
-
-def load_again(run: Run, data: str, labels: str | None) -> Dataset:
-    """``datasets.load`` as in training, but for the warnings that training has given already."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", notes.DataNote)
-        return datasets.load(data, labels, **how_read(run, data))
-
-
 def read_like_the_run(run: Run, data: str, labels: str | None, is_own: bool) -> tables.Table:
-    """A file without the columns that were dropped in training; another file may have come without them."""
-    how = how_read(run, data)
-    if not is_own and how.get("drop"):
+    """A file below the same header, without the columns that were dropped; another may have come without them."""
+    settings = run.settings or Settings()
+    header = settings.header if tables.ending_of(data) in tables.TEXT else "auto"
+    if settings.drop and not is_own:
         with suppress(DataError):
-            table = tables.read(data, labels, **how | {"drop": ()})
+            table = tables.read(data, labels, header=header)
             if table.x.shape[1] == run.vae.input_dim:
                 return table
-    return tables.read(data, labels, **how)
+    return tables.read(data, labels, header=header, drop=settings.drop)
+
+
+def load_again(data: str, settings: Settings | None, labels: str | None = None) -> Dataset:
+    """``datasets.load`` as for the run with these settings, but for the warnings that training has given already."""
+    source = {} if settings is None or data in LOADERS else settings.source()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return datasets.load(data, **(source | ({"labels": labels} if labels else {})))
 
 
 def is_a_copy(run: Run, data: str, labels: str | None) -> bool:
@@ -165,7 +153,7 @@ def is_a_copy(run: Run, data: str, labels: str | None) -> bool:
     if same_file(data, run.settings.data):
         return True
     try:
-        found = load_again(run, data, labels or run.settings.labels)
+        found = load_again(data, run.settings, labels)
     except (DataError, OSError):
         return False  # whoever reads it as another file's examples will say what is wrong with it
     return run.data is not None and run.data["fingerprint"] == fingerprint(found)

@@ -16,6 +16,8 @@ class Settings:
     labels: str | None = None
     header: str = "auto"
     drop: tuple[str, ...] = ()
+    test: str | None = None
+    holdout: str = "random"
     backend: str | None = None
     likelihood: str = "auto"
     hidden: tuple[int, ...] = (400,)
@@ -50,6 +52,10 @@ class Settings:
         """The settings that a run is made of, ready for JSON: all but where it is kept."""
         return {name: value for name, value in asdict(self).items() if name not in WHERE}
 
+    def source(self) -> dict[str, Any]:
+        """How the data are read: the arguments of :func:`minivae.datasets.load` beside the name."""
+        return {name: getattr(self, name) for name in ("labels", "header", "drop", "test", "holdout")}
+
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
         """The settings that :meth:`of_the_run` described; TypeError if they are others."""
@@ -77,6 +83,7 @@ TYPES: dict[str, Any] = {
     "tuple[int, ...]": tuple,
     "tuple[str, ...]": tuple,
 }
+HOLDOUTS = ("random", "last")
 WHERE = ("out", "overwrite", "resume", "no_pictures")
 DEFAULTS = {field.name: field.default for field in fields(Settings)}
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minivae import datasets
+from minivae.backend import states
 from minivae.datasets import Dataset
 from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.model import weights
@@ -19,6 +20,7 @@ from minivae.model.vae import VAE
 from minivae.runs import pictures, resume
 from minivae.runs.folder import FILES, RunFolder
 from minivae.runs.identity import fingerprint, identity
+from minivae.runs.notes import log_collapse
 from minivae.runs.plan import Plan, decide, make_plan
 from minivae.runs.recorder import Recorder
 from minivae.runs.rows import describe_labels
@@ -55,7 +57,7 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
     TrainingDiverged, KeyboardInterrupt
         After the last good state has been saved.
     """
-    data = datasets.load(settings.data, settings.labels, settings.header, settings.drop)
+    data = datasets.load(settings.data, **settings.source())
     log.info(describe_data(data))
     settings, mark = decide(settings, data), fingerprint(data)
     folder = RunFolder(settings.out or Path("runs") / data.name)
@@ -122,8 +124,10 @@ def carry_out(plan: Plan, settings: Settings, recorder: Recorder, progress: bool
     weights.save(vae, folder.model, recorder.run)
     history = folder.read_history()
     best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None
+    mu, logvar = vae.encode_scaled(plan.test)
+    log_collapse(mu)
     if not settings.no_pictures:
-        pictures.draw(folder.path, vae, plan.shown, plan.test, history, best_epoch)
+        pictures.draw(folder.path, vae, plan.shown, mu, logvar, history, best_epoch)
     return summarise(folder, plan, settings, history, best_epoch or vae.epoch) | {
         "epochs_now": vae.epoch + 1 - first,
         "seconds": round(seconds, 3),
@@ -160,6 +164,7 @@ def describe_model(vae: VAE, settings: Settings) -> str:
     return (
         f"model       {widths}, {vae.activation}, {len(vae.store.vector):,} parameters; {settings.epochs} epochs of "
         f"batches of {settings.batch_size}, {settings.optimizer} at {settings.lr:g}; {vae.backend} backend, {vae.dtype}"
+        + (f" ({states()['mine']})" if vae.backend == "mine" else "")
     )
 
 

@@ -24,6 +24,7 @@ PACKAGES = (
 SETTINGS = (
     "MINIVAE_BACKEND",
     "MINIVAE_DATA",
+    "MINIVAE_MINE",
     "OPENBLAS_CORETYPE",
     "OPENBLAS_NUM_THREADS",
     "OMP_NUM_THREADS",
@@ -56,7 +57,7 @@ def what_changes_results(backend: str) -> dict[str, str]:
     """What the last digits of a training run depend on, beside its settings: a resumed run compares it."""
     import numpy
 
-    from minivae.backend import threads
+    from minivae.backend import states, threads
 
     names = {
         "minivae": __version__,
@@ -66,6 +67,8 @@ def what_changes_results(backend: str) -> dict[str, str]:
     }
     if backend == "numba":
         names |= {"numba": str(installed("numba")), "threads": threads()["numba"]}
+    elif backend == "mine":
+        names["answers"] = states()["mine"]
     return names
 
 

@@ -40,7 +40,7 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
     deep = "deep" if vae.hidden_dims else "linear"
     kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep)
     start = perf_counter()
-    if vae.backend != "numpy" and kind not in _compiled:
+    if vae.backend not in ("numpy", "mine") and kind not in _compiled:
         with said_if_slow(f"compiling the {vae.backend} kernels", progress):
             _exercise(vae, copy(optimizer))
         _compiled.add(kind)

@@ -2,7 +2,7 @@
 
 import json
 import os
-import textwrap
+import signal
 from functools import partial
 from types import SimpleNamespace
 
@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from minivae.backend import from_module, load
-from minivae.benchmark import facts, interleave, pictures, roofs, suite
+from minivae.benchmark import chart, roofs, suite, turns
 from minivae.benchmark.arguments import Arguments, Sizes
 from minivae.benchmark.calls import CALLS
 from minivae.benchmark.contenders import PEERS, make
+from minivae.benchmark.plain import PLAIN
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.processes import BenchmarkError, Child, Failed, Skipped
 from minivae.benchmark.report import report
@@ -23,6 +24,7 @@ from minivae.training.optimizers import Adam
 
 NO_KERNELS = {"asarray", "session", "to_numpy", "zeros"}
 TINY = Problem(batch_size=8, examples=512, input_dim=23, hidden_dim=11, latent_dim=3)
+SMALL = Problem(batch_size=32, examples=2048, input_dim=100, hidden_dim=50, latent_dim=5)  # large enough to learn
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -72,53 +74,33 @@ def test_all_backends_agree_with_the_reference(kernels):
     assert verify(kernels, ODD) is None
 
 
-def kl_without_its_half(dkl, mu, logvar, *, dmu=None, dlogvar=None):
-    dmu, dlogvar = reference.gaussian_kl_backward(dkl, mu, logvar, dmu=dmu, dlogvar=dlogvar)
-    dlogvar *= 2
-    return dmu, dlogvar
+def double(array):
+    array *= 2
 
 
-def adam_that_forgets_v(parameters, gradients, m, v, t, **options):
-    reference.adam_update(parameters, gradients, m, v.copy(), t, **options)
+def spoiled(function, spoil):
+    """The reference's kernel, but ``spoil(result, arguments)`` changes something in place before it returns."""
 
+    def wrong(*arguments, **options):
+        result = getattr(reference, function)(*arguments, **options)
+        spoil(result, arguments)
+        return result
 
-def sgd_that_scribbles(parameters, gradients, velocity, **options):
-    reference.sgd_update(parameters, gradients, velocity, **options)
-    gradients *= 2
-
-
-def a_buffer_left_empty(da, *, out=None):
-    return reference.bias_gradient(da)
-
-
-def a_value_that_is_nan(mu, logvar, *, out=None):
-    kl = reference.gaussian_kl_forward(mu, logvar, out=out)
-    kl[-1] = np.nan
-    return kl
-
-
-def another_coin(x, seed, step, examples, *, out):
-    reference.binarize(x, seed, step, examples, out=out)
-    out[0, 0] = 1 - out[0, 0]
-    return out
-
-
-def float32_throughout(logits):
-    return reference.bernoulli_mean(logits.astype("float32")).astype(logits.dtype)
+    return wrong
 
 
 PLANTED = [
-    ("gaussian_kl_backward", kl_without_its_half, "float64"),
-    ("adam_update", adam_that_forgets_v, "float64"),
-    ("sgd_update", sgd_that_scribbles, "float64"),
-    ("bias_gradient", a_buffer_left_empty, "float64"),
-    ("gaussian_kl_forward", a_value_that_is_nan, "error nan"),
-    ("binarize", another_coin, "tolerance 0"),
-    ("bernoulli_mean", float32_throughout, "float64"),
+    ("gaussian_kl_backward", spoiled("gaussian_kl_backward", lambda pair, _: double(pair[1])), "float64"),
+    ("adam_update", lambda w, dw, m, v, t, **kw: reference.adam_update(w, dw, m, v.copy(), t, **kw), "float64"),
+    ("sgd_update", spoiled("sgd_update", lambda _, arguments: double(arguments[1])), "float64"),
+    ("bias_gradient", lambda da, out=None: reference.bias_gradient(da), "float64"),  # leaves its buffer empty
+    ("gaussian_kl_forward", spoiled("gaussian_kl_forward", lambda kl, _: kl.__setitem__(-1, np.nan)), "error nan"),
+    ("binarize", spoiled("binarize", lambda x, _: x.__setitem__((0, 0), 1 - x[0, 0])), "tolerance 0"),
+    ("bernoulli_mean", lambda a: reference.bernoulli_mean(a.astype("float32")).astype(a.dtype), "float64"),
 ]
 
 
-@pytest.mark.parametrize(("function", "wrong", "said"), PLANTED, ids=[wrong.__name__ for _, wrong, _ in PLANTED])
+@pytest.mark.parametrize(("function", "wrong", "said"), PLANTED, ids=[function for function, *_ in PLANTED])
 def test_a_wrong_kernel_is_caught_and_named(function, wrong, said):
     mismatch = verify(from_module(SimpleNamespace(**{function: wrong}), "broken"), ODD)
     assert mismatch.startswith(function)
@@ -133,7 +115,7 @@ def test_a_wrong_kernel_is_caught_and_named(function, wrong, said):
 def test_contenders_take_turns():
     order = []
     measures = {name: lambda name=name: order.append(name) or len(order) for name in "ab"}
-    assert interleave.in_turns(measures, range(3)) == {"a": [1, 3, 5], "b": [2, 4, 6]}
+    assert turns.take_turns(measures, range(3)) == {"a": [1, 3, 5], "b": [2, 4, 6]}
     assert order == [*"ababab"]
 
 
@@ -142,24 +124,24 @@ def test_ratios_are_taken_pair_by_pair_in_each_round():
     timings = {"numpy": [2.0, 4.0], "numba": [1.0, 2.0], "torch eager": [3.0, 6.0], "jax jit": [2.0, 5.0]}
     timings["jax scan"] = [4.0, 3.0]
     groups = {"torch": PEERS["torch"], "jax": PEERS["jax"]}
-    ratios = interleave.ratios(timings, ["numpy", "numba", "cupy"], groups)
+    ratios = turns.ratios(timings, ["numpy", "numba", "cupy"], groups)
     assert ratios["numpy / numba"] == [2, 2]
     assert ratios["torch eager / numba"] == [3, 3]
     assert ratios["best jax / numba"] == [2, 1.5]
     assert ratios["best peer / numpy"] == [1, 0.75]
     assert "best torch / numba" not in ratios  # only one of the two took part
     assert not any(name.startswith("numba /") or "cupy" in name for name in ratios)
-    assert interleave.spread([3.0, 1.0, 2.0]) == {"median": 2, "min": 1, "max": 3}
+    assert turns.spread([3.0, 1.0, 2.0]) == {"median": 2, "min": 1, "max": 3}
 
 
-def test_a_kernel_at_the_bandwidth_is_at_the_roof():
+@pytest.mark.parametrize(
+    ("moved", "flops", "seconds", "expected"),
+    [(80, 40, 16.0, ("cache", 0.5)), (200, 40, 40.0, ("memory", 1)), (50, 1000, 20.0, ("compute", 1))],
+)
+def test_the_fraction_of_the_roof_is_that_computed_by_hand(moved, flops, seconds, expected):
     measured = {"cache_bytes": 100, "cache_bandwidth": 10.0, "memory_bandwidth": 5.0, "peak": 50.0}
-    row = roofs.under_the_roof({"bytes": 80, "flops": 40, "seconds": 16.0}, measured)
-    assert (row["bound"], row["fraction_of_roof"]) == ("cache", 0.5)
-    row = roofs.under_the_roof({"bytes": 200, "flops": 40, "seconds": 40.0}, measured)
-    assert (row["bound"], row["fraction_of_roof"]) == ("memory", 1)
-    row = roofs.under_the_roof({"bytes": 50, "flops": 1000, "seconds": 20.0}, measured)
-    assert (row["bound"], row["fraction_of_roof"]) == ("compute", 1)
+    row = roofs.under_the_roof({"bytes": moved, "flops": flops, "seconds": seconds}, measured)
+    assert (row["bound"], row["fraction_of_roof"]) == expected
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -184,13 +166,12 @@ def test_the_loss_of_torch_is_ours(ours):
 
 def test_the_series_of_steps_that_torch_takes_on_a_gpu_learns_here_too():
     torch = pytest.importorskip("torch")
-    from minivae.benchmark.gpu import in_series, stepwise
-    from minivae.benchmark.peers import torch_model
+    from minivae.benchmark.gpu import in_series
+    from minivae.benchmark.peers import torch_model, torch_step
 
-    problem = Problem(batch_size=32, examples=2048, input_dim=100, hidden_dim=50, latent_dim=5)
-    model = torch_model(problem.layers())
-    data = torch.from_numpy(problem.data()).split(32)
-    run = in_series(stepwise(model, torch.optim.Adam(model.parameters(), fused=True)), data)
+    model = torch_model(SMALL.layers())
+    data = torch.from_numpy(SMALL.data()).split(32)
+    run = in_series(torch_step(model, torch.optim.Adam(model.parameters(), fused=True)), data)
     first, last = run(50)
     assert first == pytest.approx(100 * np.log(2), abs=2)
     again, last = run(100)  # goes on where it was
@@ -209,7 +190,7 @@ def test_the_loss_of_jax_and_its_adam_are_ours(ours):
 
     vae, x, eps = ours
     assert float(jax_loss(TINY.layers(), x, eps)) == pytest.approx(vae.loss(x, eps).loss, rel=1e-6)
-    state, data = jax_start(TINY, "cpu")
+    state, data = jax_start(TINY)
     step, adam = jax.jit(jax_step), Adam(1e-3)
     for i in range(3):
         eps = jax.random.normal(jax.random.split(state[-1])[1], eps.shape)
@@ -219,15 +200,15 @@ def test_the_loss_of_jax_and_its_adam_are_ours(ours):
     np.testing.assert_allclose(state[0]["output"][0], vae.parameters["decoder.output.W"], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["numpy", "torch eager", "jax jit", "jax scan"])
+@pytest.mark.parametrize("name", [*PLAIN, "numpy", "torch eager", "jax jit", "jax scan"])
 def test_a_contender_learns(name):
-    if name != "numpy":
-        pytest.importorskip(name.split()[0])
-    problem = Problem(batch_size=32, examples=2048, input_dim=100, hidden_dim=50, latent_dim=5)
-    contender = make(name, problem)
-    first, last = contender.run(2 * problem.batches)
+    if (framework := name.split()[0]) in PEERS:
+        pytest.importorskip(framework)
+    contender = make(name, SMALL)
+    first, last = contender.run(2 * SMALL.batches)
     assert first == pytest.approx(100 * np.log(2), abs=2)
     assert last < first - 5
+    contender.run(contender.at_once)
     contender.epoch()
 
 
@@ -237,75 +218,63 @@ def test_a_contender_learns(name):
 
 @pytest.fixture
 def stub(tmp_path, monkeypatch):
-    """A function that puts a package of a given name and code before the real one, for processes to come."""
+    """A function that puts a package torch of a given code before the real one, for processes to come."""
 
-    def write(name, code):
-        (tmp_path / f"{name}.py").write_text(textwrap.dedent(code), encoding="utf-8")
+    def write(code):
+        (tmp_path / "torch.py").write_text(code, encoding="utf-8")
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     return write
 
 
-def test_a_process_starts_without_the_pins_and_with_the_rest(monkeypatch):
+def test_a_process_starts_without_the_pins_with_the_rest_and_with_its_settings(monkeypatch):
     for name, value in {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_L2_SIZE": "512", "OPENBLAS_NUM_THREADS": "1"}.items():
         monkeypatch.setenv(name, value)
-    with Child("numpy", TINY) as child:
+    with Child("numpy", TINY, settings={"NUMBA_NUM_THREADS": "1"}) as child:
         settings = child.ask("facts")["settings"]
     assert {name for name in settings if name.startswith("OPENBLAS")} == {"OPENBLAS_NUM_THREADS"}
+    assert settings["NUMBA_NUM_THREADS"] == "1"
 
 
-def test_a_process_trains_and_tells_of_itself():
+def test_a_process_trains_and_reports_its_facts():
     with Child("numpy", TINY) as child:
         child.ask("load")
         start = child.ask("ready")
-        run = child.ask("run", steps=7)
-        told = child.ask("facts")
-        memory = child.ask("memory")["peak_mb"]
+        assert child.ask("run", steps=7) > 0
+        if os.name != "nt":
+            child.process.send_signal(signal.SIGINT)  # which is for its parent
+        facts, memory = child.ask("facts"), child.ask("memory")
     assert start["loss"] < start["first_loss"]
     assert start["steps"] == 64
-    assert (run["steps"], run["ms"] > 0) == (7, True)
-    assert told["cores"] >= 1
-    assert any("threads" in line for line in told["threads"])
+    assert facts["cores"] >= 1
+    assert any("threads" in line for line in facts["threads"])
     assert memory is None or 10 < memory < 2000
     assert child.process.returncode == 0
 
 
-def test_prints_of_a_framework_do_not_get_among_the_answers(stub):
-    stub("torch", "import os; print('noise'); os.system('echo more noise'); raise ImportError('no torch today')")
-    with Child("torch eager", TINY) as child, pytest.raises(Skipped, match=r"^no torch today$"):
+NOISE = "import os; print('noise'); os.system('echo more noise'); raise ImportError('no torch today')"
+DEATH = "import os, sys; print('cannot\\nbear it', file=sys.stderr, flush=True); os._exit(3)"
+ENDINGS = {
+    NOISE: (Skipped, r"^no torch today$"),  # what a framework prints does not get among the answers
+    DEATH: (BenchmarkError, r"^the process of torch eager died \(exit status 3\): bear it$"),
+    "import time; time.sleep(60)": (BenchmarkError, r"torch eager gave no answer in 2 s and was ended \(exit status "),
+    "raise RuntimeError('one line\\nanother')": (Failed, r"^torch eager fails: RuntimeError: one line$"),
+}
+
+
+@pytest.mark.parametrize("code", ENDINGS)
+def test_a_process_that_cannot_go_on_is_one_sentence(code, stub):
+    stub(code)
+    error, said = ENDINGS[code]
+    with Child("torch eager", TINY, patience=2 if "sleep" in code else 60) as child, pytest.raises(error, match=said):
         child.ask("load")
 
 
-def test_a_process_that_dies_is_named_with_its_last_words(stub):
-    stub("torch", "import os, sys; print('cannot\\nbear it', file=sys.stderr, flush=True); os._exit(3)")
-    with (
-        Child("torch eager", TINY) as child,
-        pytest.raises(BenchmarkError, match=r"process of torch eager died \(exit status 3\): bear it"),
-    ):
-        child.ask("load")
-
-
-def test_a_process_that_hangs_is_ended(stub):
-    stub("torch", "import time; time.sleep(60)")
-    with (
-        Child("torch eager", TINY, patience=1) as child,
-        pytest.raises(BenchmarkError, match="torch eager gave no answer in 1 s"),
-    ):
-        child.ask("load")
-
-
-def test_an_error_of_a_contender_is_one_sentence(stub):
-    stub("torch", "raise RuntimeError('first line\\nsecond line')")
-    with (
-        Child("torch eager", TINY) as child,
-        pytest.raises(Failed, match=r"torch eager fails: RuntimeError: first line$"),
-    ):
-        child.ask("load")
-
-
-def test_the_peak_of_memory_is_that_of_this_process():
-    peak = facts.peak_memory()
-    assert peak is None or peak > 10
+def test_an_interrupt_ends_the_process():
+    child = Child("numpy", TINY)
+    with pytest.raises(KeyboardInterrupt), child:
+        raise KeyboardInterrupt
+    assert child.process.returncode != 0
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -313,7 +282,7 @@ def test_the_peak_of_memory_is_that_of_this_process():
 
 
 def test_json_has_the_contracted_keys_and_nothing_else_is_printed(minivae, stub):
-    stub("torch", "raise ImportError('no torch today')")
+    stub("raise ImportError('no torch today')")
     options = ("--backends", "numpy", "--peers", "torch", "--batch-size", 16, "--rounds", 2)
     status, out, err = minivae("bench", *options, "--json", "--plot", "bars.png")
     assert status == 0
@@ -358,10 +327,12 @@ def test_bad_input_is_one_sentence(minivae, options, said):
 
 
 class Fake:
-    """A process that answers what a test wants."""
+    """A process that answers what a test wants, and notes what it is asked."""
 
-    def __init__(self, name, problem, patience, *, answers):
-        self.name, self.begun, self.answers = name, 0.0, answers
+    start_time = 0.0
+
+    def __init__(self, name, problem, patience, *, answers, asked):
+        self.name, self.problem, self.answers, self.asked = name, problem, answers, asked
 
     def __enter__(self):
         return self
@@ -370,23 +341,27 @@ class Fake:
         pass
 
     def ask(self, command, **arguments):
-        if isinstance(self.answers[command], Exception):
-            raise self.answers[command]
-        return self.answers[command]
+        self.asked.append((self.name, self.problem, command))
+        answer = self.answers[command]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(self.problem) if callable(answer) else answer
 
 
 @pytest.fixture
 def fake(monkeypatch):
-    """A function that replaces all processes by answers."""
+    """A function that replaces all processes by answers; what they are asked: a list of (name, problem, command)."""
 
     def install(**answers):
-        monkeypatch.setattr(suite, "Child", partial(Fake, answers=answers))
+        asked = []
+        monkeypatch.setattr(suite, "Child", partial(Fake, answers=answers, asked=asked))
+        return asked
 
     return install
 
 
 def test_a_wrong_kernel_ends_the_command_before_anything_is_timed(minivae, fake):
-    fake(verify={"mismatch": "adam_update of the numpy backend differs"})
+    fake(verify="adam_update of the numpy backend differs")
     status, out, err = minivae("bench", "--backends", "numpy", "--json")
     assert (status, out) == (1, "")
     assert err == "minivae bench: error: adam_update of the numpy backend differs\n"
@@ -401,7 +376,7 @@ def test_no_backend_left_is_bad_input(minivae, fake):
 
 def test_a_contender_that_does_not_train_is_found_out(minivae, fake):
     ready = {"first_loss": 540.0, "loss": 541.0, "steps": 64, "first_step_seconds": 0.1}
-    fake(verify={"mismatch": None}, load={}, ready=ready)
+    fake(verify=None, load=None, ready=ready)
     status, _, err = minivae("bench", "--backends", "numpy")
     assert status == 1
     assert "numpy does not train: its loss was 540, and 541 after 64 steps" in err
@@ -429,7 +404,7 @@ def test_labels_of_crowded_points_do_not_overlap(tmp_path):
     axes.set_xlim(0.1, 10)
     axes.set_ylim(0.1, 30)
     axes.legend()
-    boxes = pictures.label_points(axes, x, y, [f"a_kernel[variant {i}]" for i in range(25)])
+    boxes = chart.label_points(axes, x, y, [f"a_kernel[variant {i}]" for i in range(25)])
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
     assert all(axes.get_window_extent().contains(*corner) for box in boxes for corner in box.get_points())
 
@@ -448,5 +423,5 @@ def test_the_full_benchmark_of_a_small_model(tmp_path):
     lines = report(result)
     assert max(map(len, lines)) <= 112
     for ending in ("png", "svg"):
-        save(pictures.picture(result), tmp_path / f"all.{ending}")
+        save(chart.picture(result), tmp_path / f"all.{ending}")
         assert os.path.getsize(tmp_path / f"all.{ending}") > 10_000

@@ -1,23 +1,23 @@
 """``minivae bench`` where a GPU takes part, by the stand-in for CuPy and by processes that are not there."""
 
-from functools import partial
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from cuda_on_host import device, fixture
-from test_benchmark import Fake
+from test_benchmark import SMALL, fake, spoiled
 
 import minivae.backend
 from minivae.backend import from_module
-from minivae.benchmark import contenders, gpu, pictures, suite
+from minivae.benchmark import chart, contenders, gpu, suite
 from minivae.benchmark.calls import CALLS
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.report import report
 from minivae.benchmark.verify import ODD, verify
 from minivae.kernels import reference
 
-cupy_on_host = fixture.cupy_on_host
+cupy_on_host, fake = fixture.cupy_on_host, fake
 
 # ---------------------------------------------------------------------------------------------------------
 # TF32
@@ -51,21 +51,14 @@ def test_products_on_a_gpu_may_be_coarse_where_tf32_was_asked_for(monkeypatch):
     assert verify(on_cpu, ODD).startswith("linear_forward")
 
 
-def in_float32_too_large(function, factor):
-    """The reference's, but for a factor on what it fills if that is float32."""
-
-    def wrong(first, *others, out=None):
-        out = getattr(reference, function)(first, *others, out=out)
-        out *= np.float32(factor) if out.dtype == np.float32 else 1
-        return out
-
-    return wrong
-
-
 @pytest.mark.parametrize(("function", "factor"), [("linear_forward", 1.01), ("activation_backward", 1.001)])
 def test_a_wrong_kernel_is_still_caught_with_tf32(function, factor, monkeypatch):
     monkeypatch.setenv("MINIVAE_TF32", "1")
-    mismatch = verify(backend(object(), **{function: in_float32_too_large(function, factor)}), ODD)
+
+    def enlarge(result, _):
+        result *= np.float32(factor) if result.dtype == np.float32 else 1
+
+    mismatch = verify(backend(object(), **{function: spoiled(function, enlarge)}), ODD)
     assert mismatch.startswith(function)
     assert "float32" in mismatch
 
@@ -82,7 +75,7 @@ def test_steps_and_epochs_are_those_of_fit_from_one_graph(cupy_on_host, monkeypa
     graphs, launch, load = [], device.Graph.launch, minivae.backend._load
     monkeypatch.setattr(device.Graph, "launch", launched)
     monkeypatch.setattr(minivae.backend, "_load", lambda name: cupy_on_host if name == "cupy" else load(name))
-    problem = Problem(batch_size=32, examples=512, input_dim=100, hidden_dim=50, latent_dim=5)
+    problem = replace(SMALL, examples=512)
     contender = contenders.make("cupy", problem)
     first, last = contender.run(4 * contender.at_once)
     terms = contender.epoch()  # what fit shows of an epoch
@@ -99,41 +92,25 @@ ROOFS = {place: {"array_bytes": 2**20, "copy": 1e9, "add": 2e9} for place in ("m
 ROOFS |= {"cache_bytes": 2**25, "memory_bandwidth": 1e9, "cache_bandwidth": 2e9, "peak": 1e11}
 FACTS = {"processor": "one", "cores": 2, "vector width": "wide", "python": "3", "versions": {}, "threads": []}
 ANSWERS = {
-    "verify": {"mismatch": None},
-    "load": {},
+    "verify": None,
+    "load": None,
+    "ready": lambda p: {"first_loss": 540.0, "loss": 200.0, "steps": p.batches, "first_step_seconds": 0.1},
     "facts": FACTS | {"settings": {}},
-    "memory": {"peak_mb": 100.0},
-    "run": {"ms": 0.5},
-    "epoch": {"seconds": 0.25},
+    "memory": 100.0,
+    "run": 0.5,
+    "epoch": 0.25,
     "passes": {"encode": 0.5, "decode": 0.25},
-    "peak": {"peak": 5e13},
+    "peak": 5e13,
     "device_facts": {"device": "a GPU", "driver": 13000, "cuda": 13000, "tf32": False},
     "roofs": {"roofs": ROOFS, "rows": [{"kernel": "a product", **WORK}]},
-    "kernels": {"rows": [{"kernel": call.label, **WORK} for call in CALLS]},
+    "kernels": [{"kernel": call.label, **WORK} for call in CALLS],
 }
 
 
-class Process(Fake):
-    """One that remembers what it was asked, and by whom it was built for what."""
-
-    def __init__(self, name, problem, patience, *, asked):
-        super().__init__(name, problem, patience, answers=ANSWERS)
-        self.problem, self.asked = problem, asked
-
-    def ask(self, command, **arguments):
-        self.asked.append((self.name, self.problem, command))
-        if command == "ready":
-            steps = self.problem.batches
-            return {"first_loss": 540.0, "loss": 200.0, "steps": steps, "first_step_seconds": 0.1}
-        return super().ask(command, **arguments)
-
-
 @pytest.fixture
-def asked(monkeypatch):
+def asked(fake):
     """What the processes of a benchmark are asked: (name, problem, command)."""
-    asked = []
-    monkeypatch.setattr(suite, "Child", partial(Process, asked=asked))
-    return asked
+    return fake(**ANSWERS)
 
 
 @pytest.mark.parametrize("backends", [("numpy", "cupy"), ("cupy",)])
@@ -145,43 +122,35 @@ def test_the_kernels_of_a_gpu_are_not_compared_with_the_processor(backends, aske
     lines = report(result)
     assert "(cupy is left out: the roofs are those of the processor)" in lines
     assert not any("cupy us" in line for line in lines)
-    save(pictures.picture(result), tmp_path / "all.png")
+    save(chart.picture(result), tmp_path / "all.png")
 
 
 @pytest.mark.parametrize("tf32", [True, False])
-def test_every_report_and_figure_says_whether_tf32_was_on(tf32, asked, monkeypatch):
+def test_every_report_and_figure_says_whether_tf32_was_on(tf32, fake, monkeypatch):
     monkeypatch.setenv("MINIVAE_TF32", str(int(tf32)))
-    monkeypatch.setitem(ANSWERS, "device_facts", ANSWERS["device_facts"] | {"tf32": tf32})
+    fake(**ANSWERS | {"device_facts": ANSWERS["device_facts"] | {"tf32": tf32}})
     result = suite.Suite(("numpy", "cupy"), ("torch",), rounds=1).run()
     assert ("TF32" in result["protocol"]) == tf32
     assert ("no TF32, neither ours nor PyTorch's" in "\n".join(report(result))) != tf32
-    assert ("TF32" in pictures.picture(result).axes[0].get_xlabel()) == tf32
-
-
-def test_a_contender_on_the_gpu_has_epochs_as_long_as_mnists(asked):
-    result = suite.Suite(("numpy", "cupy"), ("torch",), rounds=1).run()
-    built = {name: problem.batches for name, problem, command in reversed(asked) if command == "ready"}
-    assert built == {
-        "cupy": 469,
-        "numpy": 64,
-        **dict.fromkeys(contenders.PEERS["torch"], 64),
-        **dict.fromkeys(gpu.TORCH, 469),
-    }
-    assert "an epoch of 469 steps" in result["protocol"]
-    lines = report(result)
-    assert [line.endswith("540.0 -> 200.0 after 469") for line in lines if line.startswith("cupy ")] == [False, True]
+    assert ("TF32" in chart.picture(result).axes[0].get_xlabel()) == tf32
 
 
 def test_the_plain_command_has_all_that_the_goals_on_a_gpu_are_about(asked):
     result = suite.Suite(("numpy", "numba", "cupy"), ("torch",), rounds=3).run()
+    built = {name: problem.batches for name, problem, command in reversed(asked) if command == "ready"}
+    on_cpu, on_gpu = ("numpy", "numba", *contenders.PEERS["torch"]), ("cupy", *gpu.TORCH)
+    assert built == dict.fromkeys(on_cpu, 64) | dict.fromkeys(on_gpu, 469)  # an epoch of MNIST
+    assert "an epoch of 469 steps" in result["protocol"]
     assert result["training_step_ms"]["cupy"] == 0.5
     assert {f"{name} / cupy" for name in gpu.TORCH} < {*result["ratios"]}
     assert (result["gpu"]["epoch"]["steps"], result["gpu"]["epoch"]["median"]) == (469, 0.25)
     assert result["gpu"]["fraction_of_peak"] == pytest.approx(gpu.step_flops(Problem(4096)) / 0.5e-3 / 5e13)
-    text = "\n".join(report(result))
+    lines = report(result)
+    assert [line.endswith("540.0 -> 200.0 after 469") for line in lines if line.startswith("cupy ")] == [False, True]
+    text = "\n".join(lines)
     assert "epoch           250.00 ms (250.00 to 250.00) for 469 steps of 128 by cupy" in text
     assert "torch compile cuda threads of its own" in text
-    assert max(map(len, text.split("\n"))) <= 112
+    assert max(map(len, lines)) <= 112
 
 
 def test_beside_a_gpu_the_peers_on_the_processor_are_compiled_once(asked):

@@ -5,11 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minivae.benchmark import ladder
-from minivae.benchmark.contenders import make
-from minivae.benchmark.ladder import PLAIN, RUNGS, Rung, error_of, table, verify
-from minivae.benchmark.problem import Problem
-from minivae.benchmark.processes import BenchmarkError, Child
+from minivae.benchmark import plain
+from minivae.benchmark.ladder import RUNGS, Rung, error_of, table, verify
+from minivae.benchmark.plain import PLAIN
+from minivae.benchmark.processes import BenchmarkError
 from minivae.kernels import reference
 
 
@@ -20,11 +19,11 @@ def test_a_plain_rung_computes_the_gradients_of_the_reference(name):
 
 def test_a_wrong_rung_is_named(monkeypatch):
     def without_the_kl(layers, x, eps):
-        loss, gradients = ladder.by_matrix_products(layers, x, eps)
+        loss, gradients = plain.by_matrix_products(layers, x, eps)
         dW, db = gradients["heads"]
         return loss, gradients | {"heads": (dW, 0.99 * db)}
 
-    monkeypatch.setitem(ladder.PLAIN, "matrix products", without_the_kl)
+    monkeypatch.setitem(PLAIN, "matrix products", without_the_kl)
     with pytest.raises(BenchmarkError, match="the rung 'matrix products' is wrong: relative error"):
         verify(Rung("matrix products", {}, ""), SimpleNamespace())
 
@@ -35,26 +34,13 @@ def test_plain_adam_is_the_references():
     v = rng.random(20)
     ours, theirs = [w.copy(), m.copy(), v.copy()], [w.copy(), m.copy(), v.copy()]
     for t in (1, 2, 3):
-        ladder.adam_step(ours[0], g, *ours[1:], t)
+        plain.adam_step(ours[0], g, *ours[1:], t)
         reference.adam_update(theirs[0], g, *theirs[1:], t, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8)
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", PLAIN)
-def test_a_plain_rung_learns(name):
-    problem = Problem(batch_size=32, examples=2048, input_dim=100, hidden_dim=50, latent_dim=5)
-    first, last = make(name, problem).run(2 * problem.batches)
-    assert first == pytest.approx(100 * np.log(2), abs=2)
-    assert last < first - 5
-
-
-def test_a_process_takes_the_settings_of_its_rung():
-    assert {rung.contender for rung in RUNGS} == {*PLAIN, "numpy", "numba"}
-    with Child("numpy", Problem(batch_size=8, examples=16), settings={"NUMBA_NUM_THREADS": "1"}) as child:
-        assert child.ask("facts")["settings"]["NUMBA_NUM_THREADS"] == "1"
-
-
 def test_the_table_is_markdown_with_one_line_a_rung():
+    assert {rung.contender for rung in RUNGS} == {*PLAIN, "numpy", "numba"}
     steps = [{"median": 8.0 / 2**i, "min": 1.0, "max": 9.0, "faster": 2.0} for i in range(len(RUNGS))]
     lines = table(steps)
     assert len(lines) == 2 + len(RUNGS)

@@ -11,6 +11,7 @@ import shlex
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from functools import partial
 
 import numpy as np
@@ -461,15 +462,21 @@ def test_a_zip_bomb_is_refused_before_memory_is_asked_for(tmp_path):
 
 
 def test_entries_that_share_their_bytes_are_refused(tmp_path):
-    path = archive(tmp_path, {"é": npy(shape=f"({2**20}, 1)", body=bytes(2**23))})
-    content = path.read_bytes()
-    start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
-    listed = bytearray(content[start:end])
-    listed[9] = 0  # another flag, and the same bytes are another name
-    counts = struct.pack("<HHL", 2, 2, 2 * len(listed))
-    path.write_bytes(content[:end] + listed + content[end : end + 8] + counts + content[end + 16 :])
-    with zipfile.ZipFile(path) as file:
-        assert len({entry.filename for entry in file.infolist()}) == 2
+    y, path = npy("'|u1'", f"({2**22}, 1)", body=bytes(2**22)), tmp_path / "shared.npz"
+    header = npy("'|u1'", f"({35 + len(y)}, 1)")  # 35 bytes are y's own header in the archive
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        x, length = zipfile.ZipInfo("x.npy"), len(header) + 35
+        x.compress_type, x.CRC = zipfile.ZIP_DEFLATED, 0
+        # A stored block, of which y's header is the end; x goes on with the compressed bytes of y.
+        file.fp.write(x.FileHeader() + struct.pack("<BHH", 0, length, 2**16 - 1 - length) + header)
+        start = file.start_dir = file.fp.tell()
+        file.writestr("y.npy", y)
+        file.fp.seek(start)
+        content = header + file.fp.read(35) + y
+        x.header_offset, x.file_size, x.CRC = 0, len(content), zlib.crc32(content)
+        x.compress_size = 5 + length + file.filelist[0].compress_size
+        file.filelist.append(x)
+    assert x.file_size + len(y) > arrayfiles.LARGEST_RATIO * path.stat().st_size > max(x.file_size, len(y))
     refused(lambda: tables.read(path), repr(str(path)), "is damaged")
 
 
@@ -725,6 +732,11 @@ def test_what_stands_for_nothing_is_called_missing_with_labels_and_without(cell,
 def test_beside_known_labels_a_text_gets_advice_too(cell, advice, written):
     path = written(f"a,b,kind\n1,{cell},x\n")
     assert refused(lambda: tables.read(path, "kind")).endswith(f"column 2 (b): {cell!r} is not a number: {advice}")
+
+
+def test_commas_between_thousands_are_not_taken_for_columns_beside_a_label(written):
+    path = written("12,34,567;3\n12,34,567;4\n")
+    refused(lambda: tables.read(path, -1), "'12,34,567' has commas between thousands")
 
 
 def test_a_label_that_holds_another_separator_does_not_become_it(written):

@@ -43,11 +43,11 @@ def scene(data, latent_dim=4):
 
 
 def scene_of(vae, data):
-    return pictures.Scene.of(vae, data, vae.check(data.test))
+    return pictures.Scene.of(vae, data, *vae.encode(data.test))
 
 
 def draw(folder, vae, data, *rest, **more):
-    return pictures.draw(folder, vae, data, vae.check(data.test), *rest, **more)
+    return pictures.draw(folder, vae, data, *vae.encode(data.test), *rest, **more)
 
 
 CONSTANT = Dataset("constant", np.ones((9, 2)), np.ones((1, 2)))

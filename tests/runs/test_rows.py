@@ -114,7 +114,8 @@ def test_a_run_from_before_these_settings_is_resumed_and_evaluated(minivae):
     write("bare.csv", X.tolist(), HEADER)
     assert minivae("train", "--data", "bare.csv", "--out", "run", *SMALL)[0] == 0
     config = json.loads(Path("run/config.json").read_text())
-    del config["settings"]["header"], config["settings"]["drop"]
+    for name in ("header", "drop", "test", "holdout"):
+        del config["settings"][name]
     Path("run/config.json").write_text(json.dumps(config))
     assert result(minivae, "evaluate", "run", "--samples", 2)[0]["protocol"]["examples"] == 6
     assert minivae("train", *RESUME)[0] == 0
