@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
-from minivae.datasets.cells import MISSING, has_comma, is_meant_as_number, number
+from minivae.datasets.cells import MISSING, has_comma, has_sign, is_meant_as_number, number
 
 SEPARATORS = ",;\t|"
 LOOKAHEAD = 20  # lines, and rows, that decide
@@ -101,14 +101,15 @@ def find_layout(start: list[Row], named: Sequence[str | int], header: str) -> La
     if is_closed:
         first, width = first[: width - 1], width - 1
     has_row_names = len(first) == width - 1 and not any(map(is_meant_as_number, first)) and are_row_names(body, width)
+    ignored = {position(column, width) for column in named}
     if has_row_names:
         first = ["", *first]
+    if has_row_names and 0 not in ignored:
         remarks.append(
             f"the header names one column less than there are, so that the first, {shown(body[0][:1])}, ..., holds the "
             "names of the rows, as R writes them: it was left out"
         )
     names = tuple(" ".join(cell.split()) for cell in first)
-    ignored = {position(column, len(first)) for column in named}
     is_title = any(isinstance(column, str) and column in names and number(column) is None for column in named)
     units = 0 if any(number(cell) is not None for cell in first) else count_units(body, ignored)
     is_guess = header == "auto" and not (is_title or is_header(first, body[units:], ignored, len(start) == 1))
@@ -202,8 +203,11 @@ def is_header(first: list[str], below: list[list[str]], ignored: Collection[int 
     """Whether some column has a text in the first row and a number in the next; alone, whether it has no number."""
     if is_alone:
         return not any(map(is_meant_as_number, first))
-    pairs = enumerate(zip(first, below[0], strict=False))  # rows of unequal length are refused later
-    return any(not is_meant_as_number(a) and is_meant_as_number(b) for k, (a, b) in pairs if k not in ignored)
+    pairs = [ab for k, ab in enumerate(zip(first, below[0], strict=False)) if k not in ignored]
+    if any(not is_meant_as_number(a) and is_meant_as_number(b) for a, b in pairs):  # rows of other lengths: see later
+        return True
+    no_numbers = not any(number(a) is not None for a, _ in pairs)  # "5%" and "95%" are names above plain numbers
+    return no_numbers and any(has_sign(a) and number(b) is not None for a, b in pairs)
 
 
 def are_numbered(first: list[str], body: list[list[str]], ignored: Collection[int | None]) -> bool:

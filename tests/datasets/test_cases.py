@@ -101,6 +101,7 @@ STRUCTURES = {  # text, what the note says, and the rows and names that are righ
     "numbered, whole numbers": (
         numbered(GREY.reshape(20, 64)), "is read as the names", GREY.reshape(20, 64), tuple(map(str, range(64)))
     ),
+    "signs in names": ("5%,50%,95%\n" + TEXT, NO_NOTE, REAL, ("5%", "50%", "95%")),
     "numbers in order": (numbered(np.arange(10, 60).reshape(5, 10)), "", np.arange(60).reshape(6, 10), ()),
 }  # fmt: skip
 
@@ -115,6 +116,15 @@ def test_what_stands_around_a_table_is_told_from_it(name, ending, load):
     np.testing.assert_array_equal(table.x, rows)
     assert table.columns == columns
     assert note in notes if note else not notes, notes
+
+
+def test_row_names_can_be_the_labels_or_be_dropped(load):
+    text = "a,b,c\n" + named_rows(f"car {k}" for k in range(40))
+    table, notes = load("mine.csv", text, 0)
+    np.testing.assert_array_equal(table.x, REAL)
+    assert "left out" not in notes
+    assert table.label_names[table.labels[7]] == "car 7"
+    assert load("mine.csv", text, drop=[0])[1] == ""
 
 
 REFUSED = [
