@@ -18,14 +18,13 @@ All kernels are in this one file, because Numba's cache on disk looks only at th
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import llvmlite.binding
 import numpy as np
-from numba import int32, njit, prange, types
+from numba import config, int32, njit, prange, types
 from numba.extending import overload
 from numpy.typing import NDArray
 
@@ -57,6 +56,9 @@ __all__ = [
     "uniform",
 ]
 
+if config.DISABLE_JIT:  # type: ignore[attr-defined]
+    raise ImportError("NUMBA_DISABLE_JIT is set in the environment, so that nothing would be compiled: unset it")
+
 CODES = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4}
 IDENTITY, RELU, TANH, SIGMOID, SOFTPLUS = CODES.values()
 LOG_2PI = math.log(2 * math.pi)
@@ -85,18 +87,27 @@ def compiled(parallel: bool = False, reassociate: bool = False) -> Callable[[Cal
 
 
 def _forgiving(dispatcher: Any) -> Any:
-    """A disk that is full, or a damaged file in the cache, means that a function is compiled again, and no more."""
-    for name in ("load_overload", "save_overload"):
-        setattr(dispatcher._cache, name, _or_none(getattr(dispatcher._cache, name)))
+    """A disk that is full, or a damaged file in the cache, means that a function is compiled again, and no more.
+
+    Damage raises whatever unpickling raises. The index is emptied then, so that what is compiled is also written.
+    """
+    cache = dispatcher._cache
+    load, save = cache.load_overload, cache.save_overload
+
+    def load_overload(*args: Any) -> Any:
+        try:
+            return load(*args)
+        except Exception:
+            with suppress(Exception):
+                cache._cache_file.flush()
+            return None
+
+    def save_overload(*args: Any) -> None:
+        with suppress(Exception):
+            save(*args)
+
+    cache.load_overload, cache.save_overload = load_overload, save_overload
     return dispatcher
-
-
-def _or_none(action: Callable) -> Callable:
-    def attempt(*args: Any) -> Any:
-        with suppress(OSError, EOFError, pickle.UnpicklingError):
-            return action(*args)
-
-    return attempt
 
 
 # ---------------------------------------------------------------------------------------------------------

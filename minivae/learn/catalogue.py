@@ -6,6 +6,7 @@ is the same file with a stub in their place, made when the workspace is, so that
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,13 +108,22 @@ def with_stub(solution: str, stub: str) -> str:
 def find_lessons() -> Path:
     """The folder ``lessons`` of the clone one is in, or of the clone that this minivae runs from."""
     here = Path.cwd()
-    for folder in (here, *here.parents, source_root()):
+    for folder in (*filter(is_own_clone, (here, *here.parents)), source_root()):
         if (folder / "lessons" / "checks").is_dir():
             return folder / "lessons"
     raise LearnError(
         f"there are no exercises in {here}: they come with minivae's source, not with the installed package; "
         f"clone the repository{_address()} and run this command in it"
     )
+
+
+def is_own_clone(folder: Path) -> bool:
+    """True for a clone of minivae that this user made: its checks are run, which not everybody may write."""
+    try:
+        is_ours = not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+        return is_ours and 'name = "minivae"' in (folder / "pyproject.toml").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
 
 
 def _address() -> str:

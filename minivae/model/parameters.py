@@ -1,7 +1,7 @@
 """One flat vector for all parameters and one for their gradients; every ``W`` and ``b`` is a named view.
 
-That one choice makes an optimizer a single pass over an array, a checkpoint a list of names, and a gradient
-check a loop. All weights come first, then all biases, so that a penalty on the weights is a slice.
+So an optimizer is one pass over an array, a checkpoint a list of names, and a gradient check a loop. All weights come
+first, then all biases, so that a penalty on the weights is a slice.
 """
 
 from __future__ import annotations
@@ -16,25 +16,20 @@ from minivae.backend import Array, Backend, Stream, load
 
 
 class Block(NamedTuple):
-    """A stretch of the vector.
+    """A contiguous part of the vector."""
 
-    ``names`` has one entry, or several that share the columns of the last axis: the heads ``encoder.mu.W`` and
-    ``encoder.logvar.W``, each (H, K), are the two halves of one (H, 2K) matrix. ``fans`` is (fan_in, fan_out)
-    of a single view, for the initialisation; None means "starts at zero".
-    """
-
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # several share the last axis: encoder.mu.W and encoder.logvar.W are halves of one (H, 2K)
     shape: tuple[int, ...]
-    fans: tuple[int, int] | None
+    fans: tuple[int, int] | None  # (fan_in, fan_out) of one view, for its initialisation; None: starts at zero
 
     @property
     def is_weight(self) -> bool:
-        """True for matrices, which the penalties act on."""
+        """True for matrices, which have penalties."""
         return len(self.shape) == 2
 
 
 class Views(dict[str, Array]):
-    """Name -> view of a vector. Assigning writes into the vector: a view is never replaced."""
+    """Name -> view of a vector. Assignment writes into the vector."""
 
     def __init__(self, arrays: dict[str, Array], kernels: Backend):
         super().__init__(arrays)
@@ -46,25 +41,10 @@ class Views(dict[str, Array]):
 
 
 class Parameters:
-    """The parameters of a model and their gradients.
+    """The parameters of a model, ``vector`` (P,), and their gradients, ``gradient`` (P,).
 
-    Parameters
-    ----------
-    blocks : sequence of Block
-        In the order of the data's way through the model.
-    kernels : Backend
-        Where the vectors live.
-    dtype : {"float32", "float64"}
-
-    Attributes
-    ----------
-    vector, gradient : arrays of shape (P,)
-    arrays, gradients : dict
-        Name to view of ``vector`` or of ``gradient``.
-    block_arrays, block_gradients : dict
-        The same for whole blocks: the key is the block's tuple of names.
-    n_weights : int
-        ``vector[:n_weights]`` are the weights, the rest biases and variances.
+    ``arrays`` and ``gradients`` map names to views of them, ``block_arrays`` and ``block_gradients`` the names of a
+    whole block. ``vector[:n_weights]`` are the weights, the rest biases and variances.
     """
 
     def __init__(self, blocks: Sequence[Block], kernels: Backend, dtype: str):
@@ -78,7 +58,7 @@ class Parameters:
         self.block_gradients, self.gradients = self.views(self.gradient)
 
     def views(self, vector: Array) -> tuple[dict[tuple[str, ...], Array], dict[str, Array]]:
-        """The blocks of a vector (P,), and its arrays by name."""
+        """The blocks of a vector (P,) by their names, and its arrays by name."""
         whole: dict[tuple[str, ...], Array] = {}
         named: dict[str, Array] = {}
         start = 0
@@ -94,13 +74,9 @@ class Parameters:
     def initialise(self, init: str, seed: int) -> None:
         """Draw every array from noise stream 6, a function of (seed, its place in the model, its elements).
 
-        Parameters
-        ----------
-        init : {"torch", "glorot", "he"}
-            ``torch``: weights and biases uniform in +-1/sqrt(fan_in), PyTorch's default for linear layers.
-            ``glorot``: weights uniform in +-sqrt(6 / (fan_in + fan_out)), biases 0 (Glorot and Bengio 2010).
-            ``he``: weights normal with variance 2 / fan_in, biases 0 (He, Zhang, Ren and Sun 2015).
-        seed : int
+        "torch": all uniform in +-1/sqrt(fan_in), PyTorch's default for linear layers. "glorot": weights uniform in
+        +-sqrt(6 / (fan_in + fan_out)), biases 0 (Glorot and Bengio 2010). "he": weights normal with variance
+        2 / fan_in, biases 0 (He, Zhang, Ren and Sun 2015).
         """
         noise = load("numpy")  # drawn on the CPU, so that all backends start alike
         start = np.zeros(self.vector.shape)

@@ -11,33 +11,18 @@ from typing import Any
 from minivae.version import __version__
 
 PACKAGES = (
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "matplotlib",
-    "safetensors",
-    "threadpoolctl",
-    "numba",
-    "cupy-cuda12x",
-    "cupy-cuda13x",
+    *("numpy", "scipy", "scikit-learn", "matplotlib", "safetensors", "threadpoolctl"),
+    *("numba", "cupy-cuda12x", "cupy-cuda13x"),
 )
 SETTINGS = (
-    "MINIVAE_BACKEND",
-    "MINIVAE_DATA",
-    "MINIVAE_MINE",
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OMP_WAIT_POLICY",
-    "GOMP_SPINCOUNT",
-    "NUMBA_NUM_THREADS",
-    "NUMBA_THREADING_LAYER",
-    "NUMBA_CACHE_DIR",
+    *("MINIVAE_BACKEND", "MINIVAE_DATA", "MINIVAE_MINE", "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS"),
+    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"),
+    *("NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER", "NUMBA_CACHE_DIR"),
 )
 
 
 def facts() -> dict[str, Any]:
-    """Versions, the processor, BLAS and its threads, the state of each backend, settings in the environment."""
+    """Versions, processor, BLAS and its threads, the state of each backend, environment variables."""
     from minivae import backend
 
     return {
@@ -54,7 +39,7 @@ def facts() -> dict[str, Any]:
 
 
 def what_changes_results(backend: str) -> dict[str, str]:
-    """What the last digits of a training run depend on, beside its settings: a resumed run compares it."""
+    """What the last digits of a training depend on beside its settings; a resumed run compares it."""
     import numpy
 
     from minivae.backend import states, threads
@@ -81,7 +66,7 @@ def installed(package: str) -> str | None:
 
 
 def available_cores() -> int:
-    """The processors that this process may use."""
+    """The number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""How long work shows itself on standard error: a bar on a terminal, a few plain lines elsewhere."""
+"""Progress on standard error: a bar on a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Advance = Callable[[int], object]
 
 
 def epochs_shown(epochs: range, history: History, progress: bool) -> Iterator[int]:
-    """The epochs, with a bar on a terminal or some lines elsewhere, on standard error."""
+    """The epochs, with a bar or about twenty lines."""
     if not progress or sys.stderr is None:
         yield from epochs
         return
@@ -44,7 +44,7 @@ def summary(history: History) -> str:
 
 @contextmanager
 def said_if_slow(what: str, progress: bool) -> Iterator[None]:
-    """Say on standard error what is being done, if it takes longer than a second, and in the end how long it took."""
+    """Report what takes longer than a second, and at the end how long it took."""
     if not progress or sys.stderr is None:
         yield
         return
@@ -63,7 +63,7 @@ def said_if_slow(what: str, progress: bool) -> Iterator[None]:
 
 @contextmanager
 def samples_shown(total: int, progress: bool) -> Iterator[Advance]:
-    """A function to call with the number of samples that are done, which shows them on standard error."""
+    """A function to call with the number of samples done, which shows them."""
     if not progress or sys.stderr is None:
         yield lambda n: None
     elif sys.stderr.isatty():
@@ -72,17 +72,12 @@ def samples_shown(total: int, progress: bool) -> Iterator[Advance]:
         with tqdm(total=total, desc="log p(x)", unit="sample", unit_scale=True, ascii=True, dynamic_ncols=True) as bar:
             yield bar.update
     else:
-        yield sample_lines(total)
+        done = 0
 
+        def advance(n: int) -> None:
+            nonlocal done
+            before, done = done, done + n
+            if done * 10 // total > before * 10 // total:
+                print_line(f"log p(x): {done:,} of {total:,} samples", to_stderr=True)
 
-def sample_lines(total: int) -> Advance:
-    """About ten lines, one whenever another tenth is done."""
-    done = 0
-
-    def advance(n: int) -> None:
-        nonlocal done
-        before, done = done, done + n
-        if done * 10 // total > before * 10 // total:
-            print_line(f"log p(x): {done:,} of {total:,} samples", to_stderr=True)
-
-    return advance
+        yield advance

@@ -1,8 +1,8 @@
-"""Log variances that run away, found before the numbers overflow: reported with what to do, never clipped.
+"""Log variances that run away are reported before they overflow, never clipped.
 
-The encoder's run up, until exp(logvar) overflows and the KL with it: too large a step, or data that are not scaled.
-The likelihood's run down: a column that is constant, or that the latents explain exactly, has a density without
-bound, so that the loss falls for ever and means less and less.
+The encoder's grow until exp(logvar), and the KL with it, overflows: too large a step, or data that are not scaled.
+The likelihood's fall: a column that is constant, or that the latents explain exactly, has an unbounded density, so that
+the loss falls without end.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from minivae.errors import RunawayVarianceWarning
 from minivae.model.vae import VAE
 
 HIGHEST = 20.0  # of the encoder: a posterior 22,000 times as wide as the prior
-LOWEST = -10.0  # of the likelihood: a standard deviation of 0.7 %, in the units that the model sees
+LOWEST = -10.0  # of the likelihood: a standard deviation of 0.7 % of a scaled unit
 
 
 def largest_logvar(vae: VAE, x: Array) -> float:
-    """The largest log variance that the encoder gives for a batch, (B, D)."""
+    """The largest log variance of q(z|x) for a batch (B, D)."""
     return float(vae.encoder.forward(x)[1].max())
 
 
 def of_the_encoder(vae: VAE, x: Array) -> str | None:
-    """A sentence if the posterior's log variances of a batch, (B, D), have run away."""
+    """A sentence if a log variance of q(z|x) for a batch (B, D) is too large."""
     largest = largest_logvar(vae, x)
     if not largest > HIGHEST:
         return None
@@ -34,7 +34,7 @@ def of_the_encoder(vae: VAE, x: Array) -> str | None:
 
 
 def of_the_likelihood(vae: VAE) -> str | None:
-    """A sentence if a learned variance of a Gaussian likelihood has run away."""
+    """A sentence if a learned variance of a Gaussian likelihood is too small."""
     logvar = vae.parameters.get("decoder.output.logvar")
     if logvar is None or not float(logvar.min()) < LOWEST:
         return None
@@ -47,19 +47,14 @@ def of_the_likelihood(vae: VAE) -> str | None:
 
 
 class Watch:
-    """Warns of a runaway variance once in a training.
-
-    Parameters
-    ----------
-    vae : VAE
-    """
+    """Warns of a runaway variance, once in a training."""
 
     def __init__(self, vae: VAE):
         self.vae = vae
         self.has_warned = False
 
     def look(self, x: Array) -> None:
-        """Warn, with RunawayVarianceWarning, if there is a reason now; ``x`` (B, D) is the last batch."""
+        """Warn with RunawayVarianceWarning if there is a reason; ``x`` (B, D) is the last batch."""
         if not self.has_warned:
             sentence = of_the_likelihood(self.vae) or of_the_encoder(self.vae, x)
             if sentence is not None:

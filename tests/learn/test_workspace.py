@@ -423,3 +423,16 @@ def test_the_way_from_a_new_workspace_to_a_trained_vae_of_ones_own(tmp_path):
     assert "17 of 17" in run("info")
     before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True)
     assert "my-vae" not in before.stdout
+
+
+def test_checks_that_somebody_else_put_into_a_folder_above_are_not_run(tmp_path, monkeypatch):
+    from minivae.learn import catalogue
+
+    (tmp_path / "lessons" / "checks").mkdir(parents=True)
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert catalogue.find_lessons() == catalogue.source_root() / "lessons"
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "minivae"\n', encoding="utf-8")
+    assert catalogue.find_lessons() == tmp_path / "lessons"
+    monkeypatch.setattr("os.getuid", lambda: tmp_path.stat().st_uid + 1)
+    assert catalogue.find_lessons() == catalogue.source_root() / "lessons"
