@@ -90,7 +90,10 @@ def read_rows(file: TextIO, path: str) -> Iterator[Row]:
             lines = (" ".join(line.split()) for line in file)
         elif separator == "|" and all(line.strip()[0] == line.strip()[-1] == "|" for line in start):
             lines = (line.strip().strip("|") for line in file)  # drawn with bars at both ends
-        for row, cells in enumerate(csv.reader(lines, delimiter=separator, strict=True), 1):
+        has_spaces = any(f'{separator} "' in line for line in start)
+        for row, cells in enumerate(
+            csv.reader(lines, delimiter=separator, skipinitialspace=has_spaces, strict=True), 1
+        ):
             if any("\0" in cell for cell in cells):  # no text holds it, but UTF-16 read as UTF-8 does
                 raise UnicodeError
             if cells and not (len(cells) == 1 and cells[0].isspace()):
@@ -195,11 +198,13 @@ def read_cells(columns: Columns, layout: Layout, rows: Iterable[Row]) -> tuple[n
 
 
 def explain_length(columns: Columns, cells: list[str]) -> str:
-    """What may have made a row longer than the first, and what to do."""
+    """What may have made a row longer or shorter than the first, and what to do."""
     if len(cells) > columns.width and "." not in "".join(cells):  # each makes two cells of one
         return ": if the file has decimal commas, write decimal points"
     if len(cells) == columns.width + 1 and columns.names:
         return ": if the header lacks the name of one column, such as that of the names of rows, write it there"
+    if len(cells) < columns.width and not any(number(cell) is not None for cell in cells):
+        return ": if it is a remark and no example, remove it"
     return ""
 
 

@@ -157,14 +157,14 @@ def leave_out_preamble(start: list[Row], remarks: list[str]) -> None:
     filled = [len("".join("x" if cell.strip() else " " for cell in cells).rstrip()) for _, cells in start]
     width, above = max(filled), 0
     for (_, cells), length in zip(start, filled, strict=True):
-        if length == width or all(number(cell) is not None for cell in cells[:length]):
+        if length == width or (length and all(map(is_meant_as_number, cells[:length]))):
             break
         above += 1
     if not 0 < above < len(start) or filled[above] != width:
         return
-    has_numbers = [any(number(cell) is not None for cell in cells) for _, cells in start[above:]]
+    has_numbers = [any(map(is_meant_as_number, cells)) for _, cells in start[above:]]
     is_above_header = not has_numbers[0] and any(has_numbers[1 : 2 + MOST_UNITS])
-    if is_above_header or (width > 2 and max(filled[:above]) <= 1):
+    if is_above_header or (max(width, 1 + above) > 2 and max(filled[:above]) <= 1):
         remarks.append(f"{above} row(s) above the table, from {shown(start[0][1])} on, were left out")
         del start[:above]
 

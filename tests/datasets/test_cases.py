@@ -78,6 +78,8 @@ STRUCTURES = {  # text, what the note says, and the rows and names that are righ
     "a header called #": ("#,b,c\n" + TEXT, NO_NOTE, REAL, ("#", "b", "c")),
     "preamble": ("Measured on 3 May, room 7\nby me\n\na,b,c\n" + TEXT, "2 row(s) above the table, from 'Measured"),
     "preamble, padded": ("Report,,\nby,me,\na,b,c\n" + TEXT, "2 row(s) above the table, from 'Report'"),
+    "preamble, empty cells": ("Report,,\n,,\na,b,c\n" + TEXT, "2 row(s) above the table, from 'Report'"),
+    "spaces before quotes": ('"a", "b", "c"\n' + TEXT.replace(",", ", "), NO_NOTE),
     "preamble, no header": ("Report\n" + TEXT, "1 row(s) above the table, from 'Report' on", REAL, ()),
     "preamble, semicolons": ("3 May, room 7\na;b;c\n" + TEXT.replace(",", ";"), "from '3 May, room 7' on"),
     "units": ("a,b,c\nm,kg,s\n" + TEXT, "row 2, 'm', 'kg', 's', below the header"),
@@ -145,6 +147,8 @@ REFUSED = [
     ("a,b\nNA,NA\n1,2\n", "row 2, column 1 (a): 'NA' looks like a missing value"),
     ("kind,x\nrose,NA\niris,1.5\n", "row 2, column 1 (kind): 'rose' is not a number: encode it as numbers, or leave"),
     ("kind,x\nrose,cm\niris,1.5\n", "'kind' is not a number"),  # it is not clear that "cm" is a unit
+    ("a,b\n1,2\nSource: me\n", "row 3 has 1 cells, but the first has 2: if it is a remark and no example, remove it"),
+    ("Report\na;b\n1,5;2,5\n3,5;4,5\n", "row 3, column 1 (a): '1,5' has a decimal comma"),
     ("a,b,c\n1,2,3,\n4,5,6,7\n", "row 2 has 4 cells, but the first has 3"),
     ("a,b,c\n" + "1,2,3,\n" * 30 + "4,5,6,7\n", "row 32 has 4 cells, but the first has 3"),
 ]
