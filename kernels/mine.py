@@ -65,6 +65,9 @@ def new(out, like):
 # Layers
 
 
+OF_28 = ("relu", "tanh", "sigmoid", "softplus")  # those that the exercise asks for
+
+
 @made_of("27", "28")
 def linear_forward(mine, x, W, b, activation="identity", *, out=None):
     """Affine map by 27, activation by 28."""
@@ -73,7 +76,7 @@ def linear_forward(mine, x, W, b, activation="identity", *, out=None):
         mine["27"](x, W, b, into=(y,))
     else:
         y = reference.linear_forward(x, W, b, out=out)
-    if activation != "identity" and "28" in mine:
+    if activation in OF_28 and "28" in mine:
         mine["28"](y, activation, into=(y,))
     elif activation != "identity":
         y[...] = reference.ACTIVATIONS[activation][0](y)

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from .numba_threads import gemm_address, pool
 from .philox import Stream
+from .reference import LEAK
 
 __all__ = [
     "activation_backward",
@@ -59,8 +60,8 @@ __all__ = [
 if config.DISABLE_JIT:  # type: ignore[attr-defined]
     raise ImportError("NUMBA_DISABLE_JIT is set in the environment, so that nothing would be compiled: unset it")
 
-CODES = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4}
-IDENTITY, RELU, TANH, SIGMOID, SOFTPLUS = CODES.values()
+CODES = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4, "leaky_relu": 5}
+IDENTITY, RELU, TANH, SIGMOID, SOFTPLUS, LEAKY_RELU = CODES.values()
 LOG_2PI = math.log(2 * math.pi)
 
 
@@ -246,6 +247,11 @@ def _positive_part(a):
 
 
 @compiled()
+def _leaky_relu(a):
+    return a if a > 0 else a * type(a)(LEAK)
+
+
+@compiled()
 def _softplus(a):
     return _positive_part(a) + _log1p(_exp(-abs(a)))
 
@@ -384,6 +390,9 @@ def _bias_and_activation(y, b, code):
     elif code == SIGMOID:
         for i in range(len(b)):
             y[i] = _sigmoid(y[i] + b[i])
+    elif code == LEAKY_RELU:
+        for i in range(len(b)):
+            y[i] = _leaky_relu(y[i] + b[i])
     else:
         for i in range(len(b)):
             y[i] = _softplus(y[i] + b[i])
@@ -442,6 +451,9 @@ def _activation_backward_row(dy, y, code, da):
     elif code == SIGMOID:
         for i in range(len(y)):
             da[i] = dy[i] * (y[i] * (one - y[i]))
+    elif code == LEAKY_RELU:
+        for i in range(len(y)):
+            da[i] = dy[i] if y[i] > 0 else dy[i] * type(one)(LEAK)
     else:
         for i in range(len(y)):
             da[i] = dy[i] * -_expm1(-y[i])

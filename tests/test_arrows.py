@@ -17,7 +17,7 @@ RANKS = (  # from the bottom; a room imports from lower ranks only, and from its
     {"system"},
     {"model", "datasets"},
     {"training", "gradcheck", "plotting"},
-    {"checkpoint", "evaluation", "estimator"},
+    {"checkpoint", "evaluation", "estimator", "gan"},
     {"runs", "learn", "benchmark"},
     {"commands"},
     {"cli"},

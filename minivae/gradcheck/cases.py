@@ -64,7 +64,7 @@ def _with_x(kind: str, **shapes: tuple[int, ...]) -> Callable[[np.random.Generat
 
 def _linear_case(activation: str) -> Case:
     def draw(rng: np.random.Generator) -> Arrays:
-        while True:  # until no pre-activation is near the kink of relu
+        while True:  # until no pre-activation is near the kink of relu or leaky_relu
             arrays = _normal(x=(B, D), W=(D, H), b=(H,))(rng)
             if np.min(np.abs(arrays["x"] @ arrays["W"] + arrays["b"])) > 1e-2:
                 return arrays
@@ -91,7 +91,7 @@ def _gaussian_case(name: str, shape: tuple[int]) -> Case:
 
 
 CASES = [
-    *(_linear_case(activation) for activation in ("identity", "relu", "tanh", "sigmoid", "softplus")),
+    *(_linear_case(activation) for activation in ("identity", "relu", "leaky_relu", "tanh", "sigmoid", "softplus")),
     Case(
         "reparameterize",
         _normal(mu=(B, K), logvar=(B, K), eps=(B, K)),

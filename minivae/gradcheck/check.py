@@ -237,7 +237,7 @@ def _noise_away_from_kinks(vae: VAE, x: np.ndarray, rng: np.random.Generator) ->
     while True:
         eps = rng.standard_normal((len(x), vae.latent_dim))
         vae.loss(x, eps)
-        hidden = [layer for layer in (*vae.encoder.layers, *vae.decoder.layers) if layer.activation == "relu"]
+        hidden = [layer for layer in (*vae.encoder.layers, *vae.decoder.layers) if "relu" in layer.activation]
         distances = [float(abs(layer.x @ layer.W + layer.b).min()) for layer in hidden]
         if not distances or min(distances) > 1e-3:
             return eps

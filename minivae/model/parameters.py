@@ -7,8 +7,8 @@ first, then all biases, so that a penalty on the weights is a slice.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -28,16 +28,45 @@ class Block(NamedTuple):
         return len(self.shape) == 2
 
 
-class Views(dict[str, Array]):
-    """Name -> view of a vector. Assignment writes into the vector."""
+class Views(MutableMapping[str, Array]):
+    """Name -> view of a vector. Whatever assigns writes into the vector: a view is never replaced, added or removed.
+
+    No subclass of dict, whose ``update``, ``|=`` and others go past ``__setitem__``.
+    """
 
     def __init__(self, arrays: dict[str, Array], kernels: Backend):
-        super().__init__(arrays)
-        self.kernels = kernels
+        self._arrays, self._kernels = arrays, kernels
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
 
     def __setitem__(self, name: str, values: Array) -> None:
-        view = self[name]
-        view[...] = values if np.isscalar(values) else self.kernels.asarray(values, view.dtype)
+        if name not in self._arrays:
+            raise KeyError(f"no parameter is called {name!r}: expected one of {', '.join(self._arrays)}")
+        view = self._arrays[name]
+        view[...] = values if np.isscalar(values) else self._kernels.asarray(values, view.dtype)
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("the parameters of a model cannot be removed: assign to a name, such as parameters[name] = 0")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __repr__(self) -> str:
+        return repr(self._arrays)
+
+    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self, **other}
+
+    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**other, **self}
+
+    def __ior__(self, other: Mapping[str, Any]) -> Views:
+        self.update(other)
+        return self
 
 
 class Parameters:
@@ -57,7 +86,7 @@ class Parameters:
         self.block_arrays, self.arrays = self.views(self.vector)
         self.block_gradients, self.gradients = self.views(self.gradient)
 
-    def views(self, vector: Array) -> tuple[dict[tuple[str, ...], Array], dict[str, Array]]:
+    def views(self, vector: Array) -> tuple[dict[tuple[str, ...], Array], Views]:
         """The blocks of a vector (P,) by their names, and its arrays by name."""
         whole: dict[tuple[str, ...], Array] = {}
         named: dict[str, Array] = {}
@@ -71,21 +100,30 @@ class Parameters:
                 named[name] = whole[block.names][..., i * width : (i + 1) * width]
         return whole, Views(named, self.kernels)
 
-    def initialise(self, init: str, seed: int) -> None:
+    def initialise(self, init: str, seed: int, first: int = 0) -> None:
         """Draw every array from noise stream 6, a function of (seed, its place in the model, its elements).
 
         "torch": all uniform in +-1/sqrt(fan_in), PyTorch's default for linear layers. "glorot": weights uniform in
         +-sqrt(6 / (fan_in + fan_out)), biases 0 (Glorot and Bengio 2010). "he": weights normal with variance
-        2 / fan_in, biases 0 (He, Zhang, Ren and Sun 2015).
+        2 / fan_in, biases 0 (He, Zhang, Ren and Sun 2015). Places count from ``first``.
         """
         noise = load("numpy")  # drawn on the CPU, so that all backends start alike
         start = np.zeros(self.vector.shape)
         fans_of = {name: block.fans for block in self.blocks for name in block.names}
-        for place, (name, view) in enumerate(self.views(start)[1].items()):
+        for place, (name, view) in enumerate(self.views(start)[1].items(), first):
             fans = fans_of[name]
             if fans is not None:
                 view[...] = initial_values(noise, init, seed, place, view.shape, fans)
         self.vector[:] = self.kernels.asarray(start, self.vector.dtype)
+
+
+class Trainable(Protocol):
+    """What an optimizer and a file ask of a model: a VAE, or one of the two networks of a GAN."""
+
+    store: Parameters
+    kernels: Backend
+    dtype: str
+    step: int
 
 
 def initial_values(

@@ -14,6 +14,7 @@ import numpy as np
 from minivae.errors import BackendError, CheckpointError
 from minivae.model.likelihoods import LIKELIHOODS, from_config
 from minivae.model.network import Network
+from minivae.model.parameters import Trainable
 from minivae.model.scaling import Scaling
 from minivae.system import tensorfile
 from minivae.system.tensorfile import Metadata, Tensors, in_one_line
@@ -109,7 +110,7 @@ def check_widths_of(config: dict[str, Any], tensors: Tensors) -> None:
             )
 
 
-def fill(network: Network, tensors: Tensors, path: str | os.PathLike) -> None:
+def fill(network: Trainable, tensors: Tensors, path: str | os.PathLike) -> None:
     """Copy tensors into a model of the same names, shapes and dtype; CheckpointError otherwise."""
     beside = ("scaling.", "optimizer.", "early_stopping.")
     names = {name for name in tensors if not name.startswith(beside)}
@@ -123,7 +124,7 @@ def fill(network: Network, tensors: Tensors, path: str | os.PathLike) -> None:
         array[...] = network.kernels.asarray(tensors[name], network.dtype)
 
 
-def flat(tensors: Tensors, name: str, network: Network) -> np.ndarray:
+def flat(tensors: Tensors, name: str, network: Trainable) -> np.ndarray:
     """A tensor as long as the parameter vector; CheckpointError otherwise."""
     check_like(tensors[name], network.store.vector.shape, network.dtype, name)
     return tensors[name]

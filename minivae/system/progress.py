@@ -15,7 +15,16 @@ History = dict[str, list[float]]
 Advance = Callable[[int], object]
 
 
-def epochs_shown(epochs: range, history: History, progress: bool) -> Iterator[int]:
+def summary(history: History) -> str:
+    """The last epoch in one line."""
+    last = {name: values[-1] for name, values in history.items()}
+    text = f"loss {last['loss']:.3f} = reconstruction {last['recon_nll']:.3f} + beta * KL {last['kl']:.3f}"
+    return text + (f", validation {last['val_loss']:.3f}" if "val_loss" in last else "")
+
+
+def epochs_shown(
+    epochs: range, history: History, progress: bool, unit: str = "epoch", summarise: Callable[[History], str] = summary
+) -> Iterator[int]:
     """The epochs, with a bar or about twenty lines."""
     if not progress or sys.stderr is None:
         yield from epochs
@@ -25,21 +34,14 @@ def epochs_shown(epochs: range, history: History, progress: bool) -> Iterator[in
         for epoch in epochs:
             yield epoch
             if epoch % every == 0 or epoch == epochs[-1]:
-                print_line(f"epoch {epoch}/{epochs[-1]}  {summary(history)}", to_stderr=True)
+                print_line(f"{unit} {epoch}/{epochs[-1]}  {summarise(history)}", to_stderr=True)
         return
     from tqdm import tqdm
 
-    with tqdm(epochs, unit="epoch", ascii=True, dynamic_ncols=True) as bar:
+    with tqdm(epochs, unit=unit, ascii=True, dynamic_ncols=True) as bar:
         for epoch in bar:
             yield epoch
-            bar.set_postfix_str(summary(history))
-
-
-def summary(history: History) -> str:
-    """The last epoch in one line."""
-    last = {name: values[-1] for name, values in history.items()}
-    text = f"loss {last['loss']:.3f} = reconstruction {last['recon_nll']:.3f} + beta * KL {last['kl']:.3f}"
-    return text + (f", validation {last['val_loss']:.3f}" if "val_loss" in last else "")
+            bar.set_postfix_str(summarise(history))
 
 
 @contextmanager

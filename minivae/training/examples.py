@@ -59,9 +59,10 @@ def training_rows(vae: VAE, x: Any, recipe: Recipe) -> Rows:
 
 
 def check_examples(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
-    """:func:`training_rows` for rows in memory, (N, D) -> (N, D)."""
+    """:func:`training_rows` for rows in memory, (N, D) -> (N, D); never a view of the model, which training changes."""
     if recipe.binarize == "none":
-        return vae.check(x)
+        x, own = vae.check(x), (vae.store.vector, vae.store.gradient)
+        return x.copy() if any(isinstance(a, np.ndarray) and np.may_share_memory(x, a) for a in own) else x
     if vae.likelihood.name != "bernoulli":
         raise ValueError(
             f"binarize={recipe.binarize!r} needs likelihood='bernoulli', this model has {vae.likelihood.name!r}"

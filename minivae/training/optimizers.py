@@ -7,8 +7,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from minivae.backend import Array
-from minivae.model.parameters import Parameters
-from minivae.model.vae import VAE
+from minivae.model.parameters import Parameters, Trainable
 from minivae.validation import check_float
 
 
@@ -50,25 +49,25 @@ class Optimizer:
     def __setstate__(self, settings: dict[str, Any]) -> None:
         vars(self).update(settings, _states=WeakKeyDictionary())
 
-    def state_of(self, vae: VAE) -> State:
+    def state_of(self, vae: Trainable) -> State:
         """The state for this model; all zeros before its first step."""
         if vae.store not in self._states:
             zeros = {name: vae.kernels.zeros(len(vae.store.vector), vae.dtype) for name in self.state_names}
             self._states[vae.store] = State(zeros)
         return self._states[vae.store]
 
-    def set_state(self, vae: VAE, state: State) -> None:
+    def set_state(self, vae: Trainable, state: State) -> None:
         """Replace the state for this model."""
         self._states[vae.store] = state
 
-    def step(self, vae: VAE, factor: float = 1.0) -> None:
+    def step(self, vae: Trainable, factor: float = 1.0) -> None:
         """Update ``vae.parameters`` by ``vae.gradients`` with ``factor * learning_rate``, and count the step."""
         state = self.state_of(vae)
         state.t += 1
         self.update(vae, state, factor * self.learning_rate)
         vae.step += 1
 
-    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
+    def update(self, vae: Trainable, state: State, learning_rate: float) -> None:
         """Call the kernel of kernels/reference.py."""
         raise NotImplementedError
 
@@ -85,7 +84,7 @@ class SGD(Optimizer):
         super().__init__(learning_rate)
         self.momentum = check_float(momentum, "momentum", below=1)
 
-    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
+    def update(self, vae: Trainable, state: State, learning_rate: float) -> None:
         w, g, velocity = vae.store.vector, vae.store.gradient, state.arrays["velocity"]
         vae.kernels.sgd_update(w, g, velocity, learning_rate=learning_rate, momentum=self.momentum)
 
@@ -105,7 +104,7 @@ class Adagrad(Optimizer):
         super().__init__(learning_rate)
         self.epsilon = check_float(epsilon, "epsilon", positive=True)
 
-    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
+    def update(self, vae: Trainable, state: State, learning_rate: float) -> None:
         w, g, sum_of_squares = vae.store.vector, vae.store.gradient, state.arrays["sum_of_squares"]
         vae.kernels.adagrad_update(w, g, sum_of_squares, learning_rate=learning_rate, epsilon=self.epsilon)
 
@@ -129,7 +128,7 @@ class Adam(Optimizer):
         self.betas = tuple(check_float(beta, "each of betas", below=1) for beta in betas)
         self.epsilon = check_float(epsilon, "epsilon", positive=True)
 
-    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
+    def update(self, vae: Trainable, state: State, learning_rate: float) -> None:
         w, g, m, v = vae.store.vector, vae.store.gradient, state.arrays["m"], state.arrays["v"]
         beta1, beta2 = self.betas
         vae.kernels.adam_update(

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
+
 from minivae.backend import Array
-from minivae.errors import RunawayVarianceWarning
+from minivae.errors import PoorFitWarning, RunawayVarianceWarning
+from minivae.model.likelihoods import LIKELIHOODS
 from minivae.model.vae import VAE
 
+FAR_ABOVE = 3.0  # nats for each column: by so much may a loss exceed the cost of the mean
 HIGHEST = 20.0  # of the encoder: a posterior 22,000 times as wide as the prior
 LOWEST = -10.0  # of the likelihood: a standard deviation of 0.7 % of a scaled unit
 
 
 def largest_logvar(vae: VAE, x: Array) -> float:
     """The largest log variance of q(z|x) for a batch (B, D)."""
-    return float(vae.encoder.forward(x)[1].max())
+    with vae.lock:
+        return float(vae.encoder.forward(x)[1].max())
 
 
 def of_the_encoder(vae: VAE, x: Array) -> str | None:
@@ -46,8 +51,34 @@ def of_the_likelihood(vae: VAE) -> str | None:
     )
 
 
+def of_the_loss(vae: VAE, x: Array, loss: float) -> str | None:
+    """A sentence if a training on examples x (N, D), or some of them, has ended at a loss far above their mean's.
+
+    A model that answers every z with the mean of the data has no KL, and the cost of that mean: whatever beta is, a
+    loss that training can reach.
+    """
+    if type(vae.likelihood) not in LIKELIHOODS.values():
+        return None
+    k, x = vae.kernels, vae.kernels.to_numpy(x)
+    mean, variance, logvar = x.mean(axis=0, dtype=np.float64), x.var(axis=0, dtype=np.float64), None
+    shape = vae.likelihood.logvar_shape(vae.input_dim)
+    if shape is not None:
+        logvar = k.asarray(
+            np.log(np.maximum(variance if shape != (1,) else variance.mean(keepdims=True), 1)), vae.dtype
+        )
+    output = np.tile(vae.likelihood.output_bias(mean), (len(x), 1))
+    nll = vae.likelihood.nll(k, k.asarray(output, vae.dtype), k.asarray(x, vae.dtype), logvar)
+    cost = float(nll.mean(dtype="float64")) + vae.scaling.log_volume() * vae.likelihood.is_density
+    if not loss > cost + FAR_ABOVE * vae.input_dim:
+        return None
+    return (
+        f"the loss has ended at {loss:,.6g} nats, and to answer with the mean of the data would cost only {cost:,.6g}: "
+        "train longer, scale the data to about unit size, or use a smaller beta or learning rate"
+    )
+
+
 class Watch:
-    """Warns of a runaway variance, once in a training."""
+    """Warns of a runaway variance, once in a training, and of a loss that is far too high in the end."""
 
     def __init__(self, vae: VAE):
         self.vae = vae
@@ -60,3 +91,9 @@ class Watch:
             if sentence is not None:
                 self.has_warned = True
                 warnings.warn(sentence, RunawayVarianceWarning, stacklevel=3)
+
+    def look_back(self, x: Array, loss: float) -> None:
+        """Warn, with PoorFitWarning, if a training on ``x`` (N, D) that is over has come to too high a loss."""
+        sentence = of_the_loss(self.vae, x, loss)
+        if sentence is not None:
+            warnings.warn(sentence, PoorFitWarning, stacklevel=4)

@@ -219,7 +219,7 @@ def test_a_buffer_of_another_shape_is_refused_and_nothing_is_written_beyond_it()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("activation", ["identity", "relu", "tanh", "sigmoid", "softplus"])
+@pytest.mark.parametrize("activation", ["identity", "relu", "leaky_relu", "tanh", "sigmoid", "softplus"])
 def test_nan_stays_nan(activation, dtype):
     x = np.ones((40, 33), dtype)
     x[3, 5] = np.nan
