@@ -7,7 +7,6 @@ is the same file with a stub in their place, made when the workspace is, so that
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -15,13 +14,12 @@ from pathlib import Path
 
 from minivae.answers import PROGRESS, find_workspace
 from minivae.errors import MinivaeError
-from minivae.learn.exercise import Exercise
+from minivae.learn.exercise import YOURS, Exercise
 from minivae.learn.progress import Progress
 from minivae.system.files import replacing, source_root, write_text
 
 WORKSPACE = "my-vae"
 IGNORE = "# git leaves your answers alone; remove this file to keep them in a repository of your own\n*\n"
-YOURS = re.compile(r"^( *)# Your code[^\n]*:\n(.*?)^ *# End of your code\.\n", re.MULTILINE | re.DOTALL)
 
 
 class LearnError(MinivaeError, ValueError):

@@ -181,14 +181,14 @@ class Categorical(Likelihood):
         return kernels.categorical_mean(output, self._sizes(output.shape[1]))
 
     def draw(self, mean, logvar, uniform, normal):
-        drawn, u, start = np.zeros_like(mean), uniform(), 0
+        x, u, start = np.zeros_like(mean), uniform(), 0
         for size in self._sizes(mean.shape[1]):
             cumulative = np.cumsum(mean[:, start : start + size], axis=1)
             # The first column whose cumulative probability exceeds u; rounding can leave the last one below u.
             choice = np.minimum((u[:, start, None] >= cumulative).sum(axis=1), size - 1)
-            drawn[np.arange(len(mean)), start + choice] = 1
+            x[np.arange(len(mean)), start + choice] = 1
             start += size
-        return drawn
+        return x
 
     def output_bias(self, mean):
         return np.log(np.clip(mean, 0.001, None))

@@ -234,8 +234,8 @@ def column_panels(columns: Sequence[str], title: str = "") -> tuple[Figure, list
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_tick_params(labelsize=7)
             axis.get_offset_text().set_fontsize(7)
-    shown = f"{len(names)} of {len(columns)} columns" if len(columns) > len(names) else ""
-    figure.suptitle("; ".join(filter(None, (title, shown))), fontsize=9, wrap=True)
+    note = f"{len(names)} of {len(columns)} columns" if len(columns) > len(names) else ""
+    figure.suptitle("; ".join(filter(None, (title, note))), fontsize=9, wrap=True)
     return figure, panels[: len(names)]
 
 

@@ -32,17 +32,17 @@ def latent_scatter(
 
     ``labels`` (N,) are integers, ``label_names`` the names of labels 0, 1, ...; ``kl_per_dimension`` (K,) is in nats.
     """
-    shown = figures.thinned(len(mu), POINTS_SHOWN)
-    marked, names = _classes(np.zeros(len(mu)) if labels is None else labels, label_names)
+    rows = figures.thinned(len(mu), POINTS_SHOWN)
+    classes, names = _classes(np.zeros(len(mu)) if labels is None else labels, label_names)
     dims = leading(mu.var(axis=0) if kl_per_dimension is None else kl_per_dimension)
     figure = figures.new_figure(6.2, 5.2 if len(dims) == 2 else 0.9 + 0.45 * max(4, len(names)))
     axes = figure.subplots()
-    axes.set_title(_scatter_title(len(shown), mu, labels, names), fontsize=10)
+    axes.set_title(_scatter_title(len(rows), mu, labels, names), fontsize=10)
     axes.set_xlabel(dimension_name(dims[0], kl_per_dimension))
     if len(dims) == 1:
-        _draw_lines_of_points(axes, mu[shown, 0], marked[shown], names)
+        _draw_lines_of_points(axes, mu[rows, 0], classes[rows], names)
     else:
-        _draw_points(axes, mu[np.ix_(shown, dims)], marked[shown], names)
+        _draw_points(axes, mu[np.ix_(rows, dims)], classes[rows], names)
         axes.set_ylabel(dimension_name(dims[1], kl_per_dimension))
     return figure
 

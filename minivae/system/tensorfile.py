@@ -33,9 +33,9 @@ def write(path: str | os.PathLike, tensors: Tensors, metadata: Metadata) -> None
     tensors = {name: np.array(tensor, order="C") for name, tensor in tensors.items()}
     check_finite(tensors, f"{path} is not written")
     with replacing(path) as beside:
-        signed = metadata | {"sha256": checksum(tensors, metadata)}
+        text = json.dumps(metadata | {"sha256": checksum(tensors, metadata)})
         try:
-            save_file(tensors, beside, {KEY: json.dumps(signed)})
+            save_file(tensors, beside, {KEY: text})
         except SafetensorError as error:  # such as a full disk
             raise OSError(f"cannot write {path}: {error}") from None
 
