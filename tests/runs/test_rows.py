@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minivae.runs.identity import identity
 from minivae.runs.settings import Settings
 
 RANDOM = np.random.default_rng(0)
@@ -119,6 +120,11 @@ def test_a_run_from_before_these_settings_is_resumed_and_evaluated(minivae):
     Path("run/config.json").write_text(json.dumps(config))
     assert result(minivae, "evaluate", "run", "--samples", 2)[0]["protocol"]["examples"] == 6
     assert minivae("train", *RESUME)[0] == 0
+
+
+def test_how_a_file_was_read_is_no_part_of_the_identity_which_older_runs_have_without_it():
+    named = identity(Settings(header="no", drop=("a",)), "mark")
+    assert named == identity(Settings(), "mark") != identity(Settings(), "other mark")
 
 
 @pytest.mark.parametrize("changed", [{"drop": ["a", 1]}, {"drop": "Id"}, {"hidden": ["4"]}, {"header": None}])
