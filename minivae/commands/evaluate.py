@@ -28,7 +28,7 @@ def add_data(parser: argparse.ArgumentParser, default: str) -> None:
         "--data",
         metavar="NAME|FILE",
         default=argparse.SUPPRESS,
-        help=f"digits, iris, wine, mnist, or a .npy, .npz or .csv file {default}",
+        help=f"digits, iris, wine, mnist, or a .npy, .npz, .csv or .txt file {default}",
     )
     parser.add_argument(
         "--labels", metavar="COLUMN", default=argparse.SUPPRESS, help="the column of a file that holds labels"

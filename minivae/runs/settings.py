@@ -14,6 +14,8 @@ class Settings:
 
     data: str = "digits"
     labels: str | None = None
+    header: str = "auto"
+    drop: tuple[str, ...] = ()
     test: str | None = None
     holdout: str = "random"
     backend: str | None = None
@@ -52,7 +54,7 @@ class Settings:
 
     def source(self) -> dict[str, Any]:
         """How the data are read: the arguments of :func:`minivae.datasets.load` beside the name."""
-        return {"labels": self.labels, "test": self.test, "holdout": self.holdout}
+        return {name: getattr(self, name) for name in ("labels", "header", "drop", "test", "holdout")}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
@@ -63,7 +65,8 @@ class Settings:
             value = getattr(settings, field.name)
             if not isinstance(value, TYPES[str(field.type)]) or isinstance(value, bool) != (field.type == "bool"):
                 raise TypeError(f"{field.name} must be of type {field.type}, got {value!r}")
-            if isinstance(value, tuple) and not all(type(width) is int for width in value):
+            part = str if field.type == "tuple[str, ...]" else int
+            if isinstance(value, tuple) and not all(type(one) is part for one in value):
                 raise TypeError(f"{field.name} must be of type {field.type}, got {value!r}")
             if isinstance(value, float) and not math.isfinite(value):
                 raise TypeError(f"{field.name} must be finite, got {value!r}")
@@ -78,6 +81,7 @@ TYPES: dict[str, Any] = {
     "float": float | int,
     "bool": bool,
     "tuple[int, ...]": tuple,
+    "tuple[str, ...]": tuple,
 }
 HOLDOUTS = ("random", "last")
 WHERE = ("out", "overwrite", "resume", "no_pictures")
