@@ -47,6 +47,7 @@ def add_data(group: Any) -> None:
     setting(
         group, "--test", "another file, whose rows are held out; all of --data train then", type=a_file, metavar="FILE"
     )
+    setting(group, "--groups", "column of rows that belong together, and are held out together", metavar="COLUMN")
     setting(group, "--holdout", "which tenth of a file is held out: by chance, or the end of it", choices=HOLDOUTS)
     setting(
         group,

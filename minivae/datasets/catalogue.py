@@ -78,6 +78,7 @@ def load(
     *,
     test: str | os.PathLike | None = None,
     holdout: str = "random",
+    groups: str | int | None = None,
 ) -> Dataset:
     """A data set by name, or the user's own file.
 
@@ -96,6 +97,9 @@ def load(
     holdout : {"random", "last"}
         Which tenth of a file's rows is held out: drawn by chance, with equal rows on one side; or the last one, for
         rows in the order of time.
+    groups : str or int, optional
+        A column whose equal values mark rows that belong together, such as those of one patient: they are held out
+        together, and the column is not trained on.
 
     Returns
     -------
@@ -127,8 +131,8 @@ def load(
             raise DataError(f"{name_or_path!r} comes with its labels: remove labels={labels!r}, which is for files")
         if header != "auto" or len(drop):
             raise DataError(f"{name_or_path!r} has its own columns: remove header and drop, which are for files")
-        if test is not None or holdout != "random":
-            raise DataError(f"{name_or_path!r} comes with its test set: test and holdout are for files")
+        if test is not None or holdout != "random" or groups is not None:
+            raise DataError(f"{name_or_path!r} comes with its test set: test, holdout and groups are for files")
         return LOADERS[name_or_path]()
     path = tables.as_path(name_or_path)
     if tables.ending_of(path) not in tables.READERS and not os.path.exists(path):
@@ -137,13 +141,19 @@ def load(
             f"ending {tables.ENDINGS}"
         )
     check_choice(holdout, "holdout", HOLDOUTS)
+    ids = None
+    if groups is not None:
+        if test is not None or holdout != "random":
+            raise DataError("groups say which rows are held out together by chance: leave out test and holdout")
+        others = drop if labels is None else (*drop, labels)
+        ids, drop = tables.read(path, groups, header=header, drop=others).labels, (*drop, groups)
     table = tables.read(path, labels, header=header, drop=drop)
     notes.say(path, table)
     if test is not None:
         other = tables.read(os.fspath(test), labels, header=header, drop=drop)
         notes.say(os.fspath(test), other)
         table = _with_test(path, table, os.fspath(test), other)
-    return _own(path, table, holdout)
+    return _own(path, table, holdout, ids)
 
 
 # -- shipped with scikit-learn -----------------------------------------------------------------------------

@@ -29,7 +29,15 @@ def identity(settings: Settings, mark: str) -> str:
 
     ``mark`` is the :func:`fingerprint` of its data.
     """
-    left_out = ("data", "header", "drop", "test", "holdout", "epochs")  # the fingerprint tells how files were read
+    left_out = (
+        "data",
+        "header",
+        "drop",
+        "test",
+        "holdout",
+        "groups",
+        "epochs",
+    )  # the fingerprint tells how files were read
     values = {name: value for name, value in settings.of_the_run().items() if name not in left_out}
     return hashlib.sha256(json.dumps([values, mark], sort_keys=True).encode()).hexdigest()
 

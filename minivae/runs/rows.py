@@ -130,12 +130,12 @@ def read_like_the_run(run: Run, data: str, labels: str | None, is_own: bool) -> 
     """A file below the same header, without the columns that were dropped; another may have come without them."""
     settings = run.settings or Settings()
     header = settings.header if tables.ending_of(data) in tables.TEXT else "auto"
-    if settings.drop and not is_own:
+    if settings.left_out and not is_own:
         with suppress(DataError):
             table = tables.read(data, labels, header=header)
             if table.x.shape[1] == run.vae.input_dim:
                 return table
-    return tables.read(data, labels, header=header, drop=settings.drop)
+    return tables.read(data, labels, header=header, drop=settings.left_out)
 
 
 def load_again(data: str, settings: Settings | None, labels: str | None = None) -> Dataset:

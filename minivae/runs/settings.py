@@ -18,6 +18,7 @@ class Settings:
     drop: tuple[str, ...] = ()
     test: str | None = None
     holdout: str = "random"
+    groups: str | None = None
     backend: str | None = None
     likelihood: str = "auto"
     hidden: tuple[int, ...] = (400,)
@@ -52,9 +53,14 @@ class Settings:
         """The settings that a run is made of, ready for JSON: all but where it is kept."""
         return {name: value for name, value in asdict(self).items() if name not in WHERE}
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The columns of the file that are neither data nor labels."""
+        return self.drop if self.groups is None else (*self.drop, self.groups)
+
     def source(self) -> dict[str, Any]:
         """How the data are read: the arguments of :func:`minivae.datasets.load` beside the name."""
-        return {name: getattr(self, name) for name in ("labels", "header", "drop", "test", "holdout")}
+        return {name: getattr(self, name) for name in ("labels", "header", "drop", "test", "holdout", "groups")}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
