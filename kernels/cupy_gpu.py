@@ -35,7 +35,7 @@ from .cuda_launch import (
 
 Array = Any  # a cupy.ndarray
 
-ACTIVATIONS = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4}
+ACTIVATIONS = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4, "leaky_relu": 5}
 COLUMNS, TALL = 8, 512  # columns and threads of a block that sums columns; common.cuh says the same
 PENALTY_BLOCKS = 256
 

@@ -18,19 +18,19 @@ All kernels are in this one file, because Numba's cache on disk looks only at th
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import llvmlite.binding
 import numpy as np
-from numba import int32, njit, prange, types
+from numba import config, int32, njit, prange, types
 from numba.extending import overload
 from numpy.typing import NDArray
 
 from .numba_threads import gemm_address, pool
 from .philox import Stream
+from .reference import LEAK
 
 __all__ = [
     "activation_backward",
@@ -57,8 +57,11 @@ __all__ = [
     "uniform",
 ]
 
-CODES = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4}
-IDENTITY, RELU, TANH, SIGMOID, SOFTPLUS = CODES.values()
+if config.DISABLE_JIT:  # type: ignore[attr-defined]
+    raise ImportError("NUMBA_DISABLE_JIT is set in the environment, so that nothing would be compiled: unset it")
+
+CODES = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4, "leaky_relu": 5}
+IDENTITY, RELU, TANH, SIGMOID, SOFTPLUS, LEAKY_RELU = CODES.values()
 LOG_2PI = math.log(2 * math.pi)
 
 
@@ -85,18 +88,27 @@ def compiled(parallel: bool = False, reassociate: bool = False) -> Callable[[Cal
 
 
 def _forgiving(dispatcher: Any) -> Any:
-    """A disk that is full, or a damaged file in the cache, means that a function is compiled again, and no more."""
-    for name in ("load_overload", "save_overload"):
-        setattr(dispatcher._cache, name, _or_none(getattr(dispatcher._cache, name)))
+    """A disk that is full, or a damaged file in the cache, means that a function is compiled again, and no more.
+
+    Damage raises whatever unpickling raises. The index is emptied then, so that what is compiled is also written.
+    """
+    cache = dispatcher._cache
+    load, save = cache.load_overload, cache.save_overload
+
+    def load_overload(*args: Any) -> Any:
+        try:
+            return load(*args)
+        except Exception:
+            with suppress(Exception):
+                cache._cache_file.flush()
+            return None
+
+    def save_overload(*args: Any) -> None:
+        with suppress(Exception):
+            save(*args)
+
+    cache.load_overload, cache.save_overload = load_overload, save_overload
     return dispatcher
-
-
-def _or_none(action: Callable) -> Callable:
-    def attempt(*args: Any) -> Any:
-        with suppress(OSError, EOFError, pickle.UnpicklingError):
-            return action(*args)
-
-    return attempt
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -232,6 +244,11 @@ def _positive_part(a):
     """max(a, 0), but NaN stays NaN."""
     zero = type(a)(0)
     return zero if a < zero else a
+
+
+@compiled()
+def _leaky_relu(a):
+    return a if a > 0 else a * type(a)(LEAK)
 
 
 @compiled()
@@ -373,6 +390,9 @@ def _bias_and_activation(y, b, code):
     elif code == SIGMOID:
         for i in range(len(b)):
             y[i] = _sigmoid(y[i] + b[i])
+    elif code == LEAKY_RELU:
+        for i in range(len(b)):
+            y[i] = _leaky_relu(y[i] + b[i])
     else:
         for i in range(len(b)):
             y[i] = _softplus(y[i] + b[i])
@@ -431,6 +451,9 @@ def _activation_backward_row(dy, y, code, da):
     elif code == SIGMOID:
         for i in range(len(y)):
             da[i] = dy[i] * (y[i] * (one - y[i]))
+    elif code == LEAKY_RELU:
+        for i in range(len(y)):
+            da[i] = dy[i] if y[i] > 0 else dy[i] * type(one)(LEAK)
     else:
         for i in range(len(y)):
             da[i] = dy[i] * -_expm1(-y[i])

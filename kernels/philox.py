@@ -34,6 +34,9 @@ class Stream(IntEnum):
     PRIOR = 4
     SHUFFLE = 5
     INITIALISATION = 6
+    GAN_ROWS = 7
+    GAN_LATENT = 8
+    GAN_PENALTY = 9
 
 
 MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)

@@ -58,6 +58,7 @@ __all__ = [
 
 BLOCK_BYTES = 2**17  # a few of them fit the L2 cache; 2^15 made a training step a third slower
 LOG_2PI = float(np.log(2 * np.pi))
+LEAK = 0.2  # the slope of leaky_relu below zero
 
 
 def blocks(array: NDArray) -> Iterator[slice]:
@@ -112,6 +113,16 @@ def relu_derivative(y: NDArray) -> NDArray:
     return y > 0
 
 
+def leaky_relu(a: NDArray) -> NDArray:
+    """a where it is positive, LEAK a elsewhere: no unit is ever off for good (Maas, Hannun and Ng 2013)."""
+    return np.maximum(a, LEAK * a)
+
+
+def leaky_relu_derivative(y: NDArray) -> NDArray:
+    """1 where the unit is on, else LEAK; at the kink a = 0 too."""
+    return np.maximum((y > 0).astype(y.dtype), LEAK)
+
+
 def tanh(a: NDArray) -> NDArray:
     """Hyperbolic tangent."""
     return np.tanh(a)
@@ -158,6 +169,7 @@ def identity_derivative(y: NDArray) -> float:
 
 ACTIVATIONS: dict[str, tuple[Callable, Callable]] = {
     "relu": (relu, relu_derivative),
+    "leaky_relu": (leaky_relu, leaky_relu_derivative),
     "tanh": (tanh, tanh_derivative),
     "sigmoid": (sigmoid, sigmoid_derivative),
     "softplus": (softplus, softplus_derivative),
@@ -179,7 +191,7 @@ def linear_forward(
     x : ndarray, shape (B, I)
     W : ndarray, shape (I, O)
     b : ndarray, shape (O,)
-    activation : {"identity", "relu", "tanh", "sigmoid", "softplus"}
+    activation : {"identity", "relu", "leaky_relu", "tanh", "sigmoid", "softplus"}
     out : ndarray, shape (B, O), optional
 
     Returns
@@ -203,7 +215,7 @@ def activation_backward(dy: NDArray, y: NDArray, activation: str, *, out: NDArra
     ----------
     dy, y : ndarray, shape (B, O)
         The upstream gradient and the layer's output.
-    activation : {"identity", "relu", "tanh", "sigmoid", "softplus"}
+    activation : {"identity", "relu", "leaky_relu", "tanh", "sigmoid", "softplus"}
     out : ndarray, shape (B, O), optional
         May be ``dy`` itself.
 

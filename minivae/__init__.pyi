@@ -10,10 +10,13 @@ from .errors import CheckpointError as CheckpointError
 from .errors import DataError as DataError
 from .errors import GreyDataWarning as GreyDataWarning
 from .errors import MinivaeError as MinivaeError
+from .errors import PoorFitWarning as PoorFitWarning
 from .errors import RunawayVarianceWarning as RunawayVarianceWarning
 from .errors import TrainingDiverged as TrainingDiverged
+from .errors import UntrustedEstimateWarning as UntrustedEstimateWarning
 from .estimator import VariationalAutoencoder as VariationalAutoencoder
 from .evaluation import log_likelihood as log_likelihood
+from .gan.gan import GAN as GAN
 from .model.likelihoods import Bernoulli as Bernoulli
 from .model.likelihoods import Categorical as Categorical
 from .model.likelihoods import Gaussian as Gaussian

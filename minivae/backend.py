@@ -10,11 +10,14 @@ import ctypes
 import importlib
 import os
 import sys
+import warnings
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
+from minivae.answers import Workspace, find_workspace
 from minivae.errors import BackendError
 from minivae.kernels import reference
 from minivae.kernels.philox import Stream, permutation
@@ -33,9 +36,11 @@ __all__ = [
 ]
 
 Array = Any  # a NumPy array, or the device array of another backend
-Backend = SimpleNamespace  # the functions of kernels/reference.py, ``name``, and ``graph`` (captured.py; None on a CPU)
+# The functions of kernels/reference.py, ``name``; ``graph`` on a GPU (captured.py), ``fork`` of a learner, or None.
+Backend = SimpleNamespace
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 SUCCESS, NO_DEVICE = 0, 100
+_left_out: list[list[str]] = []  # the exercises of which a warning has been given, so that each is given once
 
 
 class Source(NamedTuple):
@@ -63,8 +68,9 @@ def load(name: str | None = None) -> Backend:
 
     Parameters
     ----------
-    name : {"numpy", "numba", "cupy"}, optional
-        Default: the environment variable ``MINIVAE_BACKEND``, or ``"numpy"``.
+    name : {"numpy", "numba", "cupy", "mine"}, optional
+        Default: the environment variable ``MINIVAE_BACKEND``, or ``"numpy"``. ``"mine"`` are the solved exercises of
+        the workspace that ``MINIVAE_MINE`` names, or of the nearest one from the current folder up (kernels/mine.py).
 
     Returns
     -------
@@ -82,17 +88,53 @@ def load(name: str | None = None) -> Backend:
     >>> kernels.gaussian_kl_forward(np.ones((1, 3)), np.zeros((1, 3)))
     array([1.5])
     """
-    return _load(default_name() if name is None else name)
+    name = default_name() if name is None else name
+    return _load_mine() if name == "mine" else _load(name)
 
 
 def available() -> list[str]:
-    """The names of the backends that can be used here."""
+    """The names of the backends that can be used here; not "mine", which is used only where it is asked for."""
     return [name for name in SOURCES if why_unavailable(name) is None]
 
 
 def states() -> dict[str, str]:
     """Every backend and its state here: ``"available"``, or the sentence that says what is missing."""
-    return {name: why_unavailable(name) or "available" for name in SOURCES}
+    try:
+        mine = state_of(_workspace())
+    except BackendError as error:
+        mine = str(error)
+    return {name: why_unavailable(name) or "available" for name in SOURCES} | {"mine": mine}
+
+
+def state_of(workspace: Workspace) -> str:
+    """How much of a VAE is the learner's."""
+    names = _module("mine", "mine").NAMES
+    n = len(names.keys() & workspace.solved.keys())
+    return f"{n} of {len(names)} functions are yours, the others the project's, in {workspace.folder}"
+
+
+def _workspace() -> Workspace:
+    folder = find_workspace()
+    if folder is None:
+        raise BackendError(
+            f"the mine backend computes with the exercises that you have solved, but no workspace is at or above "
+            f"{Path.cwd()}: minivae learn --start makes one, and MINIVAE_MINE may name yours"
+        )
+    return Workspace(folder)
+
+
+def _load_mine() -> Backend:
+    """What is solved now: not kept, because the learner goes on."""
+    workspace, mine = _workspace(), _module("mine", "mine")
+    left_out = [number for number in workspace.unchecked if number in mine.NAMES]
+    if left_out and left_out not in _left_out:
+        _left_out.append(left_out)
+        warnings.warn(
+            f"the project's functions are used for exercise {', '.join(left_out)}: as they are now, these files have "
+            "not passed their check; minivae check, without a number, checks them all",
+            stacklevel=3,
+        )
+    return from_module(mine.kernels(workspace.answers(mine.NAMES)), "mine")
 
 
 def threads() -> dict[str, str]:
@@ -128,17 +170,17 @@ def why_unavailable(name: str) -> str | None:
 @cache
 def _load(name: str) -> Backend:
     if name not in SOURCES:
-        raise BackendError(f"unknown backend {name!r}: expected one of {', '.join(SOURCES)}")
+        raise BackendError(f"unknown backend {name!r}: expected one of {', '.join(SOURCES)}, mine")
     reason = why_unavailable(name)
     if reason is not None:
         raise BackendError(reason)
     return from_module(_module(name, SOURCES[name].module), name)
 
 
-def from_module(module: ModuleType, name: str) -> Backend:
+def from_module(module: ModuleType | SimpleNamespace, name: str) -> Backend:
     """The functions of a kernels module as a Backend; those it does not define come from the reference."""
     functions = {f: getattr(module, f, getattr(reference, f)) for f in reference.__all__}
-    return Backend(name=name, graph=getattr(module, "graph", None), **functions)
+    return Backend(name=name, graph=getattr(module, "graph", None), fork=getattr(module, "fork", None), **functions)
 
 
 # -- is there a GPU? -----------------------------------------------------------------------------------------

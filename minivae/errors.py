@@ -29,3 +29,11 @@ class GreyDataWarning(UserWarning):
 
 class RunawayVarianceWarning(UserWarning):
     """A log variance has left the range in which numbers mean something; the message says what to do."""
+
+
+class PoorFitWarning(UserWarning):
+    """A trained model explains its training data far worse than their mean does; the message says what to do."""
+
+
+class UntrustedEstimateWarning(UserWarning):
+    """log p(x) of some rows could not be estimated well: they are unlike all that the model was trained on."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +12,23 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from minivae.model.importance import estimate_rows
-from minivae.model.likelihoods import Likelihood
+from minivae.backend import permutation
+from minivae.model import importance
+from minivae.model.likelihoods import Likelihood, resolve
+from minivae.model.scaling import Scaling
 from minivae.model.vae import VAE
-from minivae.model.workspace import pieces
+from minivae.training.early_stopping import EarlyStopping
 from minivae.training.loop import fit
 from minivae.training.optimizers import Adam
 from minivae.validation import check_float, check_int
+
+FIXED = ("latent_dim", "hidden_dims", "likelihood", "activation", "scaling", "backend", "dtype", "random_state")
+
+
+def is_binary(X: np.ndarray) -> bool:
+    """True if every value is 0 or 1; a few rows at a time, for X may lie on the disk."""
+    some = max(1, 2**20 // X.shape[1])
+    return all(np.all((part == 0) | (part == 1)) for part in (X[i : i + some] for i in range(0, len(X), some)))
 
 
 class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -24,7 +36,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     Beside :class:`sklearn.decomposition.PCA` and ``FactorAnalysis``: those are linear, exact, and done in
     milliseconds, and with ``hidden_dims=()`` this is the model of probabilistic PCA (lesson 12). With hidden layers
-    it bends; it needs more data and more time, and its log p(x) is an estimate. Scale tables of real numbers first.
+    it bends; it needs more data and more time, and its log p(x) is an estimate. It standardises tables of real numbers
+    itself, and everything that comes out of it is in the units of X.
     The README says when which is the better choice, with figures (``lessons/tools/compare.py``).
 
     Parameters
@@ -34,7 +47,11 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     hidden_dims : sequence of int, default (100,)
         Widths of the encoder's hidden layers; the decoder mirrors them.
     likelihood : {"auto", "bernoulli", "gaussian", "categorical"} or Likelihood
-        p(x|z). "auto" is Bernoulli if every value lies in [0, 1], else Gaussian with one learned variance.
+        p(x|z). "auto" is Bernoulli if every value is 0 or 1, else Gaussian with one learned variance.
+    activation : {"relu", "tanh", "sigmoid", "softplus"}
+    scaling : {"auto", "none", "standard", "minmax", "pixels"} or Scaling
+        What the model does to X on its way in and undoes on the way out. "auto" is "standard" for a Gaussian likelihood
+        with a learned variance, else "none". Densities stay those of X.
     beta : float, default 1.0
         Weight of the KL in the loss.
     max_iter : int, default 200
@@ -42,6 +59,13 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     batch_size : int, default 32
     learning_rate : float, default 1e-3
         Of Adam.
+    l2 : float, default 0
+        Penalty on the weights, as for :func:`minivae.fit`.
+    early_stopping : bool, default False
+        Let ``fit`` set ``validation_fraction`` of the rows aside, stop after ``n_iter_no_change`` epochs in which their
+        loss has not fallen, and keep the best parameters.
+    validation_fraction : float, default 0.1
+    n_iter_no_change : int, default 10
     backend : {"numpy", "numba", "cupy"}, optional
         Default: the environment variable ``MINIVAE_BACKEND``, or "numpy".
     n_importance_samples : int, default 100
@@ -52,7 +76,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     verbose : bool, default False
         Show the training.
     warm_start : bool, default False
-        Go on from the last ``fit`` in the place of beginning anew.
+        Go on from the last ``fit`` in the place of beginning anew. The parameters that the model is built from must
+        then stay as they are; a changed beta, learning rate, l2 or batch size counts from now on.
 
     Attributes
     ----------
@@ -84,10 +109,16 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         latent_dim: int = 2,
         hidden_dims: Sequence[int] = (100,),
         likelihood: str | Likelihood = "auto",
+        activation: str = "relu",
+        scaling: str | Scaling = "auto",
         beta: float = 1.0,
         max_iter: int = 200,
         batch_size: int = 32,
         learning_rate: float = 1e-3,
+        l2: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
         backend: str | None = None,
         n_importance_samples: int = 100,
         dtype: str = "float64",
@@ -98,10 +129,16 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.latent_dim = latent_dim
         self.hidden_dims = hidden_dims
         self.likelihood = likelihood
+        self.activation = activation
+        self.scaling = scaling
         self.beta = beta
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.l2 = l2
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
         self.backend = backend
         self.n_importance_samples = n_importance_samples
         self.dtype = dtype
@@ -132,13 +169,19 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X = self._checked(X, reset=not goes_on)
         if not goes_on:
             self._begin(X)
-        return self._train(X, check_int(self.max_iter, "max_iter", 1))
+        validation, early_stopping = None, None
+        if self.early_stopping:
+            X, validation = self._split(X)
+            early_stopping = EarlyStopping(check_int(self.n_iter_no_change, "n_iter_no_change", 1))
+        return self._train(X, check_int(self.max_iter, "max_iter", 1), validation, early_stopping)
 
     def partial_fit(self, X: Any, y: Any = None) -> VariationalAutoencoder:
-        """Train for one more epoch, on these rows; the first call decides what "auto" is.
+        """Train for one more epoch, on these rows; the first call decides what "auto" is, and the scaling.
 
         Parameters and returned value are those of :meth:`fit`.
         """
+        if self.early_stopping:
+            raise ValueError("early_stopping=True needs fit: partial_fit trains for one epoch, which nothing can stop")
         begins = not hasattr(self, "model_")
         X = self._checked(X, reset=begins)
         if begins:
@@ -146,23 +189,55 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self._train(X, 1)
 
     def _begin(self, X: np.ndarray) -> None:
-        likelihood = self.likelihood
+        likelihood, scaling = self.likelihood, self.scaling
         if isinstance(likelihood, str) and likelihood == "auto":
-            likelihood = "bernoulli" if X.min() >= 0 and X.max() <= 1 else "gaussian"
+            likelihood = "bernoulli" if is_binary(X) else "gaussian"
+        likelihood = resolve(likelihood)
+        if isinstance(scaling, str) and scaling == "auto":
+            scaling = "standard" if likelihood.logvar_shape(X.shape[1]) is not None else "none"
         self.model_ = VAE(
             input_dim=X.shape[1],
             hidden_dims=self.hidden_dims,
             latent_dim=self.latent_dim,
+            activation=self.activation,
             likelihood=likelihood,
             beta=self.beta,
             backend=self.backend,
             dtype=self.dtype,
             seed=self._seed(self.random_state),
+            scaling=scaling if isinstance(scaling, Scaling) else Scaling.of(scaling, X),
         )
         self.n_iter_ = 0
+        self._built_with = self._fixed()
         self.model_.optimizer = Adam(self.learning_rate)
 
-    def _train(self, X: np.ndarray, epochs: int) -> VariationalAutoencoder:
+    def _fixed(self) -> dict[str, str]:
+        """The parameters that a model cannot change once it is built, as text; of an object without its address."""
+        return {name: re.sub(r" at 0x\w+", "", repr(getattr(self, name))) for name in FIXED}
+
+    def _split(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows to train on and rows to validate on, the same ones in every ``fit`` that goes on."""
+        fraction = check_float(self.validation_fraction, "validation_fraction", positive=True, below=1)
+        n = math.ceil(fraction * len(X))
+        if n >= len(X):
+            raise ValueError(f"early_stopping=True needs more than {len(X)} rows, to set some aside for validation")
+        order = permutation(self.model_.seed, 2**32 - 1, len(X))  # an epoch that no training reaches
+        return X[order[n:]], X[order[:n]]
+
+    def _train(
+        self,
+        X: np.ndarray,
+        epochs: int,
+        validation: np.ndarray | None = None,
+        early_stopping: EarlyStopping | None = None,
+    ) -> VariationalAutoencoder:
+        for name, value in self._fixed().items():
+            if value != self._built_with[name]:
+                raise ValueError(
+                    f"{name} was {self._built_with[name]} when training began and is {value} now, which a model cannot "
+                    "change: set it back, or call fit with warm_start=False to begin anew"
+                )
+        self.model_.beta = check_float(self.beta, "beta")
         self.model_.optimizer.learning_rate = check_float(self.learning_rate, "learning_rate", positive=True)
         self.history_ = fit(
             self.model_,
@@ -170,9 +245,12 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             epochs=epochs,
             batch_size=self.batch_size,
             seed=self.model_.seed,
+            l2=self.l2,
+            validation=validation,
+            early_stopping=early_stopping,
             progress=bool(self.verbose),
         )
-        self.n_iter_ += epochs
+        self.n_iter_ += len(self.history_["loss"])
         return self
 
     # -- what a fitted model says about data --------------------------------------------------------------------
@@ -193,7 +271,9 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """log p(x) of each row in nats, by importance sampling with ``n_importance_samples`` draws (lesson 14).
 
         Every row sees the same draws of eps, so that its value does not depend on its neighbours. In expectation it is
-        a lower bound of log p(x); :func:`minivae.log_likelihood` of ``model_`` says how far it can be trusted.
+        a lower bound of log p(x); :func:`minivae.log_likelihood` of ``model_`` says how far it can be trusted. Rows
+        unlike the training data are searched for a better proposal, and where that does not help,
+        UntrustedEstimateWarning says so.
 
         Parameters
         ----------
@@ -208,13 +288,10 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         vae = self._fitted()
         n_samples = check_int(self.n_importance_samples, "n_importance_samples", 1, 2**32)
         x = vae.check(self._checked(X))
-        log_px = np.empty(len(x))
-        with vae.lock, vae.kernels.session():
-            for rows in pieces(len(x)):
-                one_and_the_same = np.zeros(len(x[rows]), np.int64)
-                estimate = estimate_rows(vae, x[rows], one_and_the_same, n_samples, vae.seed, lambda n: None)
-                log_px[rows] = estimate.log_px
-        return log_px
+        one_and_the_same = np.zeros(len(x), np.int64)
+        estimate = importance.log_likelihood(vae, x, n_samples, vae.seed, examples=one_and_the_same)
+        importance.warn_of_outliers(estimate)
+        return estimate.log_px
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of :meth:`score_samples`: nats per row, larger is better."""

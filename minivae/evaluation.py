@@ -51,6 +51,13 @@ def log_likelihood(
     MNIST, 784-400-20 after 3 epochs, 500 samples: half of the examples below 7, and 0.42 nats of bias where 0.65
     were missing). The standard error never exceeds 1 nat, however far off the estimate is: only more samples tell.
 
+    For rows unlike the training data q may miss the posterior altogether, with weights that agree with each other. So a
+    few gradient steps on log p(x, z) look for a better z than mu, and a few points far out test whether q is too
+    narrow. Where that finds something, ``log_px`` and its errors come from S draws of a mixture of q, the prior and
+    Gaussians at the modes that a longer search finds, weighted so that the estimate of p(x) stays unbiased
+    (``from_mixture``); other rows keep their estimates. ``trusted`` is false where even that has too few effective
+    samples.
+
     The sums are kept in log space, and a few hundred decoded samples are in memory at a time.
 
     Parameters
@@ -122,8 +129,9 @@ def evaluate(
         "log_likelihood_bias". "log_likelihood_standard_error" is that of the sampling, and
         "log_likelihood_interval" reaches from two of them below to two of them and twice the bias above: where more
         samples would lead. "log_likelihood_standard_error_of_examples" is that of the choice of the N examples.
-        "effective_sample_size" has "min", "median", "mean", and "below_10", the number of examples whose errors are
-        not to be trusted. "bits_per_dimension" is -log_likelihood / (D log 2).
+        "effective_sample_size" has "min", "median", "mean", and "below_10". "rows_from_mixture" counts the examples
+        where the encoder looked in the wrong place, "rows_not_trusted" those whose errors mean nothing.
+        "bits_per_dimension" is -log_likelihood / (D log 2).
         "kl_per_dimension", "active_units", "active_dimensions", "latent_variance": see :func:`kl_per_dimension`,
         :func:`active_units`. One example has no variance: then "active_units" and "active_dimensions" are None.
         "protocol" says how; where its "is_log_likelihood" is false, "log_likelihood" is minus a cross-entropy.
@@ -226,6 +234,8 @@ def summary_of_log_px(estimate: LogLikelihood, input_dim: int) -> dict[str, Any]
             "mean": ess.mean(),
             "below_10": int(np.sum(ess < 10)),
         },
+        "rows_from_mixture": int(estimate.from_mixture.sum()),
+        "rows_not_trusted": int((~estimate.trusted).sum()),
         "bits_per_dimension": -mean / (input_dim * math.log(2)),
     }
 

@@ -9,7 +9,7 @@ import pytest
 from minivae import cli
 from minivae.backend import load, states
 
-STATE = states()
+STATE = {name: state for name, state in states().items() if name != "mine"}  # tests judge no learner's code
 NEEDS = {
     "datasets/test_datasets.py": "pooch",
     "lessons/test_lesson_tools.py": "nbformat",

@@ -41,7 +41,7 @@ sys.path.insert(0, str(ROOT))  # for a checkout that nobody installed
 
 import malformed  # noqa: E402
 
-from minivae import VAE, CheckpointError, DataError, EarlyStopping, Scaling, checkpoint, fit  # noqa: E402
+from minivae import GAN, VAE, CheckpointError, DataError, EarlyStopping, Scaling, checkpoint, fit  # noqa: E402
 from minivae.datasets import (  # noqa: E402
     Dataset,
     mnist,
@@ -127,6 +127,13 @@ def train_and_save(early_stopping, folder):
 
 
 @cache
+def valid_gans():
+    gan = GAN(3, (5,), 2)
+    gan.fit(REALS, 2, batch_size=4, progress=False)
+    return [written(lambda folder, gan=gan: gan.save(folder / "x")) for gan in (gan, GAN(7, (), 3))]
+
+
+@cache
 def valid_configs():
     data = Dataset("flowers", REALS, REALS, image_shape=(1, 3), columns=("a", "b", "c"))
     given = Settings(hidden=(5,), latent=2, epochs=4, patience=3)
@@ -187,6 +194,14 @@ def check_model(vae):
     assert all(np.isfinite(array).all() and array.dtype == vae.dtype for array in parameters), "parameters"
     assert np.isfinite([vae.beta, *scaling.shift, *scaling.scale]).all(), "beta, or scaling"
     assert all(type(count) is int and 0 <= count < 2**32 for count in (vae.step, vae.epoch)), "counters"
+
+
+def check_gan(gan):
+    for network in gan.networks.values():
+        states = [] if gan.optimizer is None else gan.optimizer.state_of(network).arrays.values()
+        vectors = [network.store.vector, *states]
+        assert all(np.isfinite(array).all() and array.dtype == gan.dtype for array in vectors), "parameters"
+        assert 0 <= network.step < 2**32, "counters"
 
 
 def check_training(loaded):
@@ -294,6 +309,8 @@ def all_targets():
                malformed.signed_again),
         Target("checkpoint", "checkpoint.safetensors", load_training, check_training, CheckpointError, 30,
                valid_checkpoints, tensors, malformed.signed_again),
+        Target("gan", "gan.safetensors", GAN.load, check_gan, CheckpointError, 30, valid_gans, tensors,
+               malformed.signed_again),
         Target("config", "config.json", read_config, check_config, DataError, 30, valid_configs,
                malformed.config_files),
         Target("history", "history.csv", read_history, check_history, DataError, 60, valid_histories,

@@ -10,13 +10,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 RANKS = (  # from the bottom; a room imports from lower ranks only, and from itself
     {"errors", "version"},
+    {"answers"},
     {"validation"},
     {"kernels"},
     {"backend"},
     {"system"},
     {"model", "datasets"},
     {"training", "gradcheck", "plotting"},
-    {"checkpoint", "evaluation", "estimator"},
+    {"checkpoint", "evaluation", "estimator", "gan"},
     {"runs", "learn", "benchmark"},
     {"commands"},
     {"cli"},

@@ -26,6 +26,13 @@ def is_png(path):
     return path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
+def assert_refused(minivae, arguments, words):
+    status, out, err = minivae(*arguments)
+    assert (status, words in err, len(err.strip().splitlines())) == (2, True, 1), err
+    assert err.startswith(f"minivae {arguments[0]}: error: ")
+    return out
+
+
 def test_train_writes_a_whole_run_folder(minivae, tmp_path):
     status, out, err = minivae("train", *MODEL)
     assert status == 0
@@ -152,8 +159,8 @@ def test_pixels_from_0_to_255_are_pointed_out_and_can_be_scaled(minivae, tmp_pat
 def test_data_in_other_units_are_refused_or_pointed_out(minivae):
     minivae("train", *QUICK, "--out", "images")
     np.save("bright.npy", 255 * load("digits").test)
-    status, _, err = minivae("encode", "images", "--data", "bright.npy")
-    assert (status, "expects values in [0, 1], but the data reach" in err) == (2, True), err
+    words = "expects values in [0, 1], but the data reach"
+    assert_refused(minivae, ["encode", "images", "--data", "bright.npy"], words)
     minivae("train", "--data", "iris", *QUICK, "--out", "run")
     np.save("mm.npy", 10 * load("iris").test)
     for command in (["encode", "run"], ["evaluate", "run", "--samples", 2]):
@@ -204,21 +211,7 @@ def test_train_says_how_many_classes_the_labels_have(minivae, flowers):
 
 
 def test_a_model_that_ignores_its_latents_and_weights_that_are_few_are_pointed_out(minivae):
-    minivae(
-        "train",
-        "--data",
-        "iris",
-        *MODEL,
-        "--beta",
-        1000,
-        "--epochs",
-        150,
-        "--lr",
-        "0.02",
-        "--no-pictures",
-        "--out",
-        "a",
-    )
+    minivae("train", "--data", "iris", *QUICK, "--beta", 1000, "--epochs", 150, "--lr", 0.02, "--out", "a")
     assert "posterior collapse" in minivae("evaluate", "a", "--samples", 4)[1]
     minivae("train", "--binarize", "threshold", "--epochs", 30, "--no-pictures", "--out", "b")
     assert "an effective sample size below 10" in minivae("evaluate", "b", "--samples", 12)[1]
@@ -270,11 +263,7 @@ GOOD = RNG.random((20, 5))
 )
 def test_bad_data_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, make, words):
     make(tmp_path / "bad.npy")
-    status, _, err = minivae("train", "--data", "bad.npy", *QUICK)
-    assert status == 2
-    assert err.startswith("minivae train: error: ")
-    assert words in err
-    assert len(err.strip().splitlines()) == 1
+    assert_refused(minivae, ["train", "--data", "bad.npy", *QUICK], words)
     assert not (tmp_path / "runs").exists()
 
 
@@ -315,34 +304,37 @@ def test_bad_data_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, m
 )  # fmt: skip
 def test_bad_settings_end_with_status_2_one_sentence_and_no_run(minivae, tmp_path, options, words):
     (tmp_path / "a-file").write_text("not a folder")
-    status, _, err = minivae("train", "--hidden", "8", "--epochs", "1", *options)
-    assert status == 2
-    assert words in err
-    assert len(err.strip().splitlines()) == 1
-    assert "Traceback" not in err
+    assert_refused(minivae, ["train", "--hidden", "8", "--epochs", "1", *options], words)
     assert os.listdir(tmp_path) == ["a-file"]
 
 
-def test_sample_refuses_what_is_no_run(minivae, tmp_path):
+def test_commands_that_read_a_run_refuse_bad_input_in_one_sentence(minivae, tmp_path):
+    minivae("train", *QUICK, "--out", "run")
+    VAE(64, (5,), 2).save("lone.safetensors")
     (tmp_path / "empty").mkdir()
     for arguments, words in (
-        (["nothing"], "there is no run nothing"),
-        (["empty"], "no such file"),
-        (["empty", "-n", "0"], "no such file"),
+        (["sample", "nothing"], "there is no run nothing"),
+        (["sample", "empty"], "no such file"),
+        (["sample", "empty", "-n", "0"], "no such file"),
+        (["sample", "run", "-n", "0"], "n must be at least 1"),
+        (["sample", "run", "--out", "x.jpg"], "must end in .png or .npy"),
+        (["sample", "run", "--out", ""], "must end in .png or .npy, got ''"),
+        (["sample", "run", "--out", "no/such/folder/x.npy"], "no/such/folder"),
+        (["evaluate", "nothing"], "there is no run nothing"),
+        (["evaluate", "run", "--samples", "0"], "n_samples must be at least 1"),
+        (["evaluate", "run", "--data", "wine"], "'wine' has 13 columns, but run was trained on 64"),
+        (["evaluate", "run", "--data", "none.csv"], "none.csv"),
+        (["evaluate", "run", "--binarize", "no"], "invalid choice: 'no'"),
+        (["evaluate", "lone.safetensors"], "name the examples with --data"),
+        (["train", "--resume", "--overwrite", "--out", "run"], "give only one of them"),
+        (["encode", "run", "--out", "z.csv"], "must end in .npy or .npz"),
+        (["encode", "run", "--out", ""], "must end in .npy or .npz, got ''"),
+        (["encode", "run", "--data", "digits", "--labels", "3"], "digits"),
+        (["encode", "run", "--out", "no/folder/z.npy"], "no/folder"),
     ):
-        status, _, err = minivae("sample", *arguments)
-        assert (status, words in err) == (2, True), err
-    minivae("train", *QUICK, "--out", "run")
-    for arguments, words in (
-        (["-n", "0"], "n must be at least 1"),
-        (["--out", "x.jpg"], "must end in .png or .npy"),
-        (["--out", ""], "must end in .png or .npy, got ''"),
-        (["--out", "no/such/folder/x.npy"], "no/such/folder"),
-    ):
-        status, _, err = minivae("sample", "run", *arguments)
-        assert (status, words in err) == (2, True), err
+        assert_refused(minivae, arguments, words)
     (tmp_path / "run" / "config.json").write_text("{", encoding="utf-8")
-    assert "cannot read" in minivae("sample", "run")[2]
+    assert_refused(minivae, ["sample", "run"], "cannot read")
 
 
 def test_a_diverging_run_ends_with_status_1_and_advice(minivae):
@@ -450,8 +442,7 @@ def test_bad_cells_end_with_status_2_and_are_named(minivae, tmp_path, flowers):
         ("ragged.csv", second + ",1", "row 3 has 6 cells, but the first has 5"),
     ):
         (tmp_path / name).write_text(text.replace(second, change))
-        status, _, err = minivae("train", "--data", name, "--labels", "species", *QUICK)
-        assert (status, words in err, len(err.splitlines())) == (2, True, 1), err
+        assert_refused(minivae, ["train", "--data", name, "--labels", "species", *QUICK], words)
 
 
 def evaluation(minivae, *arguments):
@@ -540,8 +531,7 @@ def test_data_of_another_width_are_refused_with_their_name_and_what_to_do(miniva
         (["digits"], f"'digits' has 64 {trained}it must have the same ones"),
     ):
         for command in ("evaluate", "encode"):
-            status, out, err = minivae(command, "run", "--data", *options)
-            assert (status, out, words in err, len(err.splitlines())) == (2, "", True, 1), err
+            assert assert_refused(minivae, [command, "run", "--data", *options], words) == ""
     assert minivae("encode", "run", "--data", "labelled.csv", "--labels", "4")[0] == 0
 
 
@@ -579,29 +569,6 @@ def test_training_goes_on_when_nobody_reads_its_progress(minivae, monkeypatch):
     assert VAE.load("run/model.safetensors").epoch == 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["evaluate", "nothing"], "there is no run nothing"),
-        (["evaluate", "run", "--samples", "0"], "n_samples must be at least 1"),
-        (["evaluate", "run", "--data", "wine"], "'wine' has 13 columns, but run was trained on 64"),
-        (["evaluate", "run", "--data", "none.csv"], "none.csv"),
-        (["evaluate", "run", "--binarize", "no"], "invalid choice: 'no'"),
-        (["evaluate", "lone.safetensors"], "name the examples with --data"),
-        (["train", "--resume", "--overwrite", "--out", "run"], "give only one of them"),
-        (["encode", "run", "--out", "z.csv"], "must end in .npy or .npz"),
-        (["encode", "run", "--out", ""], "must end in .npy or .npz, got ''"),
-        (["encode", "run", "--data", "digits", "--labels", "3"], "digits"),
-        (["encode", "run", "--out", "no/folder/z.npy"], "no/folder"),
-    ],
-)
-def test_evaluate_and_encode_refuse_bad_input_in_one_sentence(minivae, arguments, words):
-    minivae("train", *QUICK, "--out", "run")
-    VAE(64, (5,), 2).save("lone.safetensors")
-    status, _, err = minivae(*arguments)
-    assert (status, words in err, len(err.strip().splitlines())) == (2, True, 1), err
-
-
 def test_evaluate_notices_that_the_data_have_changed(minivae):
     np.save("x.npy", RNG.random((40, 5)))
     minivae("train", "--data", "x.npy", *QUICK, "--out", "run")
@@ -616,8 +583,7 @@ def test_a_copy_of_the_training_data_does_not_pass_for_new_examples(minivae):
     own = json.loads(minivae("evaluate", "run", "--samples", 5, "--json")[1])
     assert own["protocol"].pop("data") == "x"
     moved = Path("x.csv").rename("y.csv")
-    status, _, err = minivae("evaluate", "run", "--samples", 5)
-    assert (status, "x.csv, which is gone: if it has moved, name it with --data" in err) == (2, True), err
+    assert_refused(minivae, ["evaluate", "run"], "x.csv, which is gone: if it has moved, name it with --data")
     for labels in ([], ["--labels", 5]):
         copy = json.loads(minivae("evaluate", "run", "--data", moved, *labels, "--samples", 5, "--json")[1])
         assert copy["protocol"].pop("data") == "y"

@@ -11,18 +11,20 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from minivae import Gaussian, GreyDataWarning, VariationalAutoencoder
+from minivae import VAE, Gaussian, GreyDataWarning, Scaling, VariationalAutoencoder, fit
 from minivae.backend import states
 
 X = StandardScaler().fit_transform(load_wine().data)
 Y = load_wine().target
+DIGITS = load_digits().data[:200]
 CPU = [name for name, state in states().items() if state == "available" and name != "cupy"]
 
 
@@ -119,14 +121,107 @@ def test_partial_fit_goes_on_and_warm_start_too():
     assert VariationalAutoencoder(max_iter=1).fit(X).fit(X).n_iter_ == 1
 
 
-def test_auto_is_bernoulli_in_the_unit_interval_and_gaussian_elsewhere():
-    digits = load_digits().data[:200]
-    assert repr(VariationalAutoencoder(max_iter=1).fit(digits > 7).model_.likelihood) == "Bernoulli()"
-    assert "Gaussian" in repr(VariationalAutoencoder(max_iter=1).fit(digits).model_.likelihood)
+@pytest.mark.parametrize(
+    ("x", "parameters", "likelihood", "scaling"),
+    [
+        (DIGITS > 7, {}, "Bernoulli()", "none"),
+        (DIGITS / 16, {}, "Gaussian(variance='learned')", "standard"),
+        (DIGITS, {}, "Gaussian(variance='learned')", "standard"),
+        (DIGITS, {"likelihood": "gaussian", "scaling": "minmax"}, "Gaussian(variance='learned')", "minmax"),
+        (DIGITS, {"likelihood": Gaussian("per_dimension")}, "Gaussian(variance='per_dimension')", "standard"),
+        (DIGITS, {"likelihood": Gaussian(0.5)}, "Gaussian(variance=0.5)", "none"),
+        (DIGITS, {"scaling": Scaling.of("minmax", DIGITS)}, "Gaussian(variance='learned')", "minmax"),
+        (DIGITS, {"scaling": "none"}, "Gaussian(variance='learned')", "none"),
+        (np.eye(7), {"likelihood": "categorical"}, "Categorical(groups=None)", "none"),
+    ],
+)
+def test_auto_is_bernoulli_for_exact_0_and_1_and_else_gaussian_and_standardised(x, parameters, likelihood, scaling):
+    model = VariationalAutoencoder(max_iter=1, **parameters).fit(x).model_
+    assert (repr(model.likelihood), model.scaling.kind) == (likelihood, scaling)
+
+
+def test_grey_values_can_still_be_asked_to_be_bernoulli():
     with pytest.warns(GreyDataWarning):
-        VariationalAutoencoder(max_iter=1).fit(digits / 16)
-    fixed = VariationalAutoencoder(max_iter=1, likelihood=Gaussian(0.5)).fit(digits)
-    assert fixed.model_.likelihood.config() == Gaussian(0.5).config()
+        VariationalAutoencoder(max_iter=1, likelihood="bernoulli").fit(DIGITS / 16)
+
+
+def test_scores_do_not_depend_on_the_units_but_for_the_volume():
+    r = np.random.default_rng(0)
+    x = r.normal(size=(150, 2)) @ r.normal(size=(2, 6)) + 0.3 * r.normal(size=(150, 6))
+    scores = []
+    for scale, shift in ((1, 0), (10, 50), (1e-3, 20)):
+        estimator = VariationalAutoencoder(random_state=0, max_iter=150, learning_rate=5e-3).fit(
+            scale * x[:100] + shift
+        )
+        scores.append(estimator.score(scale * x[100:] + shift) + 6 * np.log(scale))
+        np.testing.assert_allclose(
+            (estimator.sample(2000).mean(axis=0) - shift) / scale, x[:100].mean(axis=0), atol=0.3
+        )
+    np.testing.assert_allclose(scores, scores[0], atol=0.01)
+    assert scores[0] > PCA(2).fit(x[:100]).score(x[100:]) - 1
+
+
+def test_rows_outside_a_scaler_in_front_are_scored():
+    pipeline = make_pipeline(MinMaxScaler(), VariationalAutoencoder(max_iter=5, random_state=0))
+    assert np.all(np.isfinite(cross_val_score(pipeline, load_wine().data, cv=4, error_score="raise")))
+
+
+@pytest.mark.parametrize("name", ["l2", "activation", "scaling", "early_stopping"])
+def test_no_parameter_is_accepted_and_ignored(name):
+    value = {"l2": 1.0, "activation": "tanh", "scaling": "minmax", "early_stopping": True}[name]
+    usual = VariationalAutoencoder(max_iter=3, random_state=0).fit(X).model_
+    other = VariationalAutoencoder(max_iter=3, random_state=0, **{name: value}).fit(X).model_
+    assert not np.array_equal(other.store.vector, usual.store.vector)
+    if name != "early_stopping":
+        arguments = {name: value} if name == "activation" else {}
+        vae = VAE(13, (100,), 2, likelihood="gaussian", dtype="float64", seed=other.seed, **arguments)
+        vae.scaling = Scaling.of(value if name == "scaling" else "standard", X)
+        fit(vae, X, 3, 32, seed=vae.seed, progress=False, **({name: value} if name == "l2" else {}))
+        np.testing.assert_array_equal(vae.store.vector, other.store.vector)
+
+
+def test_early_stopping_sets_rows_aside_and_keeps_the_best():
+    estimator = VariationalAutoencoder(
+        hidden_dims=(200,), max_iter=500, learning_rate=1e-2, early_stopping=True, n_iter_no_change=3, random_state=0
+    ).fit(X[:60])
+    losses = estimator.history_["val_loss"]
+    assert estimator.n_iter_ == len(losses) == np.argmin(losses) + 4 < 500
+    assert estimator.model_.step == estimator.n_iter_ * 2  # 54 rows in batches of 32
+    with pytest.raises(ValueError, match="early_stopping=True needs fit"):
+        estimator.partial_fit(X)
+    for wrong in ({"validation_fraction": 1.0}, {"validation_fraction": 0.999}, {"n_iter_no_change": 0}):
+        with pytest.raises(ValueError, match=r"validation_fraction|set some aside|n_iter_no_change"):
+            clone(estimator).set_params(**wrong).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("latent_dim", 3),
+        ("hidden_dims", (7,)),
+        ("likelihood", "gaussian"),
+        ("activation", "tanh"),
+        ("scaling", "minmax"),
+        ("dtype", "float32"),
+        ("random_state", 1),
+    ],
+)
+def test_what_a_model_was_built_with_cannot_change_under_way(name, value):
+    estimator = VariationalAutoencoder(max_iter=1, random_state=0, warm_start=True).fit(X)
+    estimator = pickle.loads(pickle.dumps(estimator)).set_params(**{name: value})
+    for goes_on in (estimator.fit, estimator.partial_fit):
+        with pytest.raises(ValueError, match=f"{name} was .* when training began and is .*warm_start=False"):
+            goes_on(X)
+    assert estimator.n_iter_ == 1
+    estimator.set_params(warm_start=False).fit(X)
+    assert VariationalAutoencoder(random_state=np.random.RandomState(0)).partial_fit(X).partial_fit(X).n_iter_ == 2
+
+
+@pytest.mark.parametrize(("name", "value"), [("beta", 5.0), ("l2", 1.0), ("batch_size", 7), ("learning_rate", 0.1)])
+def test_what_can_change_under_way_counts_from_then_on(name, value):
+    usual, changed = (VariationalAutoencoder(random_state=0).partial_fit(X) for _ in range(2))
+    changed.set_params(**{name: value}).partial_fit(X)
+    assert not np.array_equal(changed.model_.store.vector, usual.partial_fit(X).model_.store.vector)
 
 
 def test_it_works_in_a_pipeline_and_in_a_search_with_two_processes():

@@ -74,6 +74,8 @@ def test_a_report_holds_the_means_of_what_log_likelihood_returns():
         "log_likelihood_bias": found.bias.mean(),
         "log_likelihood_standard_error_of_examples": np.std(found.log_px, ddof=1) / np.sqrt(700),
         "log_likelihood_interval": [log_px - 2 * error, log_px + 2 * (error + found.bias.mean())],
+        "rows_from_mixture": 0,
+        "rows_not_trusted": np.sum(ess < 10),
         "bits_per_dimension": -log_px / 7 / np.log(2),
         "effective_sample_size": {
             "min": ess.min(),

@@ -22,7 +22,7 @@ from minivae import (
     datasets,
     fit,
 )
-from minivae.backend import Stream, load, states
+from minivae.backend import Stream, load, permutation, states
 from minivae.datasets.split import held_out
 from minivae.runs.settings import Settings
 from minivae.training import minibatches
@@ -204,37 +204,55 @@ SEED = VariationalAutoencoder._seed(3)
 DEFAULTS = {"max_iter": 3, "random_state": 3}
 
 
-def python_of_the_estimator(latent=2, hidden=(100,), lr=1e-3, epochs=3, batch_size=32, seed=SEED, **model):
-    vae = VAE(6, hidden, latent, **{"likelihood": "bernoulli", "dtype": "float64", "seed": seed} | model)
-    fit(vae, ROWS, epochs=epochs, batch_size=batch_size, optimizer=Adam(lr), seed=seed, progress=False)
+def python_of_the_estimator(latent=2, hidden=(100,), lr=1e-3, epochs=3, scale="none", aside=0, patience=10, seed=SEED,
+                            settings=(), **model):  # fmt: skip
+    """The weights that ``fit`` gives where the estimator is told ``DEFAULTS`` and what the arguments say."""
+    order = permutation(seed, 2**32 - 1, len(ROWS)) if aside else np.arange(len(ROWS))
+    train, stop = ROWS[order[aside:]], {}
+    if aside:
+        stop = {"validation": ROWS[order[:aside]], "early_stopping": EarlyStopping(patience)}
+    options = {"likelihood": "bernoulli", "dtype": "float64", "seed": seed, "scaling": Scaling.of(scale, ROWS)} | model
+    vae = VAE(6, hidden, latent, **options)
+    arguments = {"epochs": epochs, "batch_size": 32, "optimizer": Adam(lr), "seed": seed} | dict(settings)
+    history = fit(vae, train, **arguments, **stop, progress=False)
+    assert patience == 10 or len(history["epoch"]) < epochs, "patience had no say"
     return vae.store.vector
 
 
-OF_THE_ESTIMATOR = {
-    "latent_dim": ({"latent_dim": 3}, {"latent": 3}),
-    "hidden_dims": ({"hidden_dims": (5,)}, {"hidden": (5,)}),
-    "likelihood": ({"likelihood": "categorical"}, {"likelihood": "categorical"}),
-    "beta": ({"beta": 3.0}, {"beta": 3.0}),
-    "max_iter": ({"max_iter": 4}, {"epochs": 4}),
-    "batch_size": ({"batch_size": 20}, {"batch_size": 20}),
-    "learning_rate": ({"learning_rate": 0.02}, {"lr": 0.02}),
-    "backend": ({"backend": "numba"}, {"backend": "numba"}),
-    "dtype": ({"dtype": "float32"}, {"dtype": "float32"}),
-    "random_state": ({"random_state": 4}, {"seed": VariationalAutoencoder._seed(4)}),
-}  # fmt: skip
+STOP = {"early_stopping": True, "max_iter": 200, "learning_rate": 0.1}
+STOPS = {"epochs": 200, "lr": 0.1}
+OF_THE_ESTIMATOR = [
+    ("latent_dim", {"latent_dim": 3}, {"latent": 3}),
+    ("hidden_dims", {"hidden_dims": (5,)}, {"hidden": (5,)}),
+    ("likelihood", {"likelihood": "categorical"}, {"likelihood": "categorical"}),
+    ("likelihood", {"likelihood": "gaussian"}, {"likelihood": "gaussian", "scale": "standard"}),
+    ("activation", {"activation": "tanh"}, {"activation": "tanh"}),
+    ("scaling", {"likelihood": "gaussian", "scaling": "none"}, {"likelihood": "gaussian"}),
+    ("beta", {"beta": 3.0}, {"beta": 3.0}),
+    ("max_iter", {"max_iter": 4}, {"epochs": 4}),
+    ("batch_size", {"batch_size": 20}, {"settings": {"batch_size": 20}}),
+    ("learning_rate", {"learning_rate": 0.02}, {"lr": 0.02}),
+    ("l2", {"l2": 0.1}, {"settings": {"l2": 0.1}}),
+    ("early_stopping", {"early_stopping": True}, {"aside": 6}),
+    ("validation_fraction", {"early_stopping": True, "validation_fraction": 0.3}, {"aside": 18}),
+    ("n_iter_no_change", STOP | {"n_iter_no_change": 2}, STOPS | {"aside": 6, "patience": 2}),
+    ("backend", {"backend": "numba"}, {"backend": "numba"}),
+    ("dtype", {"dtype": "float32"}, {"dtype": "float32"}),
+    ("random_state", {"random_state": 4}, {"seed": VariationalAutoencoder._seed(4)}),
+]  # fmt: skip
 SEEN_BELOW = {"n_importance_samples", "verbose", "warm_start"}
 
 
 def test_every_parameter_of_the_estimator_trains_as_fit_does_with_its_argument():
-    assert OF_THE_ESTIMATOR.keys() | SEEN_BELOW == VariationalAutoencoder().get_params().keys()
-    plain = python_of_the_estimator()
-    np.testing.assert_array_equal(VariationalAutoencoder(**DEFAULTS).fit(ROWS).model_.store.vector, plain)
-    for name, (given, arguments) in OF_THE_ESTIMATOR.items():
+    assert {name for name, *_ in OF_THE_ESTIMATOR} | SEEN_BELOW == VariationalAutoencoder().get_params().keys()
+    found = {}
+    for name, given, arguments in [("nothing", {}, {}), *OF_THE_ESTIMATOR]:
         if name == "backend" and states()["numba"] != "available":
             continue
         weights = VariationalAutoencoder(**DEFAULTS | given).fit(ROWS).model_.store.vector
-        np.testing.assert_array_equal(weights, python_of_the_estimator(**arguments), err_msg=name)
-        assert not np.array_equal(weights, plain), name
+        np.testing.assert_array_equal(weights, python_of_the_estimator(**arguments), err_msg=str(given))
+        assert weights.tobytes() not in found, f"{given} trained what {found[weights.tobytes()]} did"
+        found[weights.tobytes()] = given
 
 
 def test_the_parameters_that_train_nothing_are_obeyed_too(capsys):

@@ -91,7 +91,11 @@ def test_data_must_fit_the_likelihood(likelihood, x, message):
         ({"hidden_dims": (5, 0)}, ValueError, "each of hidden_dims must be at least 1, got 0"),
         ({"latent_dim": 0}, ValueError, "latent_dim must be at least 1, got 0"),
         ({"latent_dim": "20"}, TypeError, "latent_dim must be a whole number"),
-        ({"activation": "gelu"}, ValueError, "activation must be one of 'relu', 'tanh', 'sigmoid', 'softplus'"),
+        (
+            {"activation": "gelu"},
+            ValueError,
+            "activation must be one of 'relu', 'leaky_relu', 'tanh', 'sigmoid', 'softplus'",
+        ),
         ({"likelihood": "poisson"}, ValueError, "unknown likelihood 'poisson'"),
         ({"likelihood": Categorical((3, 3))}, ValueError, r"groups \(3, 3\) add up to 6 columns, not 7"),
         ({"beta": -1}, ValueError, "beta must be finite and at least 0, got -1.0"),

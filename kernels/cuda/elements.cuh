@@ -9,7 +9,8 @@
 // ---------------------------------------------------------------------------------------------------------
 // Activations. Each derivative is written in terms of the output y.
 
-enum Activation { IDENTITY = 0, RELU = 1, TANH = 2, SIGMOID = 3, SOFTPLUS = 4 };
+enum Activation { IDENTITY = 0, RELU = 1, TANH = 2, SIGMOID = 3, SOFTPLUS = 4, LEAKY_RELU = 5 };
+#define LEAK 0.2  // the slope of leaky_relu below zero; not yet run on a GPU
 
 // max(a, 0).
 template <class R>
@@ -37,6 +38,7 @@ HD R activate(int activation, R a) {
         case TANH: return tanh(a);
         case SIGMOID: return sigmoid(a);
         case SOFTPLUS: return softplus(a);
+        case LEAKY_RELU: return a > R(0) ? a : R(LEAK) * a;
         default: return a;
     }
 }
@@ -49,6 +51,7 @@ HD R activation_derivative(int activation, R y) {
         case TANH: return R(1) - y * y;
         case SIGMOID: return y * (R(1) - y);
         case SOFTPLUS: return -expm1(-y);
+        case LEAKY_RELU: return y > R(0) ? R(1) : R(LEAK);
         default: return R(1);
     }
 }

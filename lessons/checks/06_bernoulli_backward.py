@@ -36,7 +36,6 @@ exercise = Exercise(
     ),
     why="What the model said minus what it saw: the gradient is bounded by 1, however wrong the model was.",
     wrong=(
-        Wrong("dlogits", "the sign is turned round: x - sigmoid(l)", times(lambda logits, x: x - expit(logits))),
         Wrong(
             "dlogits",
             "the derivative of the sigmoid, p (1 - p), is multiplied in: that belongs to a squared error",
@@ -52,7 +51,5 @@ exercise = Exercise(
             "the pixels are averaged: there is a 1/D too many",
             times(lambda logits, x: (expit(logits) - x) / x.shape[1]),
         ),
-        Wrong("dlogits", "the logit stands where the probability belongs: l - x", times(lambda logits, x: logits - x)),
-        Wrong("dlogits", "the term - x is missing", times(lambda logits, x: expit(logits))),
     ),
 )

@@ -25,11 +25,6 @@ def times(formula):
     return lambda dnll, logits, x: dnll[:, None] * formula(logits, x)
 
 
-def overflowing(logits, x):
-    e = np.exp(logits)
-    return e / e.sum(axis=1, keepdims=True) - x
-
-
 def through_the_diagonal(logits, x):
     """Only d p_d / d l_d = p_d (1 - p_d) is used; the other classes' share of the sum is forgotten."""
     return -x * (1 - softmax(logits))
@@ -50,19 +45,11 @@ exercise = Exercise(
     ),
     why="As for Bernoulli pixels: what the model said minus what it saw. Each row of this gradient sums to zero.",
     wrong=(
-        Wrong("dlogits", "exp(800) overflows: the row's maximum is not taken off first", times(overflowing)),
-        Wrong("dlogits", "the sign is turned round: x - p", times(lambda logits, x: x - softmax(logits))),
-        Wrong(
-            "dlogits",
-            "the softmax runs over the examples, not over the classes",
-            times(lambda logits, x: softmax(logits, axis=0) - x),
-        ),
         Wrong(
             "dlogits",
             "only the right class gets a gradient, though every logit is in the sum of the softmax",
             times(through_the_diagonal),
         ),
-        Wrong("dlogits", "the term - x is missing", times(lambda logits, x: softmax(logits))),
         Wrong(
             "dlogits",
             "the classes are treated as independent pixels, with a sigmoid each",

@@ -36,16 +36,6 @@ exercise = Exercise(
         ),
         Wrong(
             "dlogvar",
-            "the 1/2 of the KL is missing here",
-            lambda dkl, mu, logvar: dkl[:, None] * (np.exp(logvar) - 1),
-        ),
-        Wrong(
-            "dlogvar",
-            "the -1, which comes from -logvar, is missing",
-            lambda dkl, mu, logvar: dkl[:, None] * 0.5 * np.exp(logvar),
-        ),
-        Wrong(
-            "dlogvar",
             "it is the gradient with respect to sigma^2, not to log sigma^2",
             lambda dkl, mu, logvar: dkl[:, None] * 0.5 * (1 - np.exp(-logvar)),
         ),

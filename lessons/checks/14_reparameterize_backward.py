@@ -41,23 +41,6 @@ exercise = Exercise(
     wrong=(
         Wrong("dmu", "mu is treated as if sigma multiplied it", lambda dz, logvar, eps: dz * np.exp(logvar / 2)),
         Wrong("dmu", "dz is multiplied by eps: that belongs to sigma", lambda dz, logvar, eps: dz * eps),
-        Wrong("dlogvar", "the 1/2 of exp(logvar / 2) is missing", dlogvar(lambda std, eps: eps * std)),
-        Wrong("dlogvar", "eps is missing", dlogvar(lambda std, eps: std / 2)),
         Wrong("dlogvar", "it is the gradient with respect to sigma, not to log sigma^2", dlogvar(lambda std, eps: eps)),
-        Wrong(
-            "dlogvar",
-            "it is the gradient with respect to sigma^2, not to its logarithm",
-            dlogvar(lambda std, eps: eps / (2 * std)),
-        ),
-        Wrong(
-            "dlogvar",
-            "z is taken for mu + exp(logvar) * eps: a right gradient, but of the sampler that has sigma^2 for sigma",
-            dlogvar(lambda std, eps: eps * std**2),
-        ),
-        Wrong(
-            "dlogvar",
-            "the variance exp(logvar) stands where sigma belongs",
-            dlogvar(lambda std, eps: eps * std**2 / 2),
-        ),
     ),
 )

@@ -79,6 +79,7 @@ exercise = Exercise(
     returns=("dlogits", "dW_dec", "dz", "dmu", "dlogvar", "dW_mu", "dW_logvar"),
     draw=draw,
     oracle=by_differences,
+    chain=True,
     reward=training,
     hints=(
         "Begin at the loss. What is d loss / d recon_nll[b], and what d loss / d kl[b]? Then go back line by line.",
@@ -93,43 +94,6 @@ exercise = Exercise(
             "dlogits",
             "the logits themselves stand where their sigmoid belongs",
             mistake(lambda logits, x, B, **_: (logits - x) / B),
-        ),
-        Wrong(
-            "dW_dec",
-            "mu stands where z belongs: the decoder saw the noise too",
-            mistake(lambda mu, dlogits, **_: mu.T @ dlogits),
-        ),
-        Wrong(
-            "dz",
-            "the KL's part is in dz too: after dmu = dz both are names of one array, and += changes it for both",
-            mistake(lambda dz, dkl, mu, **_: dz + dkl * mu),
-        ),
-        Wrong("dmu", "the way through the KL is missing", mistake(lambda dz, **_: dz)),
-        Wrong(
-            "dmu",
-            "only the way through the KL is left, as with = in the place of +=",
-            mistake(lambda dkl, mu, **_: dkl * mu),
-        ),
-        Wrong(
-            "dmu",
-            "the 1/B of the mean over the batch is missing on the way through the KL",
-            mistake(lambda dz, dkl, B, mu, **_: dz + B * dkl * mu),
-        ),
-        Wrong("dlogvar", "the way through the KL is missing", mistake(lambda through_z, **_: through_z)),
-        Wrong(
-            "dlogvar",
-            "only the way through the KL is left, as with = in the place of +=",
-            mistake(lambda dkl, logvar, **_: dkl * (np.exp(logvar) - 1) / 2),
-        ),
-        Wrong(
-            "dlogvar",
-            "the 1/B of the mean over the batch is missing on the way through the KL",
-            mistake(lambda through_z, dkl, B, logvar, **_: through_z + B * dkl * (np.exp(logvar) - 1) / 2),
-        ),
-        Wrong(
-            "dlogvar",
-            "the 1/2 of the KL is missing on its way",
-            mistake(lambda through_z, dkl, logvar, **_: through_z + dkl * (np.exp(logvar) - 1)),
         ),
     ),
 )

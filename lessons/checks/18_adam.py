@@ -44,10 +44,6 @@ def corrected(m, v, t, beta1, beta2, epsilon, **_):
     return m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + epsilon)
 
 
-def uphill(**arguments):
-    return -corrected(**arguments)
-
-
 def uncorrected(m, v, epsilon, **_):
     return m / (np.sqrt(v) + epsilon)
 
@@ -55,22 +51,6 @@ def uncorrected(m, v, epsilon, **_):
 def from_zero(t, **arguments):
     """t counted from 0; the first step would divide by zero, and is infinite or no number."""
     return corrected(t=t - 1.0, **arguments)
-
-
-def inside_root(m, v, t, beta1, beta2, epsilon, **_):
-    return m / (1 - beta1**t) / np.sqrt(v / (1 - beta2**t) + epsilon)
-
-
-KEPT = "the means that are kept are divided by 1 - beta^t too: the correction is for the step alone"
-OTHER = "the other beta stands here: beta1 belongs to m, beta2 to v"
-
-
-def kept_m(beta1, t, **arguments):
-    return one_by_one(beta1=beta1, t=t, **arguments)[1] / (1 - beta1**t)
-
-
-def kept_v(beta2, t, **arguments):
-    return one_by_one(beta2=beta2, t=t, **arguments)[2] / (1 - beta2**t)
 
 
 exercise = Exercise(
@@ -87,15 +67,7 @@ exercise = Exercise(
     ),
     why="Make all gradients a thousand times larger: m_hat / sqrt(v_hat) stays, and so does the size of the step.",
     wrong=(
-        Wrong("w", "the step goes uphill: plus in the place of minus", step(uphill)),
         Wrong("w", "the start at zero is not undone: m and v are not divided by 1 - beta^t", step(uncorrected)),
         Wrong("w", "t is counted from 0: the exponent is t - 1", step(from_zero)),
-        Wrong("w", "epsilon stands under the root", step(inside_root)),
-        Wrong("m", "beta1 and 1 - beta1 are exchanged", lambda m, g, beta1, **_: (1 - beta1) * m + beta1 * g),
-        Wrong("v", "the gradient is not squared", lambda v, g, beta2, **_: beta2 * v + (1 - beta2) * g),
-        Wrong("m", OTHER, lambda m, g, beta2, **_: beta2 * m + (1 - beta2) * g),
-        Wrong("v", OTHER, lambda v, g, beta1, **_: beta1 * v + (1 - beta1) * g**2),
-        Wrong("m", KEPT, kept_m),
-        Wrong("v", KEPT, kept_v),
     ),
 )

@@ -88,8 +88,9 @@ LAYERS = (
     Layer("decoder", "z", "dh", "KH", "relu"),
     Layer("output", "h", "dlogits", "HD"),
 )
-ACTIVATION_FLOPS = {"identity": 0, "relu": 1, "tanh": 1, "sigmoid": 4, "softplus": 7}
-DERIVATIVE_FLOPS = {"identity": 1, "relu": 2, "tanh": 3, "sigmoid": 3, "softplus": 4}  # the product with dy included
+ACTIVATION_FLOPS = {"identity": 0, "relu": 1, "leaky_relu": 2, "tanh": 1, "sigmoid": 4, "softplus": 7}
+# The product with dy included.
+DERIVATIVE_FLOPS = {"identity": 1, "relu": 2, "leaky_relu": 2, "tanh": 3, "sigmoid": 3, "softplus": 4}
 
 
 def forward_call(layer: Layer, activation: str, in_step: bool) -> Call:

@@ -1,1 +1,1 @@
-"""The commands of the command line, one file each: ``add(commands)`` and the function that it runs."""
+"""The command line, one file a command: ``add(commands)`` and the function that runs it."""

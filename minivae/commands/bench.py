@@ -16,7 +16,7 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command."""
     parser = add_command(commands, "bench", bench, "time the backends against each other, and against PyTorch and JAX")
     parser.add_argument(
         "--backends",
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Names with commas between them, each once."""
+    """The names in a list with commas, without repetitions."""
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
@@ -75,17 +75,17 @@ def bench(options: argparse.Namespace) -> int:
     return 0
 
 
-def check_names(given: tuple[str, ...], known: tuple[str, ...], option: str, may_be_empty: bool = False) -> None:
-    """ValueError for a name that nobody knows, before anything is started."""
-    for name in given:
+def check_names(names: tuple[str, ...], known: tuple[str, ...], option: str, may_be_empty: bool = False) -> None:
+    """ValueError for an unknown name, before anything is started."""
+    for name in names:
         if name not in known:
             raise ValueError(f"{option} takes some of {', '.join(known)}, with commas between them, got {name!r}")
-    if not (given or may_be_empty):
+    if not (names or may_be_empty):
         raise ValueError(f"{option} names none: give some of {', '.join(known)}")
 
 
 def check_picture(path: str) -> Path:
-    """A file that can be drawn, before the minutes that it takes until there is something to draw."""
+    """ValueError for a file that cannot be drawn, before minutes of measuring."""
     picture = Path(path)
     if picture.suffix.lower() not in PICTURES:
         raise ValueError(f"--plot draws {', '.join(PICTURES)} files, got {path!r}")

@@ -1,4 +1,4 @@
-"""What the commands share: how one is added, the options that mean the same everywhere, and where text goes."""
+"""What the commands share: their parser, common options, and the log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from minivae.system.streams import Printer
 def add_command(
     commands: Any, name: str, command: Callable[[argparse.Namespace], int], text: str
 ) -> argparse.ArgumentParser:
-    """A subcommand and the function that runs it and returns the exit status."""
+    """Add a command; ``command(options)`` returns the exit status."""
     sentence = text[0].upper() + text[1:] + "."
     formatter = argparse.ArgumentDefaultsHelpFormatter
     parser = commands.add_parser(name, help=text, description=sentence, formatter_class=formatter, allow_abbrev=False)
@@ -24,20 +24,20 @@ def add_command(
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    """The run that a command reads, and the backend that it shall compute with."""
+    """The run that a command reads, and ``--backend``."""
     parser.add_argument("run", metavar="RUN", help="a run folder, or a .safetensors file")
     add_backend(parser)
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:
-    """``--backend``; absent from the options where it is not given."""
+    """``--backend``; without it the options have no such attribute."""
     parser.add_argument(
-        "--backend", default=argparse.SUPPRESS, help="numpy, numba or cupy (default: MINIVAE_BACKEND, or numpy)"
+        "--backend", default=argparse.SUPPRESS, help="numpy, numba, cupy or mine (default: MINIVAE_BACKEND, or numpy)"
     )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """``--json``, the same for every command."""
+    """``--json``."""
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
     )
@@ -45,7 +45,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def log_printed(options: argparse.Namespace) -> Iterator[None]:
-    """Print each line that minivae logs, on standard error where standard output is kept for JSON, and each warning."""
+    """Print all log lines and warnings; on standard error if standard output is for JSON."""
     log, handler = logging.getLogger("minivae"), Printer(to_stderr=options.json)
     level, propagate = log.level, log.propagate
     log.addHandler(handler)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command."""
     parser = add_command(commands, "encode", encode, "write where examples lie in the latent space")
     add_run(parser)
     add_data(parser, "(all rows of a file, in its order; the test set of a named set; default: the data of the run)")
@@ -30,9 +30,10 @@ def add(commands: Any) -> None:
 
 
 def encode(options: argparse.Namespace) -> int:
-    """Write the posterior means, or all of the posterior."""
+    """Write the posterior means, or means, log variances and labels."""
     from minivae.runs.folder import open_run
     from minivae.runs.rows import describe_labels, examples_for
+    from minivae.runs.settings import same_file
     from minivae.training.examples import as_trained
     from minivae.training.recipe import Recipe
 
@@ -41,23 +42,26 @@ def encode(options: argparse.Namespace) -> int:
     if out.suffix not in (".npy", ".npz"):
         raise ValueError(f"--out must end in .npy or .npz, got {out.name!r}")
     wanted = getattr(options, "data", None)
+    if wanted is not None and same_file(wanted, str(out)):
+        raise ValueError(f"--out {out} would be written over --data: choose another name")
     examples = examples_for(run, wanted, getattr(options, "labels", None), all_rows_of_files=True)
     binarize = getattr(options, "binarize", run.binarize)
     run.vae.check(examples.x, grey_is_fine=True)  # encode itself takes any numbers
     run.say_if_far_off(examples.x)
     mu, logvar = run.vae.encode(as_trained(run.vae, examples.x, Recipe(binarize=binarize)))
     write(out, mu, logvar, examples)
-    summary = {"out": str(out), "shape": list(mu.shape), "data": examples.name, "part": examples.part}
-    summary["binarize"] = binarize
-    summary["label_names"] = list(examples.label_names)
-    named = describe_labels(examples.label_names) if out.suffix == ".npz" else ""
-    text = f"wrote {len(mu)} x {mu.shape[1]} posterior means to {out}" + f", and labels{named}" * bool(named)
-    print(json.dumps(summary) if options.json else text)
+    if options.json:
+        summary = {"out": str(out), "shape": list(mu.shape), "data": examples.name, "part": examples.part}
+        print(json.dumps(summary | {"binarize": binarize, "label_names": list(examples.label_names)}))
+        return 0
+    names = describe_labels(examples.label_names) if out.suffix == ".npz" else ""
+    labels = f", and labels{names}" if names else ""
+    print(f"wrote {len(mu)} x {mu.shape[1]} posterior means to {out}{labels}")
     return 0
 
 
 def write(out: Path, mu: Any, logvar: Any, examples: Examples) -> None:
-    """One array or several, beside and renamed."""
+    """Write mu (N, K) to a .npy file, or all arrays to a .npz file."""
     import numpy as np
 
     from minivae.system.files import replacing

@@ -12,7 +12,7 @@ from minivae.system.streams import harmless
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command."""
     parser = add_command(commands, "evaluate", evaluate, "estimate log p(x) and its parts on data held out")
     add_run(parser)
     add_data(parser, "(default: the test set of the run; of another file all rows, of a named set its test set)")
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
 
 
 def add_data(parser: argparse.ArgumentParser, default: str) -> None:
-    """Which data, also for ``minivae encode``."""
+    """``--data`` and ``--labels``, also for ``minivae encode``."""
     parser.add_argument(
         "--data",
         metavar="NAME|FILE",
@@ -46,7 +46,7 @@ def add_binarize(parser: argparse.ArgumentParser) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Print every number with how it was measured."""
+    """Print log p(x), the ELBO and its parts, and how they were measured."""
     from minivae.errors import GreyDataWarning
     from minivae.evaluation import evaluate
     from minivae.runs.folder import open_run
@@ -60,15 +60,15 @@ def evaluate(options: argparse.Namespace) -> int:
         warnings.simplefilter("ignore", GreyDataWarning)  # the report says so itself
         result = evaluate(run.vae, examples.x, options.samples, options.seed, binarize, progress=True)
     result["run"] = str(run.path)
-    seen = rows_trained_on(run, examples)
-    result["protocol"] |= {"data": examples.name, "part": examples.part, "rows_trained_on": seen}
+    n_trained = rows_trained_on(run, examples)
+    result["protocol"] |= {"data": examples.name, "part": examples.part, "rows_trained_on": n_trained}
     if options.json:
         print(json.dumps(result))
     else:
         lines = report(result)
-        if seen:
+        if n_trained:
             lines.append(
-                f"note        {seen} of these {len(examples.x)} rows are equal to rows of the run's training set"
+                f"note        {n_trained} of these {len(examples.x)} rows are equal to rows of the run's training set"
             )
         for line in lines:
             print(harmless(line))
@@ -76,7 +76,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def report(result: dict[str, Any]) -> list[str]:
-    """The result for a reader, in nats per example."""
+    """The result as lines of text, in nats per example."""
     protocol, ess = result["protocol"], result["effective_sample_size"]
     name = "log p(x)" if protocol["is_log_likelihood"] else "bound (*)"
     low, high = map(shown, result["log_likelihood_interval"])
@@ -104,7 +104,7 @@ def report(result: dict[str, Any]) -> list[str]:
 
 
 def note_on_few_samples(ess: dict[str, Any], protocol: dict[str, Any]) -> list[str]:
-    """A line if effective samples are so few that the errors cannot be trusted: of most examples, or of some."""
+    """A line if effective sample sizes are too small for the errors to be trusted."""
     if protocol["samples"] == 1 or ess["median"] is None or not ess["below_10"]:
         return []
     if ess["median"] < 10:
@@ -116,5 +116,5 @@ def note_on_few_samples(ess: dict[str, Any], protocol: dict[str, Any]) -> list[s
 
 
 def shown(value: float | None, digits: int = 3) -> str:
-    """A number, or that there is none: one sample has no error, and what is not finite no value."""
+    """A number as text; "unknown" for None, such as the error of one sample."""
     return "unknown" if value is None else f"{value:.{digits}f}"

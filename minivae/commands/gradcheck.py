@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from typing import Any
 
 from minivae.commands.common import add_backend, add_command, add_json
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command."""
     parser = add_command(commands, "gradcheck", gradcheck, "check every gradient against finite differences")
     add_backend(parser)
     add_json(parser)
 
 
 def gradcheck(options: argparse.Namespace) -> int:
-    """Print a line for every array of every function and of the whole model; status 1 if any is wrong."""
+    """Print a line for each array of each function and model; status 1 if one is wrong."""
     from minivae import backend
     from minivae.gradcheck import TOLERANCE, cases
 
@@ -31,7 +32,7 @@ def gradcheck(options: argparse.Namespace) -> int:
     failed = sum(not check.passed for check in results)
     if options.json:
         summary = {"backend": name, "tolerance": TOLERANCE, "passed": not failed, "worst": worst}
-        print(json.dumps(summary | {"checks": [check.to_dict() for check in results]}))
+        print(json.dumps(summary | {"checks": [asdict(check) for check in results]}))
     else:
         verdict = f"{failed} of {len(results)} arrays WRONG" if failed else f"all {len(results)} arrays right"
         print(f"\n{verdict} on the {name} backend; worst relative error {worst:.1e}, tolerance {TOLERANCE:g}")
@@ -39,7 +40,7 @@ def gradcheck(options: argparse.Namespace) -> int:
 
 
 def print_check(check: Any, is_new: bool) -> None:
-    """One line of the table; a heading before the first of each function."""
+    """Print one line of the table, after a heading if the function is new."""
     if is_new:
         print(f"\n{check.function}")
     state = "ok  " if check.passed else "FAIL"

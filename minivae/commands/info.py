@@ -10,13 +10,13 @@ from minivae.commands.common import add_command, add_json
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command."""
     parser = add_command(commands, "info", info, "say what this machine has: versions, backends, BLAS, threads")
     add_json(parser)
 
 
 def info(options: argparse.Namespace) -> int:
-    """Print the facts that a bug report or a benchmark needs."""
+    """Print facts for a bug report or a benchmark."""
     from minivae.system.machine import facts
 
     values = facts()

@@ -1,4 +1,4 @@
-"""The exercises: ``minivae learn``, ``check``, ``hint``, ``reset``, ``solution``, ``watch``."""
+"""The exercises: ``minivae learn``, ``check``, ``hint``, ``reset``, ``solution``, ``watch``, in a workspace."""
 
 from __future__ import annotations
 
@@ -12,19 +12,34 @@ from typing import TYPE_CHECKING, Any
 from minivae.commands.common import add_command, add_json
 
 if TYPE_CHECKING:
+    from minivae.answers import Workspace
     from minivae.learn.catalogue import Entry
     from minivae.learn.judge import Output, Report
 
+SUPPRESS = argparse.SUPPRESS
 WATCH_SECONDS = 0.3
 
 
 def add(commands: Any) -> None:
     """The commands and their options."""
-    add_json(add_command(commands, "learn", learn, "list the exercises of the lessons, and which ones you have solved"))
-    check_parser = add_numbered(
-        commands, "check", check, "check your solution of an exercise, and say what is wrong with it"
+    parser = add_command(
+        commands, "learn", learn, "list the exercises of the lessons, and draw which parts of a VAE you have written"
     )
-    add_json(check_parser)
+    parser.add_argument(
+        "--start",
+        nargs="?",
+        const="",
+        default=SUPPRESS,
+        metavar="FOLDER",
+        help="make a workspace, a folder with all exercises that git ignores (my-vae, unless you name one), and stop",
+    )
+    add_json(parser)
+    parser = add_command(commands, "check", check, "check your solution of an exercise, and say what is wrong with it")
+    parser.add_argument(
+        "number", metavar="NN", nargs="?", default=SUPPRESS, help="such as 01; without it, all that have changed"
+    )
+    parser.add_argument("--file", type=Path, default=SUPPRESS, help="check this file, not the workspace's")
+    add_json(parser)
     add_numbered(commands, "hint", hint, "show the next of three hints")
     add_numbered(commands, "reset", reset, "put an exercise back as it was; your version is kept beside it")
     show = add_numbered(commands, "solution", solution, "show a solution, once you have passed")
@@ -40,61 +55,107 @@ def add_numbered(commands: Any, name: str, command: Any, text: str) -> argparse.
 
 
 def learn(options: argparse.Namespace) -> int:
-    """Every exercise under its lesson, with its state."""
-    from minivae.learn.catalogue import entries
+    """Every exercise under its lesson, with its state, and the map of the VAE."""
+    from minivae.answers import Workspace, find_workspace
+    from minivae.learn import map as vae_map
+    from minivae.learn.catalogue import WORKSPACE, entries, no_workspace
     from minivae.learn.progress import Progress
 
-    known = entries()
-    progress = Progress(known[0].lessons)
+    if "start" in options:
+        return start(Path(options.start or find_workspace() or WORKSPACE), options.json)
+    folder, known = find_workspace(), entries()
+    progress, workspace = Progress(known[0].folder), Workspace(known[0].folder)
     if options.json:
-        print(json.dumps({"exercises": [facts(entry, progress) for entry in known]}))
+        exercises = [facts(entry, progress, workspace) for entry in known]
+        print(json.dumps({"workspace": folder and str(folder), "exercises": exercises}))
         return 0
     print(f"{sum(progress.of(entry.name)['passed'] for entry in known)} of {len(known)} exercises passed. Take any:")
     lesson = None
-    for entry in known:
+    for entry in sorted(known, key=lambda entry: (entry.exercise.lesson, entry.number)):
         if entry.exercise.lesson != lesson:
             lesson = entry.exercise.lesson
             where = shown(entry.lesson_file) if entry.lesson_file else "not written yet"
             print(f"\nlesson {lesson}   {where}")
-        state = state_of(progress.of(entry.name))
+        state = state_of(entry, progress, workspace)
         print(f"  {entry.number}  {state:<7} {entry.name[3:]:<25} {entry.exercise.title}")
-    print(f"\nEdit a file in {shown(known[0].file.parent)}, then  minivae check NN.  Stuck?  minivae hint NN")
+    if folder is None:
+        print(f"\n{no_workspace()}")
+        return 0
+    print(f"\n{vae_map.draw(workspace.solved)}")
+    print(f"\nEdit a file in {folder}, then  minivae check NN.  Stuck?  minivae hint NN")
     return 0
 
 
-def facts(entry: Entry, progress: Any) -> dict[str, Any]:
+def start(folder: Path, as_json: bool) -> int:
+    """Make a workspace, or add to it what it lacks."""
+    from minivae.learn.catalogue import entries, start
+
+    n, first = start(folder), entries(folder)[0]
+    if as_json:
+        print(json.dumps({"workspace": str(folder.resolve()), "new": n}))
+        return 0
+    print(f"{shown(folder)} is your workspace; {n} exercises are new in it. Begin, for example, with:")
+    print(f"\ncd {shown(folder)}\nminivae check {first.number}      # judges {first.file.name}, which you edit")
+    return 0
+
+
+def facts(entry: Entry, progress: Any, workspace: Workspace) -> dict[str, Any]:
     """One exercise, for JSON."""
     exercise = entry.exercise
     values = {"number": entry.number, "name": entry.name, "lesson": exercise.lesson, "title": exercise.title}
-    return values | {"file": str(entry.file)} | progress.of(entry.name)
+    solved = entry.number in workspace.solved
+    return values | {"file": str(entry.file)} | progress.of(entry.name) | {"solved": solved}
 
 
-def state_of(known: dict[str, Any]) -> str:
+def state_of(entry: Entry, progress: Any, workspace: Workspace) -> str:
     """One word."""
-    return "passed" if known["passed"] else "tried" if known["tries"] else "-"
+    known = progress.of(entry.name)
+    if known["passed"]:
+        return "passed" if entry.number in workspace.solved else "changed"
+    return "tried" if known["tries"] else "-"
 
 
 def check(options: argparse.Namespace) -> int:
-    """Judge one exercise; status 1 if it does not pass."""
-    from minivae.learn.catalogue import entry
+    """Judge one exercise, or all that have changed since they passed; status 1 if one does not pass."""
+    from minivae.answers import Workspace
+    from minivae.learn.catalogue import LearnError, entries, entry, workspace
 
-    return check_entry(entry(options.number), options.json)
+    number = getattr(options, "number", None)
+    if "file" in options:
+        if number is None or options.file.suffix != ".py" or not options.file.is_file():
+            raise LearnError("--file needs the number of the exercise too, and a Python file that exists")
+        return check_entry(entry(number), options.json, options.file)
+    folder = workspace()
+    if number is not None:
+        return check_entry(entry(number), options.json)
+    if options.json:
+        raise LearnError("--json needs the number of one exercise")
+    solved = Workspace(folder).solved
+    changed = [entry for entry in entries(folder) if entry.number not in solved and entry.is_begun()]
+    statuses = [check_entry(entry) for entry in changed]
+    print(f"\n{len(statuses) - sum(statuses)} of the {len(statuses)} exercises that had changed have passed")
+    return max(statuses, default=0)
 
 
-def check_entry(entry: Entry, as_json: bool = False) -> int:
-    """Run the check, show the verdict, note it."""
+def check_entry(entry: Entry, as_json: bool = False, file: Path | None = None) -> int:
+    """Run the check, show the verdict, note it unless it is about another file than the workspace's."""
+    from minivae.answers import fingerprint
     from minivae.learn.grading import grade
     from minivae.learn.progress import Progress
 
-    progress = Progress(entry.lessons)
+    progress = Progress(entry.folder)
     if not as_json:
-        print(f"checking {shown(entry.file)} ...", flush=True)
-    report = grade(entry)
+        print(f"checking {shown(file or entry.file)} ...", flush=True)
+    before = fingerprint(entry.file) if entry.file.is_file() else ""
+    report = grade(entry, file)
     known = progress.of(entry.name)
-    if report.started:
-        progress.update(entry.name, passed=known["passed"] or report.passed, tries=known["tries"] + 1)
+    if report.started and file is None:
+        noted = {"sha256": before} if report.passed else {}
+        progress.update(entry.name, passed=known["passed"] or report.passed, tries=known["tries"] + 1, **noted)
     if as_json:
-        print(json.dumps({"number": entry.number, "name": entry.name} | report.to_dict()))
+        values = report.to_dict()
+        del values["edit"]  # the answer, which is for minivae hint
+        print(json.dumps({"number": entry.number, "name": entry.name} | values))
     else:
         print_report(entry, report, known["hints"])
     return 0 if report.passed else 1
@@ -127,12 +188,16 @@ def print_output(output: Output, width: int) -> None:
 
 
 def hint(options: argparse.Namespace) -> int:
-    """The next hint; after the last, the last once more."""
-    from minivae.learn.catalogue import entry
+    """The next hint; after the last, what would mend the learner's code, if that is known, or the last once more."""
+    from minivae.learn.catalogue import entry, workspace
+    from minivae.learn.grading import grade
     from minivae.learn.progress import Progress
 
-    chosen = entry(options.number)
-    progress, hints = Progress(chosen.lessons), chosen.exercise.hints
+    progress, chosen = Progress(workspace()), entry(options.number)
+    hints = chosen.exercise.hints
+    if progress.of(chosen.name)["hints"] >= len(hints) and (edit := grade(chosen).edit):
+        print(f"the last hint for exercise {chosen.number}, from your own code: {edit}")
+        return 0
     level = min(progress.of(chosen.name)["hints"], len(hints) - 1)
     print(f"hint {level + 1} of {len(hints)} for exercise {chosen.number}: {hints[level]}")
     progress.update(chosen.name, hints=level + 1)
@@ -141,8 +206,9 @@ def hint(options: argparse.Namespace) -> int:
 
 def reset(options: argparse.Namespace) -> int:
     """The exercise as it was at first."""
-    from minivae.learn.catalogue import entry
+    from minivae.learn.catalogue import entry, workspace
 
+    workspace()
     chosen = entry(options.number)
     kept = chosen.reset()
     print(f"{shown(chosen.file)} is as it was at first" + (f"; your version is in {shown(kept)}" if kept else ""))
@@ -151,11 +217,11 @@ def reset(options: argparse.Namespace) -> int:
 
 def solution(options: argparse.Namespace) -> int:
     """The solution, to those who have passed or insist."""
-    from minivae.learn.catalogue import LearnError, entry
+    from minivae.learn.catalogue import LearnError, entry, workspace
     from minivae.learn.progress import Progress
 
-    chosen = entry(options.number)
-    if not (options.show or Progress(chosen.lessons).of(chosen.name)["passed"]):
+    progress, chosen = Progress(workspace()), entry(options.number)
+    if not (options.show or progress.of(chosen.name)["passed"]):
         raise LearnError(
             f"exercise {chosen.number} has not passed yet; minivae solution {chosen.number} --show shows it even so"
         )
@@ -167,9 +233,9 @@ def solution(options: argparse.Namespace) -> int:
 
 def watch(options: argparse.Namespace) -> int:
     """Check whatever is saved; Ctrl-C ends it."""
-    from minivae.learn.catalogue import entries
+    from minivae.learn.catalogue import entries, workspace
 
-    known = entries()
+    known = entries(workspace())
     seen = {entry.name: saved_at(entry.file) for entry in known}
     print(f"watching {shown(known[0].file.parent)}: save an exercise to have it checked; Ctrl-C ends", flush=True)
     while True:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from minivae.commands.common import add_command, add_json, add_run
+from minivae.errors import MinivaeError
 from minivae.system.streams import print_line
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command."""
     parser = add_command(commands, "sample", sample, "draw new data from a trained model")
     add_run(parser)
     parser.add_argument("-n", type=int, default=48, help="how many")
@@ -28,7 +29,9 @@ def add(commands: Any) -> None:
 
 
 def sample(options: argparse.Namespace) -> int:
-    """Write samples as a picture or as an array, in the units of the data."""
+    """Write samples as a picture or an array, in the units of the data."""
+    import numpy as np
+
     from minivae.runs.folder import open_run
 
     run = open_run(options.run, getattr(options, "backend", None))
@@ -41,15 +44,18 @@ def sample(options: argparse.Namespace) -> int:
         raise ValueError(f"--out must end in .png or .npy, got {out.name!r}")
     if out.suffix == ".png" and not shape:
         raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")
-    samples = run.vae.sample(options.n, seed=options.seed, draw=options.draw)
+    with np.errstate(all="ignore"):  # the next line looks
+        samples = run.vae.sample(options.n, seed=options.seed, draw=options.draw)
+    if not np.all(np.isfinite(samples)):
+        raise MinivaeError("samples of this model are not finite: it has diverged, or its variance has; train it anew")
     write_samples(samples, out, shape, data.get("value_range"))
-    summary = {"out": str(out), "shape": list(samples.shape), "seed": options.seed, "draw": options.draw}
+    summary = {"out": str(out), "shape": samples.shape, "seed": options.seed, "draw": options.draw}
     print(json.dumps(summary) if options.json else f"wrote {len(samples)} samples to {out}")
     return 0
 
 
 def write_samples(samples: Any, out: Any, shape: Any, limits: Any) -> None:
-    """A picture or an array, beside and renamed."""
+    """Write samples (n, D) to a .png or a .npy file."""
     import numpy as np
 
     from minivae import plotting

@@ -1,12 +1,13 @@
-"""Every gradient that minivae has, checked: each function of a backend, whole models, the full-size model.
+"""What ``minivae gradcheck`` checks: each function of a backend, whole models, the full-size model.
 
-What ``minivae gradcheck`` runs. A new function with a gradient needs a line in ``CASES``, no more.
+A new function with a gradient needs a line in ``CASES``, no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,18 @@ from minivae.model.vae import VAE
 
 @dataclass(frozen=True)
 class Case:
-    """One function of a backend: how to draw its arguments, and its forward and backward in one notation."""
+    """One function of a backend: how to draw its arguments, its forward, and its backward to those in ``wrt``."""
 
     name: str
     draw: Callable[[np.random.Generator], Arrays]
+    wrt: tuple[str, ...]
     value: Callable[[Backend, Arrays], np.ndarray]
-    gradients: Callable[[Backend, Arrays, np.ndarray], Mapping[str, Any]]
+    backward: Callable[[Backend, Arrays, np.ndarray], Sequence[Any]]
     analytic: bool = False  # whether the complex step applies
+
+    def gradients(self, kernels: Backend, arrays: Arrays, upstream: np.ndarray) -> dict[str, Any]:
+        """The gradients by name."""
+        return dict(zip(self.wrt, self.backward(kernels, arrays, upstream), strict=True))
 
 
 def _normal(**shapes: tuple[int, ...]) -> Callable[[np.random.Generator], Arrays]:
@@ -58,7 +64,7 @@ def _with_x(kind: str, **shapes: tuple[int, ...]) -> Callable[[np.random.Generat
 
 def _linear_case(activation: str) -> Case:
     def draw(rng: np.random.Generator) -> Arrays:
-        while True:  # until no pre-activation is near the kink of relu
+        while True:  # until no pre-activation is near the kink of relu or leaky_relu
             arrays = _normal(x=(B, D), W=(D, H), b=(H,))(rng)
             if np.min(np.abs(arrays["x"] @ arrays["W"] + arrays["b"])) > 1e-2:
                 return arrays
@@ -66,60 +72,64 @@ def _linear_case(activation: str) -> Case:
     def value(k: Backend, a: Arrays) -> np.ndarray:
         return k.linear_forward(a["x"], a["W"], a["b"], activation)
 
-    def gradients(k: Backend, a: Arrays, dy: np.ndarray) -> Mapping[str, Any]:
-        da = k.activation_backward(dy, value(k, a), activation)
-        return dict(zip(("x", "W", "b"), k.linear_backward(da, a["x"], a["W"]), strict=True))
+    def backward(k: Backend, a: Arrays, dy: np.ndarray) -> Sequence[Any]:
+        return k.linear_backward(k.activation_backward(dy, value(k, a), activation), a["x"], a["W"])
 
-    return Case(f"linear[{activation}]", draw, value, gradients, analytic=activation in ("tanh", "identity"))
+    analytic = activation in ("tanh", "identity")
+    return Case(f"linear[{activation}]", draw, ("x", "W", "b"), value, backward, analytic)
 
 
 def _gaussian_case(name: str, shape: tuple[int]) -> Case:
     return Case(
         f"gaussian_nll[{name}]",
         _normal(mean=(B, D), logvar=shape, x=(B, D)),
+        ("mean", "logvar"),
         lambda k, a: k.gaussian_nll(a["mean"], a["logvar"], a["x"])[0],
-        lambda k, a, dnll: dict(
-            zip(("mean", "logvar"), k.gaussian_nll(a["mean"], a["logvar"], a["x"], dnll)[1:], strict=True)
-        ),
+        lambda k, a, dnll: k.gaussian_nll(a["mean"], a["logvar"], a["x"], dnll)[1:],
         analytic=True,
     )
 
 
 CASES = [
-    *(_linear_case(activation) for activation in ("identity", "relu", "tanh", "sigmoid", "softplus")),
+    *(_linear_case(activation) for activation in ("identity", "relu", "leaky_relu", "tanh", "sigmoid", "softplus")),
     Case(
         "reparameterize",
         _normal(mu=(B, K), logvar=(B, K), eps=(B, K)),
+        ("mu", "logvar"),
         lambda k, a: k.reparameterize_forward(a["mu"], a["logvar"], a["eps"]),
-        lambda k, a, dz: dict(zip(("mu", "logvar"), k.reparameterize_backward(dz, a["logvar"], a["eps"]), strict=True)),
+        lambda k, a, dz: k.reparameterize_backward(dz, a["logvar"], a["eps"]),
         analytic=True,
     ),
     Case(
         "gaussian_kl",
         _normal(mu=(B, K), logvar=(B, K)),
+        ("mu", "logvar"),
         lambda k, a: k.gaussian_kl_forward(a["mu"], a["logvar"]),
-        lambda k, a, dkl: dict(zip(("mu", "logvar"), k.gaussian_kl_backward(dkl, a["mu"], a["logvar"]), strict=True)),
+        lambda k, a, dkl: k.gaussian_kl_backward(dkl, a["mu"], a["logvar"]),
         analytic=True,
     ),
     Case(
         "bernoulli_nll",
         _with_x("binary", logits=(B, D)),
+        ("logits",),
         lambda k, a: k.bernoulli_nll(a["logits"], a["x"])[0],
-        lambda k, a, dnll: {"logits": k.bernoulli_nll(a["logits"], a["x"], dnll)[1]},
+        lambda k, a, dnll: k.bernoulli_nll(a["logits"], a["x"], dnll)[1:],
     ),
     _gaussian_case("one variance", (1,)),
     _gaussian_case("per dimension", (D,)),
     Case(
         "categorical_nll",
         _with_x("one-hot", logits=(B, D)),
+        ("logits",),
         lambda k, a: k.categorical_nll(a["logits"], a["x"], (3, 4))[0],
-        lambda k, a, dnll: {"logits": k.categorical_nll(a["logits"], a["x"], (3, 4), dnll)[1]},
+        lambda k, a, dnll: k.categorical_nll(a["logits"], a["x"], (3, 4), dnll)[1:],
     ),
     Case(
         "penalty",
         _normal(weights=(D * H,)),
+        ("weights",),
         lambda k, a: np.array(k.add_penalty(a["weights"], np.zeros(D * H), l1=0.3, l2=0.7)),
-        lambda k, a, dpenalty: {"weights": dpenalty * _penalty_gradient(k, a["weights"])},
+        lambda k, a, dpenalty: [dpenalty * _penalty_gradient(k, a["weights"])],
     ),
 ]
 
@@ -131,24 +141,17 @@ def _penalty_gradient(k: Backend, weights: np.ndarray) -> np.ndarray:
 
 
 def check_kernels(kernels: Backend, seed: int = 0) -> Iterator[Check]:
-    """Check every function of a backend that has a gradient, in float64."""
+    """Check every function of a backend with a gradient, in float64."""
     for case in CASES:
         rng = np.random.default_rng(seed)
-        arrays = case.draw(rng)
-
-        def value(a: Arrays, case: Case = case) -> np.ndarray:
-            return case.value(kernels, a)
-
-        def gradients(a: Arrays, upstream: np.ndarray, case: Case = case) -> Mapping[str, Any]:
-            return case.gradients(kernels, a, upstream)
-
+        arrays, value, gradients = case.draw(rng), partial(case.value, kernels), partial(case.gradients, kernels)
         yield from check_backward(case.name, value, gradients, arrays, rng)
         if case.analytic and kernels.name == "numpy":  # compiled backends take no complex numbers
             yield from check_backward(case.name, value, gradients, arrays, rng, complex_step_gradient)
 
 
 def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[tuple[str, VAE, np.ndarray]]:
-    """Small models that together use every likelihood, activation and depth, each with data (B, D)."""
+    """Small models, each with its name and data (B, D), that together use every likelihood, activation and depth."""
     rng = np.random.default_rng(0)
     binary = (rng.random((B, D)) < 0.5).astype(float)
     real = rng.standard_normal((B, D))

@@ -1,16 +1,14 @@
-"""Is this gradient right, and if not, what is wrong with it? Lesson 1 is about this file.
+"""Is this gradient right, and if not, what is wrong with it? Lesson 1 derives the test.
 
-    error = |analytic - numeric| / max(|analytic| + |numeric|, 1e-8)      in norms over each whole array
-
-In float64, right gradients come out below 1e-6, usually below 1e-9; wrong ones well above 1e-3. A gradient
-check proves that the gradient belongs to the function, not that the function is the right one: a sampler that
-takes the variance for the standard deviation passes. See tests/proofs/proofs.py for the other half.
+In float64, right gradients have a relative error below 1e-6, usually below 1e-9; wrong ones well above 1e-3. A gradient
+check proves that the gradient belongs to the function, not that the function is right: a sampler that takes the
+variance for the standard deviation passes. See tests/proofs/proofs.py for the other half.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,35 +37,31 @@ class Check:
     passed: bool
     message: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
-
 
 def diagnose(
     analytic: np.ndarray, numeric: np.ndarray, sizes: Mapping[str, int] = SIZES, tolerance: float = TOLERANCE
 ) -> str:
-    """One sentence on what is wrong with a gradient; "" if nothing is. It never guesses.
+    """One sentence on what is wrong with a gradient; "" if nothing is.
 
-    Looks for, in this order: a wrong or transposed shape; an entry that is not finite; one constant ratio
-    everywhere; a transposed square matrix. Else it shows the worst entry.
+    Looks for a wrong shape, an entry that is not finite, the same ratio everywhere, and a transposed square matrix, in
+    this order; else shows the worst entry.
 
     Parameters
     ----------
     analytic, numeric : array-like of any shape
         The gradient under test, and the trusted one.
     sizes : mapping of str to int
-        What B, D, H, K are in this check, to recognise them in a ratio.
+        B, D, H and K in this check, to recognise them in a ratio.
     tolerance : float, default 1e-6
     """
     analytic, numeric = np.asarray(analytic), np.asarray(numeric)
     if analytic.shape != numeric.shape:
         return diagnose_shape(analytic, numeric, tolerance)
     if not np.all(np.isfinite(numeric)):
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(numeric))[0])
+        index = _index_of_largest(~np.isfinite(numeric))
         return f"the trusted gradient itself is {numeric[index]} at index {index}: check at another point"
     if not np.all(np.isfinite(analytic)):
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(analytic))[0])
+        index = _index_of_largest(~np.isfinite(analytic))
         return f"the first entry that is not finite is {analytic[index]} at index {index}"
     if relative_error(analytic, numeric) < tolerance:
         return ""
@@ -76,14 +70,12 @@ def diagnose(
     return _diagnose_ratio(analytic, numeric, sizes) or _diagnose_entries(analytic, numeric, tolerance)
 
 
-def diagnose_shape(analytic: np.ndarray, numeric: np.ndarray, tolerance: float = TOLERANCE) -> str:
-    """What is wrong with a shape, and what would mend it; the values are asked before anything is said of an axis.
+def _index_of_largest(array: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(np.argmax(array), array.shape))
 
-    Parameters
-    ----------
-    analytic, numeric : ndarrays of different shapes
-    tolerance : float, default 1e-6
-    """
+
+def diagnose_shape(analytic: np.ndarray, numeric: np.ndarray, tolerance: float = TOLERANCE) -> str:
+    """What is wrong with a shape. A cause is named only if the values agree with it."""
 
     def same(a: np.ndarray, b: np.ndarray) -> bool:
         return a.squeeze().shape == b.squeeze().shape and relative_error(a.squeeze(), b.squeeze()) < tolerance
@@ -117,7 +109,7 @@ RATIO_MEANS = {
 
 
 def named_ratios(sizes: Mapping[str, int]) -> dict[str, float]:
-    """The ratios that have a meaning, by name: 2, 1/2, -1, and B, 1/B, K, 1/K, D, 1/D where ``sizes`` has them."""
+    """The ratios with a meaning, by name: 2, 1/2, -1, and B, 1/B, K, 1/K, D, 1/D if ``sizes`` has them."""
     values = {"2": 2.0, "1/2": 0.5, "-1": -1.0}
     for name in ("B", "K", "D"):
         if name in sizes:
@@ -126,9 +118,9 @@ def named_ratios(sizes: Mapping[str, int]) -> dict[str, float]:
 
 
 def _diagnose_ratio(analytic: np.ndarray, numeric: np.ndarray, sizes: Mapping[str, int]) -> str:
-    """Name a ratio that is the same everywhere. With one element only, every gradient has one: say nothing."""
+    """Name a ratio that is the same everywhere."""
     square = np.vdot(numeric, numeric)
-    if analytic.size < 2 or square == 0:
+    if analytic.size < 2 or square == 0:  # one element alone always has a ratio
         return ""
     ratio = float(np.vdot(numeric, analytic) / square)
     if relative_error(analytic, ratio * numeric) > 1e-5:
@@ -143,24 +135,18 @@ def _diagnose_ratio(analytic: np.ndarray, numeric: np.ndarray, sizes: Mapping[st
 def _diagnose_entries(analytic: np.ndarray, numeric: np.ndarray, tolerance: float) -> str:
     if analytic.ndim == 2 and analytic.T.shape == numeric.shape and relative_error(analytic.T, numeric) < tolerance:
         return "transposed"
-    index = tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(analytic - numeric)), analytic.shape))
+    index = _index_of_largest(np.abs(analytic - numeric))
     return f"worst at index {index}: {analytic[index]:.6g}, expected {numeric[index]:.6g}"
 
 
 def verdict(
-    function: str,
-    array: str,
-    analytic: Any,
-    numeric: np.ndarray,
-    method: str = "central differences",
-    sizes: Mapping[str, int] = SIZES,
+    function: str, array: str, analytic: Any, numeric: np.ndarray, method: str = "central differences"
 ) -> Check:
-    """Compare two gradients of one array: a Check, with its diagnosis where they differ."""
+    """Compare two gradients of one array, and diagnose a difference."""
     analytic = np.asarray(analytic)
     fits = analytic.shape == numeric.shape and bool(np.all(np.isfinite(analytic)) and np.all(np.isfinite(numeric)))
     error = relative_error(analytic, numeric) if fits else float("inf")
-    passed = error < TOLERANCE
-    return Check(function, array, numeric.shape, method, error, passed, diagnose(analytic, numeric, sizes))
+    return Check(function, array, numeric.shape, method, error, error < TOLERANCE, diagnose(analytic, numeric))
 
 
 def check_backward(
@@ -176,17 +162,17 @@ def check_backward(
     Parameters
     ----------
     function : str
-        What to call it.
+        Its name in the report.
     value : callable
-        ``value(arrays)`` is the forward: an array.
+        The forward: ``value(arrays)`` is an array.
     gradients : callable
-        ``gradients(arrays, upstream)`` is the backward: name -> gradient, for the arrays to be checked.
+        The backward: ``gradients(arrays, upstream)`` maps the names of the arrays to check to their gradients.
     arrays : dict of str -> ndarray of float64
     rng : numpy.random.Generator
-        Draws the upstream gradient. Random, because ones hide a backward that ignores it.
+        Draws the upstream gradient.
     gradient_of : {numerical_gradient, complex_step_gradient}
     """
-    upstream = rng.standard_normal(np.shape(value(arrays)))
+    upstream = rng.standard_normal(np.shape(value(arrays)))  # ones would hide a backward that ignores it
     by_complex_step = gradient_of is complex_step_gradient
     method = "complex step" if by_complex_step else "central differences"
     others = {name: array.astype(complex) for name, array in arrays.items()} if by_complex_step else arrays
@@ -206,10 +192,10 @@ def check_model(vae: VAE, x: np.ndarray, name: str = "VAE", seed: int = 0) -> li
     Parameters
     ----------
     vae : VAE
-        Small, and float64. Its parameters are put back afterwards.
+        Small, and float64. Its parameters are restored at the end.
     x : ndarray of shape (B, D)
     name : str
-        What to call the model in the report.
+        The name of the model in the report.
     seed : int
 
     Raises
@@ -219,31 +205,26 @@ def check_model(vae: VAE, x: np.ndarray, name: str = "VAE", seed: int = 0) -> li
     """
     if vae.dtype != "float64":
         raise TypeError(f"check_model needs a float64 model, this one is {vae.dtype}: make it with dtype='float64'")
-    before = vae.store.vector.copy()
+    k, rng, before = vae.kernels, np.random.default_rng(seed), vae.store.vector.copy()
+    checks = []
     try:
-        return _check_model(vae, x, name, np.random.default_rng(seed))
+        for array in vae.parameters.values():  # away from zero, where mistakes could hide
+            array[...] = k.asarray(0.5 * rng.standard_normal(array.shape), vae.dtype)
+        eps = _noise_away_from_kinks(vae, x, rng)
+        vae.loss_and_gradients(x, eps)
+        analytic = {parameter: np.array(k.to_numpy(gradient)) for parameter, gradient in vae.gradients.items()}
+        for parameter, array in vae.parameters.items():
+            start = np.array(k.to_numpy(array))
+            numeric = numerical_gradient(loss_as_a_function_of(vae, array, x, eps), start)
+            array[...] = k.asarray(start, vae.dtype)
+            checks.append(verdict(name, parameter, analytic[parameter], numeric))
     finally:
         vae.store.vector[:] = before
-
-
-def _check_model(vae: VAE, x: np.ndarray, name: str, rng: np.random.Generator) -> list[Check]:
-    k = vae.kernels
-    for array in vae.parameters.values():  # away from zero, where mistakes could hide
-        array[...] = k.asarray(0.5 * rng.standard_normal(array.shape), vae.dtype)
-    eps = _noise_away_from_kinks(vae, x, rng)
-    vae.loss_and_gradients(x, eps)
-    analytic = {parameter: np.array(k.to_numpy(gradient)) for parameter, gradient in vae.gradients.items()}
-    checks = []
-    for parameter, array in vae.parameters.items():
-        start = np.array(k.to_numpy(array))
-        numeric = numerical_gradient(loss_as_a_function_of(vae, array, x, eps), start)
-        array[...] = k.asarray(start, vae.dtype)
-        checks.append(verdict(name, parameter, analytic[parameter], numeric))
     return checks
 
 
 def loss_as_a_function_of(vae: VAE, array: Any, x: np.ndarray, eps: np.ndarray) -> Callable[[np.ndarray], float]:
-    """The loss, given what shall stand in one array of the model, wherever that lives; leaves it there."""
+    """The loss as a function of one array of the model, which keeps the last values."""
 
     def loss(values: np.ndarray) -> float:
         array[...] = vae.kernels.asarray(values, vae.dtype)
@@ -256,7 +237,7 @@ def _noise_away_from_kinks(vae: VAE, x: np.ndarray, rng: np.random.Generator) ->
     while True:
         eps = rng.standard_normal((len(x), vae.latent_dim))
         vae.loss(x, eps)
-        hidden = [layer for layer in (*vae.encoder.layers, *vae.decoder.layers) if layer.activation == "relu"]
+        hidden = [layer for layer in (*vae.encoder.layers, *vae.decoder.layers) if "relu" in layer.activation]
         distances = [float(abs(layer.x @ layer.W + layer.b).min()) for layer in hidden]
         if not distances or min(distances) > 1e-3:
             return eps

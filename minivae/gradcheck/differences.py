@@ -1,7 +1,4 @@
-"""Three ways to get a gradient without deriving it: central differences, the complex step, a random direction.
-
-Lesson 1 says what each costs, and how far each can be trusted.
-"""
+"""Gradients without derivation: central differences, the complex step, a random direction (lesson 1)."""
 
 from __future__ import annotations
 
@@ -25,20 +22,16 @@ def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
 
 
 def numerical_gradient(f: Callable[[np.ndarray], float], x: np.ndarray, h: float = 1e-5) -> np.ndarray:
-    """Gradient by central differences, (f(x + h e_i) - f(x - h e_i)) / 2h for each element.
+    """Gradient, of the shape of ``x``, by central differences: (f(x + h e_i) - f(x - h e_i)) / 2h for each element.
 
     Parameters
     ----------
     f : callable
         ``f(x)`` returns a number; it is called with ``x`` itself, one element changed in place.
     x : ndarray of float64, any shape
-        As it was when the function returns.
+        Restored when the function returns.
     h : float, default 1e-5
-        The error of truncation grows like h^2, that of rounding like 1e-16 / h.
-
-    Returns
-    -------
-    gradient : ndarray, shape of ``x``
+        The truncation error grows like h^2, the rounding error like 1e-16 / h.
 
     Raises
     ------
@@ -60,25 +53,21 @@ def numerical_gradient(f: Callable[[np.ndarray], float], x: np.ndarray, h: float
 
 
 def complex_step_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, h: float = 1e-30) -> np.ndarray:
-    """Gradient by the complex step, Im f(x + i h e_i) / h: no difference is taken, so it is exact to rounding.
+    """Gradient, of the shape of ``x``, by the complex step, Im f(x + i h e_i) / h: exact to rounding.
 
-    Only for functions made of analytic operations: the reparameterization, the KL, the Gaussian likelihood, tanh.
+    Only for analytic functions: the reparameterization, the KL, the Gaussian likelihood, tanh.
 
     Parameters
     ----------
     f : callable
-        Real-valued for real input, and able to take a complex array.
+        Real-valued for real input, and defined for a complex array.
     x : ndarray of float64, any shape
     h : float, default 1e-30
-
-    Returns
-    -------
-    gradient : ndarray, shape of ``x``
 
     Raises
     ------
     ValueError
-        If ``f`` uses an operation through which the complex step is wrong, such as ``absolute``; it is named.
+        If ``f`` uses an operation that is not analytic, such as ``absolute``; the message names it.
 
     References
     ----------
@@ -93,20 +82,17 @@ def complex_step_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, h: floa
             raise ValueError("the complex step got a real number back: something in f drops the imaginary part")
         gradient[index] = value.imag.item() / h
         z[index] = z[index].real
-    _confirm(f, np.array(x, dtype=np.float64), gradient)
-    return gradient
-
-
-def _confirm(f: Callable[[np.ndarray], Any], x: np.ndarray, gradient: np.ndarray) -> None:
-    """One finite difference along a random direction, for operations that cannot be refused by name."""
-    if directional_error(lambda v: float(np.real(f(v))), x, gradient, np.random.default_rng(0), h=1e-5) > 1e-4:
+    # One finite difference along a random direction, for operations that _Analytic cannot see.
+    rng, real = np.random.default_rng(0), np.array(x, dtype=np.float64)
+    if directional_error(lambda v: float(np.real(f(v))), real, gradient, rng, h=1e-5) > 1e-4:
         raise ValueError(
             "the complex step and a finite difference disagree: something in f is not analytic; use numerical_gradient"
         )
+    return gradient
 
 
 class _Analytic(np.ndarray):
-    """A complex array that refuses, by name, the operations through which the complex step is wrong."""
+    """A complex array that refuses operations which are not analytic, by name."""
 
     WRONG = (
         *("absolute", "fabs", "sign", "conjugate", "copysign", "heaviside", "logaddexp", "logaddexp2"),
@@ -138,10 +124,10 @@ class _Analytic(np.ndarray):
 def directional_error(
     f: Callable[[np.ndarray], float], x: np.ndarray, gradient: np.ndarray, rng: np.random.Generator, h: float = 1e-3
 ) -> float:
-    """Relative error of ``gradient`` along one random direction: the whole of a large model at two evaluations.
+    """Relative error of ``gradient`` (shape of ``x``) along a random direction, from two evaluations of ``f``.
 
-    Compares <gradient, v> with (f(x + h v) - f(x - h v)) / 2h for v of norm 1; leaves ``x`` as it was. The step is
-    larger than that of one coordinate, because it is shared by all of them.
+    Compares <gradient, v> with (f(x + h v) - f(x - h v)) / 2h for v of norm 1, and restores ``x``. ``h`` is larger
+    than for one coordinate, because all coordinates share the step.
     """
     v = rng.standard_normal(x.shape)
     v /= np.linalg.norm(v)

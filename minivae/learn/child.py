@@ -1,26 +1,36 @@
 """The process that runs a learner's file: ``python -m minivae.learn.child FILE CHECK REPORT``.
 
 It may hang, exit or crash; :mod:`minivae.learn.grading`, which started it, outlives that. The verdict goes into
-the file REPORT, as JSON; what the learner prints is kept, up to a length.
+the file REPORT, as JSON, and once more when the code has been searched for causes, which may take ``SEARCH_SECONDS``;
+what the learner prints is kept, up to a length.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import importlib.util
 import io
 import json
+import linecache
+import os
 import re
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
 
-from minivae.learn.exercise import Exercise
-from minivae.learn.judge import Report, judge
+import numpy as np
+
+from minivae.learn import search, trace
+from minivae.learn.exercise import YOURS, Exercise
+from minivae.learn.judge import NOT_YET, Report, judge
+from minivae.system.files import replacing
 
 LONGEST_OUTPUT = 4000  # characters
 MOST_BYTES = 6 * 2**30
+MOST_BYTES_OF_A_FILE = 2**28
+SEARCH_SECONDS = 10
 
 
 class Kept(io.StringIO):
@@ -60,8 +70,15 @@ def examine(path: Path, exercise: Exercise) -> Report:
         function = getattr(module, exercise.function, None)
         if not callable(function):
             return Report(complaints=[f"the file has no function {exercise.function}: was it renamed or removed?"])
-        return judge(exercise, function)
+        try:
+            return judge(exercise, function)
+        except NameError:
+            return judge(exercise, search.Code(path, module, exercise).drop_undefined())
     except NotImplementedError as error:
+        number = left_over(path)
+        if number:
+            text = f"line {number}: a raise is left over beside what you wrote; take it out"
+            return Report(complaints=[text])
         return Report(complaints=[f"{error}" or "not done yet"], started=False)
     except SyntaxError as error:
         where = f"line {error.lineno}" if error.lineno else "the file"
@@ -73,17 +90,73 @@ def examine(path: Path, exercise: Exercise) -> Report:
         return Report(complaints=[describe(error, path)])
 
 
+def left_over(path: Path) -> int:
+    """The line of a raise that still stands among lines that the learner has written; 0 if there is none."""
+    text = path.read_text(encoding="utf-8")
+    found = YOURS.search(text)
+    if found is None:
+        return 0
+    first = text[: found.start(2)].count("\n") + 1
+    lines = [(first + i, line.strip()) for i, line in enumerate(found[2].splitlines()) if line.strip()]
+    lines = [(number, line) for number, line in lines if not line.startswith("#")]
+    raised = [number for number, line in lines if line.startswith("raise NotImplementedError")]
+    return raised[0] if raised and len(lines) > len(raised) else 0
+
+
+def add_causes(report: Report, path: Path, exercise: Exercise, solution: Path) -> None:
+    """Search the learner's code for what explains each wrong output, and say it; see :mod:`minivae.learn.search`."""
+    module = sys.modules.get(f"exercise_{path.stem}")
+    wrong = [output for output in report.outputs if not output.passed and output.message != NOT_YET]
+    stopped = not report.outputs and report.complaints and report.started and exercise.judge is None
+    if module is None or not (wrong or stopped):
+        return
+    try:
+        code = search.Code(path, module, exercise)
+        known = search.Code(solution, load(solution, "solution"), exercise) if solution.is_file() else None
+    except (OSError, SyntaxError, ValueError):
+        return
+    if not code.is_harmless or exercise.function not in {function.name for function in code.functions}:
+        return
+    with contextlib.suppress(BaseException):
+        code.drop_undefined()
+    causes = search.explain(exercise, code, known)
+    report.edit = "; ".join(cause.edit for cause in causes if cause.line)
+    if stopped and causes:
+        report.complaints[0] += f"; {causes[0].text}"
+    said: dict[str, str] = {}
+    for output in wrong:
+        cause = next((cause for cause in causes if output.name in cause.outputs), None)
+        if cause is not None:
+            text = f"the same as in {said[cause.text]}" if cause.text in said else cause.text
+            said.setdefault(cause.text, output.name)
+            fact = output.message.split("; that is what comes out if")[0]
+            fact = "" if fact.startswith(("that is what comes out if", "it may inherit")) else fact
+            output.message = "; ".join(filter(None, [fact, text]))
+            output.cause, output.line = cause.text, cause.line
+        elif output.cause is None:
+            trace.look(output, code, known)
+
+
 def describe(error: BaseException, path: Path) -> str:
     """The exception, and the learner's line that it came through last; Numba's errors name that line in their text."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    frames = [
+        (frame, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if Path(frame.f_code.co_filename) == path
+    ]
     named = re.search(rf'{re.escape(path.name)}", line (\d+)', str(error))
-    where = ""  # compiled code leaves no frames
+    where = shapes = ""  # compiled code leaves no frames
     if named:
         where = f"    (line {named[1]})"
     elif frames:
-        where = f"    (line {frames[-1].lineno}: {frames[-1].line})"
+        frame, number = frames[-1]
+        line = linecache.getline(str(path), number).strip()
+        where = f"    (line {number}: {line})"
+        arrays = {name: frame.f_locals.get(name) for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", line))}
+        if isinstance(error, (ValueError, IndexError)):
+            shapes = ", ".join(f"{n} is {v.shape}" for n, v in arrays.items() if isinstance(v, np.ndarray))
     text = first_words(error)
-    return f"{type(error).__name__}{': ' if text else ''}{text}{where}{advice(error)}"
+    return f"{type(error).__name__}{': ' if text else ''}{text}{where}{f'; {shapes}' if shapes else ''}{advice(error)}"
 
 
 def first_words(error: BaseException) -> str:
@@ -95,7 +168,7 @@ def first_words(error: BaseException) -> str:
 
 def advice(error: BaseException) -> str:
     """A sentence more for what beginners meet most."""
-    if isinstance(error, ValueError) and "broadcast" in str(error):
+    if isinstance(error, ValueError) and re.search(r"shapes \((\d+),\) \(\1,\d+\)|\((\d+),\d+\) \(\2,\)", str(error)):
         return "; an array (B,) meets one of shape (B, K) as v[:, None]"
     if isinstance(error, ModuleNotFoundError) and error.name == "numba":
         return "; this exercise needs it: python -m pip install numba"
@@ -105,25 +178,37 @@ def advice(error: BaseException) -> str:
 
 
 def limit_memory() -> None:
-    """An endless list shall end in a MemoryError, not take the machine down; not every system can."""
+    """An endless list, or file, shall end in an error, not take the machine down; not every system can."""
     try:
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_BYTES_OF_A_FILE, MOST_BYTES_OF_A_FILE))
     except (ImportError, ValueError, OSError):
         pass
 
 
 def main() -> None:
-    """Judge, and write the report."""
+    """Judge, and write the report; then look for causes, and write it again."""
     path, check, report_path = (Path(argument).resolve() for argument in sys.argv[1:4])
     limit_memory()
     exercise = load_check(check)
     kept = Kept()
+
+    def write() -> None:
+        report.printed = kept.getvalue() + ("\n... (the rest is not shown)" if kept.is_full else "")
+        with replacing(report_path) as beside:
+            beside.write_text(json.dumps(report.to_dict()), encoding="utf-8")
+
     with contextlib.redirect_stdout(kept), contextlib.redirect_stderr(kept):
         report = examine(path, exercise)
-    report.printed = kept.getvalue() + ("\n... (the rest is not shown)" if kept.is_full else "")
-    report_path.write_text(json.dumps(report.to_dict()), encoding="utf-8")
+    write()
+    with open(os.devnull, "w") as nowhere:
+        # What hangs here, even in compiled code, ends the process; the first report is there already.
+        faulthandler.dump_traceback_later(SEARCH_SECONDS, exit=True, file=nowhere)
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            add_causes(report, path, exercise, check.parents[1] / "solutions" / check.name)
+    write()
 
 
 if __name__ == "__main__":

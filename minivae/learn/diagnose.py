@@ -1,24 +1,22 @@
-"""From a wrong answer to the term that is wrong. Extends :mod:`minivae.gradcheck`, which knows about one gradient.
+"""From a wrong answer to what its values show. Extends :mod:`minivae.gradcheck`, which knows about one gradient.
 
-A cause is named only if it explains the answer in every draw, to the last digit. Sizes differ from draw to draw, so
-that a factor 3 is not taken for K; where nothing explains it, the worst entry is shown, and nothing is guessed.
+A cause is named only if it explains the answer in every draw, to the tolerance by which the answer is judged. Sizes
+differ from draw to draw, so that a factor 3 is not taken for K; where nothing explains it, the worst entry is shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minivae.gradcheck import RATIO_MEANS, diagnose_shape, named_ratios, relative_error
-from minivae.learn.exercise import Arguments, Exercise, Sizes, Wrong, by_name, copied
-
-SAME = 1e-5  # finite differences, which may be on the other side, have errors of 1e-9
+from minivae.learn.exercise import Arguments, Exercise, Sizes, Wrong, by_name, copied, error
 
 
 class Case(NamedTuple):
-    """One draw: what went in, the learner's answer, the right one."""
+    """One draw: what went in, the learner's answer as far as there is one, the right one."""
 
     sizes: Sizes
     arguments: Arguments
@@ -26,8 +24,8 @@ class Case(NamedTuple):
     expected: dict[str, np.ndarray]
 
 
-def diagnose(exercise: Exercise, name: str, cases: Sequence[Case]) -> str:
-    """What is wrong with the output called ``name``, in a sentence or two.
+def diagnose(exercise: Exercise, name: str, cases: Sequence[Case]) -> tuple[str, str]:
+    """What is wrong with the output called ``name``: the facts, and the cause if the values show it, else "".
 
     Parameters
     ----------
@@ -38,57 +36,74 @@ def diagnose(exercise: Exercise, name: str, cases: Sequence[Case]) -> str:
     """
     yours = [case.yours[name] for case in cases]
     expected = [case.expected[name] for case in cases]
-    causes = [f"that is what comes out if {wrong.says}" for wrong in _listed(exercise, name, yours, cases)]
+    tolerance = exercise.tolerance
+    for other in _others_with_these_values(exercise, name, cases):
+        if any(not error(case.yours.get(other, np.empty(0)), case.expected[other]) < tolerance for case in cases):
+            return "", f"these are the right values of {other}, not of {name}: the order of what is returned"
+    listed = [f"that is what comes out if {wrong.says}" for wrong in _listed(exercise, name, yours, cases)]
     for a, b, case in zip(yours, expected, cases, strict=True):
         if a.shape != b.shape:
             # The report may name the shape of another draw, and the reader has seen the sizes of none.
             sizes = ", ".join(f"{size}={value}" for size, value in case.sizes._asdict().items())
             where = "" if case is cases[0] else f"; this was with {sizes}"
-            fact = f"the shape is {a.shape}, expected {b.shape}" if causes else diagnose_shape(a, b, SAME)
-            return "; ".join([fact + where, *causes])
-    ratio, meaning = _ratio(yours, expected, cases)
-    causes = causes or list(filter(None, [meaning])) or [*_structure(exercise, name, yours, cases)]
-    facts = [*filter(None, [ratio]), *causes]
-    return "; ".join(facts) or _first_not_finite(yours, expected, cases) or _worst(yours, expected, cases)
+            fact, _, shown = diagnose_shape(a, b, tolerance).partition(": ")
+            return fact + where, "; ".join(listed) or shown
+    ratio, meaning = _ratio(yours, expected, cases, tolerance)
+    causes = listed or list(filter(None, [meaning])) or [*_structure(exercise, name, yours, cases)]
+    fact = ratio or _first_not_finite(exercise, name, cases) or ("" if causes else _worst(exercise, name, cases))
+    return fact, "; ".join(causes)
 
 
-def same(yours: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
-    """Equal in every draw: shapes, where they are not finite, and all digits that can be trusted."""
+def same(
+    yours: Sequence[np.ndarray], others: Sequence[np.ndarray], expected: Sequence[np.ndarray], tolerance: float
+) -> bool:
+    """Equal in every draw, also where they are not finite, and wrong somewhere else than there.
+
+    An answer that is right wherever it is finite would be explained by everything that overflows.
+    """
     if any(a.shape != b.shape for a, b in zip(yours, others, strict=True)):
         return False
     a, b = _all(yours), _all(others)
     finite = np.isfinite(a)
     if not np.array_equal(np.where(finite, 0, a), np.where(np.isfinite(b), 0, b), equal_nan=True):
         return False
-    return relative_error(a[finite], b[finite]) < SAME
+    if not relative_error(a[finite], b[finite]) < tolerance:
+        return False
+    return bool(np.all(finite)) or not relative_error(a[finite], _all(expected)[finite]) < tolerance
 
 
 def _all(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([array.ravel() for array in arrays])
 
 
-def _ratio(yours: Sequence[np.ndarray], expected: Sequence[np.ndarray], cases: Sequence[Case]) -> tuple[str, str]:
+def _ratio(
+    yours: Sequence[np.ndarray], expected: Sequence[np.ndarray], cases: Sequence[Case], tolerance: float
+) -> tuple[str, str]:
     """One factor between the answer and what is right, and what it means: those with a name, then any number."""
     a, b = _all(yours), _all(expected)
     if not np.all(np.isfinite(a)) or not b.any():
         return "", ""
     if not a.any():
-        return "zero everywhere", "it was not computed, or its path was cut"
+        return "zero everywhere", ""
     ratios = [named_ratios(case.sizes._asdict()) for case in cases]
     for name, meaning in RATIO_MEANS.items():
-        if same(yours, [values[name] * right for values, right in zip(ratios, expected, strict=True)]):
+        multiples = [values[name] * right for values, right in zip(ratios, expected, strict=True)]
+        if same(yours, multiples, expected, tolerance):
             return f"{name} times what is expected, everywhere", meaning
     factor = np.vdot(a, b) / np.vdot(b, b)
-    if a.size > 1 and relative_error(a, factor * b) < SAME:
+    if a.size > 1 and abs(factor - 1) > 1e-4 and relative_error(a, factor * b) < tolerance:
         return f"{factor:.6g} times what is expected, everywhere", ""
     return "", ""
 
 
 def _listed(exercise: Exercise, name: str, yours: Sequence[np.ndarray], cases: Sequence[Case]) -> Iterator[Wrong]:
     """The mistakes of this exercise's list that explain the answer."""
+    expected = [case.expected[name] for case in cases]
     for wrong in exercise.wrong:
-        if wrong.of == name and same(yours, [outcome(wrong, case.arguments) for case in cases]):
-            yield wrong
+        if wrong.of == name:
+            outcomes = [outcome(wrong, case.arguments) for case in cases]
+            if same(yours, outcomes, expected, exercise.tolerance):
+                yield wrong
 
 
 def outcome(wrong: Wrong, arguments: Arguments) -> np.ndarray:
@@ -98,18 +113,27 @@ def outcome(wrong: Wrong, arguments: Arguments) -> np.ndarray:
 
 
 def _structure(exercise: Exercise, name: str, yours: Sequence[np.ndarray], cases: Sequence[Case]) -> Iterator[str]:
-    """Mistakes that need no list: no upstream gradient, two outputs exchanged, a transposition, a lost constant."""
-    expected = [case.expected[name] for case in cases]
-    if exercise.upstream and same(yours, [_without_upstream(exercise, name, case) for case in cases]):
-        yield f"that is what comes out if {exercise.upstream} is left out: the upstream gradient multiplies everything"
-    for other in exercise.returns:
-        if other != name and same(yours, [case.expected[other] for case in cases]):
-            yield f"these are the right values of {other}, not of {name}"
-    if all(array.ndim == 2 for array in yours) and same([array.T for array in yours], expected):
+    """Mistakes that need no list: no upstream gradient, another output, a transposition, a lost constant."""
+    expected, tolerance = [case.expected[name] for case in cases], exercise.tolerance
+    if exercise.upstream:
+        without = [_without_upstream(exercise, name, case) for case in cases]
+        if same(yours, without, expected, tolerance):
+            left_out = f"{exercise.upstream} is left out: the upstream gradient multiplies everything"
+            yield f"that is what comes out if {left_out}"
+    for other in _others_with_these_values(exercise, name, cases):
+        yield f"these are the right values of {other}, not of {name}"
+    if all(array.ndim == 2 for array in yours) and same([array.T for array in yours], expected, expected, tolerance):
         yield "transposed"
     offset = _all(yours) - _all(expected)
-    if offset.size > 1 and np.all(np.isfinite(offset)) and np.ptp(offset) < SAME * abs(offset[0]):
+    if offset.size > 1 and np.all(np.isfinite(offset)) and np.ptp(offset) < tolerance * abs(offset[0]):
         yield f"{offset[0]:+.6g} more than is expected, everywhere: a constant is missing, or one too many"
+
+
+def _others_with_these_values(exercise: Exercise, name: str, cases: Sequence[Case]) -> Iterator[str]:
+    yours, expected = [case.yours[name] for case in cases], [case.expected[name] for case in cases]
+    for other in exercise.returns:
+        if other != name and same(yours, [case.expected[other] for case in cases], expected, exercise.tolerance):
+            yield other
 
 
 def _without_upstream(exercise: Exercise, name: str, case: Case) -> np.ndarray:
@@ -117,36 +141,63 @@ def _without_upstream(exercise: Exercise, name: str, case: Case) -> np.ndarray:
     return exercise.expected({**case.arguments, **ones})[name]
 
 
-def _first_not_finite(yours: Sequence[np.ndarray], expected: Sequence[np.ndarray], cases: Sequence[Case]) -> str:
-    for array, right, case in zip(yours, expected, cases, strict=True):
-        wrong = np.argwhere(~np.isfinite(array) & np.isfinite(right))
+def _first_not_finite(exercise: Exercise, name: str, cases: Sequence[Case]) -> str:
+    for case in cases:
+        mine, right = case.yours[name], case.expected[name]
+        wrong = np.argwhere(~np.isfinite(mine) & np.isfinite(right))
         if len(wrong):
             index = tuple(int(i) for i in wrong[0])
-            there = _inputs_at(index, array, case.arguments)
-            where = f"{array[index]} at index {index}{there}, expected {right[index]:.6g}"
+            there = _inputs_of(exercise, name, index, case)
+            where = f"{mine[index]} at index {index}{there}, expected {right[index]:.6g}"
             return f"the first entry that is not finite is {where}"
     return ""
 
 
-def _worst(yours: Sequence[np.ndarray], expected: Sequence[np.ndarray], cases: Sequence[Case]) -> str:
-    gaps = [np.abs(a - b) for a, b in zip(yours, expected, strict=True)]
-    wrong = [relative_error(a, b) > SAME for a, b in zip(yours, expected, strict=True)]
-    draw = wrong.index(True) if any(wrong) else 0
-    mine, right, gap = yours[draw], expected[draw], gaps[draw]
+def _worst(exercise: Exercise, name: str, cases: Sequence[Case]) -> str:
+    wrong = [not error(case.yours[name], case.expected[name]) < exercise.tolerance for case in cases]
+    case = cases[wrong.index(True) if any(wrong) else 0]
+    mine, right = case.yours[name], case.expected[name]
+    gap = np.abs(mine - right)
     index = tuple(int(i) for i in np.unravel_index(np.argmax(gap), gap.shape))
-    n_right = int(np.sum(gap <= SAME * np.abs(right)))
-    there = _inputs_at(index, mine, cases[draw].arguments)
+    n_right = int(np.sum(gap <= exercise.tolerance * np.abs(right)))
+    there = _inputs_of(exercise, name, index, case)
     values = f"yours {mine[index]:.6g}, expected {right[index]:.6g}"
+    draws = f"{len(cases) - sum(wrong)} of {len(cases)} draws are right"
     if not index:
-        return values
-    return f"{n_right} of {gap.size} entries are right; worst at index {index}{there}: {values}"
+        return f"{draws}; {values}{there}"
+    return f"{draws}; {n_right} of {gap.size} entries are right; worst at index {index}{there}: {values}"
 
 
-def _inputs_at(index: tuple[int, ...], output: np.ndarray, arguments: Arguments) -> str:
-    """The arguments at this place, where they have the shape of the output: the reader can do the sum by hand."""
-    values = [
-        f"{name} = {value[index]:.4g}"
-        for name, value in arguments.items()
-        if isinstance(value, np.ndarray) and value.shape == output.shape
-    ]
-    return f" (where {', '.join(values)})" if values else ""
+def _inputs_of(exercise: Exercise, name: str, index: tuple[int, ...], case: Case) -> str:
+    """The numbers that this entry is made of, so that the reader can do the sum by hand.
+
+    Which they are is tried out: all others may change, and the right entry stays.
+    """
+    right = case.expected[name]
+    at = {length: i for i, length in zip(index, right.shape, strict=True)}  # no two lengths of a draw are the same
+
+    def moves(argument: str, changed: np.ndarray) -> bool:
+        with np.errstate(all="ignore"):
+            other = exercise.expected({**case.arguments, argument: changed})[name]
+        return other.shape != right.shape or not abs(other[index] - right[index]) <= 1e-7 * abs(right[index])
+
+    shown = []
+    for argument, value in case.arguments.items():
+        if isinstance(value, (int, float, str)):
+            shown.append(f"{argument} = {value:.4g}" if isinstance(value, float) else f"{argument} = {value}")
+        elif isinstance(value, np.ndarray):
+            place: tuple[Any, ...] = tuple(at.get(length, slice(None)) for length in value.shape)
+            for where in (place, *(place[:1] + (slice(None),) * (value.ndim - 1),) * (value.ndim == 2)):
+                others = 0.999 * value
+                others[where] = value[where]
+                if not moves(argument, others):
+                    break
+            else:
+                continue  # it takes the whole array
+            inside = value.copy()
+            inside[where] *= 0.999
+            if np.ndim(value[where]) < 2 and moves(argument, inside):
+                entry = ", ".join(":" if isinstance(i, slice) else str(i) for i in where)
+                numbers = np.array2string(value[where], precision=4, separator=", ", threshold=9, max_line_width=999)
+                shown.append(f"{argument}[{entry}] = {numbers}")
+    return f" (where {', '.join(shown)})" if shown else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -9,7 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minivae.gradcheck import TOLERANCE
-from minivae.gradcheck.differences import numerical_gradient
+from minivae.gradcheck.differences import numerical_gradient, relative_error
+
+YOURS = re.compile(r"^( *)# Your code[^\n]*:\n(.*?)^ *# End of your code\.\n", re.MULTILINE | re.DOTALL)
 
 
 class Sizes(NamedTuple):
@@ -69,6 +72,8 @@ class Exercise:
         In the place of all that: gets the learner's function, returns sentences on what is wrong, none if nothing is.
     stub : str, default ""
         The learner's lines as they stand at first, in a bug hunt; else they raise NotImplementedError.
+    chain : bool, default False
+        Whether what is returned is in the order of one computation, so that later values inherit earlier mistakes.
     tolerance : float, default 1e-6
         Norm-wise relative error that still passes.
     seconds : float, default 20.0
@@ -91,13 +96,14 @@ class Exercise:
     reward: Callable[[Callable], str] | None = None
     judge: Callable[[Callable], list[str]] | None = None
     stub: str = ""
+    chain: bool = False
     tolerance: float = TOLERANCE
     seconds: float = 20.0
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def draws(self) -> list[tuple[Sizes, dict[str, Any]]]:
+    def draws(self, seed: int = 0) -> list[tuple[Sizes, dict[str, Any]]]:
         """The arguments it is tried on; the same every time, so that a verdict repeats."""
-        return [(sizes, self.draw(np.random.default_rng(seed), sizes)) for seed, sizes in enumerate(DRAWS)]
+        return [(sizes, self.draw(np.random.default_rng(seed + i), sizes)) for i, sizes in enumerate(DRAWS)]
 
     def expected(self, arguments: Arguments) -> dict[str, np.ndarray]:
         """The right answer, by name."""
@@ -136,6 +142,13 @@ def by_name(names: Sequence[str], values: Any) -> dict[str, np.ndarray]:
     if len(names) == 1:
         values = (values,)
     return {name: np.asarray(value, dtype=np.float64) for name, value in zip(names, values, strict=True)}
+
+
+def error(yours: np.ndarray, expected: np.ndarray) -> float:
+    """How far a value is from what is expected; infinite for another shape or what is not finite."""
+    if yours.shape != expected.shape or not np.all(np.isfinite(yours)):
+        return float("inf")
+    return relative_error(yours, expected)
 
 
 def copied(arguments: Arguments) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,21 +10,25 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from minivae.learn.catalogue import Entry
 from minivae.learn.exercise import Exercise
 from minivae.learn.judge import Report
 from minivae.system.files import source_root
 
+MOST_SAID = 10_000  # bytes
 
-def grade(entry: Entry) -> Report:
-    """Judge the learner's file of this exercise."""
-    if not entry.file.is_file():
+
+def grade(entry: Entry, file: Path | None = None) -> Report:
+    """Judge the learner's file of this exercise, or another one."""
+    file = file or entry.file
+    if not file.is_file():
         return Report(complaints=[f"{entry.file} is missing: minivae reset {entry.number} puts it back"])
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        status, errors = _run([str(entry.file), str(entry.check), str(report)], entry.exercise)
-        if status is None:
+        status, errors = _run([str(file), str(entry.check), str(report)], entry.exercise)
+        if status is None and not report.is_file():
             seconds = f"{entry.exercise.seconds:g} seconds"
             return Report(complaints=[f"it had not finished after {seconds}: is there a loop that never ends?"])
         if not report.is_file():
@@ -34,21 +39,27 @@ def grade(entry: Entry) -> Report:
 
 def _run(arguments: list[str], exercise: Exercise) -> tuple[int | None, str]:
     """The exit status of the child, or None if it had to be stopped, with all that it has started; and its errors."""
+    with tempfile.TemporaryFile() as errors:  # not a pipe, which a program that is left running would keep open
+        status = _status(arguments, exercise, errors)
+        errors.seek(max(0, errors.seek(0, os.SEEK_END) - MOST_SAID))
+        return status, errors.read().decode(errors="replace")
+
+
+def _status(arguments: list[str], exercise: Exercise, errors: IO[bytes]) -> int | None:
     child = subprocess.Popen(
-        [sys.executable, "-m", "minivae.learn.child", *arguments],
+        [sys.executable, "-P", "-m", "minivae.learn.child", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stderr=errors,
         start_new_session=True,
         env={**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": _import_path(), **exercise.environment},
     )
     try:
-        _, errors = child.communicate(timeout=exercise.seconds)
+        return child.wait(timeout=exercise.seconds)
     except subprocess.TimeoutExpired:
-        return None, ""
+        return None
     finally:
         _stop(child)
-    return child.returncode, errors.decode(errors="replace")
 
 
 def _import_path() -> str:
@@ -58,9 +69,10 @@ def _import_path() -> str:
 
 
 def _stop(child: subprocess.Popen) -> None:
-    if child.poll() is None:
-        if hasattr(os, "killpg"):
+    """End it, and whatever it has left running."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        else:
-            child.kill()
-        child.wait()
+    elif child.poll() is None:
+        child.kill()
+    child.wait()

@@ -9,20 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from minivae.gradcheck import relative_error
 from minivae.learn.diagnose import Case, diagnose
-from minivae.learn.exercise import Exercise, by_name, copied
+from minivae.learn.exercise import Exercise, copied, error
+
+NOT_YET = "not yet: there is no value for it"
 
 
 @dataclass
 class Output:
-    """The verdict on one of the values that the function returns."""
+    """The verdict on one of the values that the function returns; ``line`` is where the code shows the cause."""
 
     name: str
     shape: tuple[int, ...]
     error: float | None
     passed: bool
     message: str = ""
+    cause: str | None = None
+    line: int | None = None
 
 
 @dataclass
@@ -30,13 +33,15 @@ class Report:
     """The verdict on a learner's file.
 
     ``outputs`` holds a line for each returned value, where it came to that; ``complaints`` what else is wrong;
-    ``notes`` what is worth knowing when all is right; ``printed`` what the file printed.
+    ``notes`` what is worth knowing when all is right; ``printed`` what the file printed; ``edit`` what would mend it,
+    which is not for the learner's eyes until all hints have been shown.
     """
 
     outputs: list[Output] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     printed: str = ""
+    edit: str = ""
     started: bool = True
 
     @property
@@ -75,6 +80,10 @@ def judge(exercise: Exercise, function: Callable) -> Report:
     except Unfit as error:
         return Report(complaints=[str(error)])
     report = Report(outputs=[_compare(exercise, name, cases) for name in exercise.returns])
+    wrong = [output for output in report.outputs if not output.passed and output.message != NOT_YET]
+    for output in wrong[1:] if exercise.chain else []:
+        output.message = f"it may inherit the mistake in {wrong[0].name}: look at that first"
+        output.cause = None
     if report.passed:
         report.complaints = [complaint for law in exercise.laws if (complaint := law(function))]
     if report.passed and exercise.reward is not None:
@@ -108,17 +117,19 @@ def _check_signature(exercise: Exercise, function: Callable, arguments: dict[str
 
 
 def _returned(exercise: Exercise, returned: Any) -> dict[str, np.ndarray]:
+    """What was returned, by name; None, and what is missing at the end, is left out."""
     names, n = exercise.returns, len(exercise.returns)
     wanted = names[0] if n == 1 else f"{n} values ({', '.join(names)})"
     if returned is None:
         raise Unfit(f"{exercise.function} returns None, expected {wanted}: is there a return?")
-    if n > 1 and (not isinstance(returned, (tuple, list)) or len(returned) != n):
+    if n > 1 and (not isinstance(returned, (tuple, list)) or len(returned) > n):
         got = f"{len(returned)} values" if isinstance(returned, (tuple, list)) else f"one {type(returned).__name__}"
         raise Unfit(f"{exercise.function} returns {got}, expected {wanted}")
     if n == 1 and isinstance(returned, tuple):
         raise Unfit(f"{exercise.function} returns {len(returned)} values, expected {wanted} alone")
     values = returned if n > 1 else (returned,)
-    for name, value in zip(names, values, strict=True):
+    done = {name: value for name, value in zip(names, values, strict=False) if value is not None}
+    for name, value in done.items():
         try:
             kind = np.asarray(value).dtype.kind
         except ValueError:
@@ -127,18 +138,21 @@ def _returned(exercise: Exercise, returned: Any) -> dict[str, np.ndarray]:
             raise Unfit(f"{name} holds complex numbers, expected real ones")
         if kind not in "biuf":
             raise Unfit(f"{name} is a {type(value).__name__}, expected an array of numbers")
-    return by_name(names, returned)
+    return {name: np.asarray(value, dtype=np.float64) for name, value in done.items()}
 
 
 def _compare(exercise: Exercise, name: str, cases: list[Case]) -> Output:
     """The worst error over the draws, and the diagnosis where it is too large."""
-    errors = [0.0 if _follows(name, case) else _error(case.yours[name], case.expected[name]) for case in cases]
-    passed = max(errors) < exercise.tolerance
-    error = max(errors) if np.isfinite(max(errors)) else None
-    message = "" if passed else diagnose(exercise, name, cases)
+    if any(name not in case.yours for case in cases):
+        return Output(name, (), None, False, NOT_YET)
+    errors = [0.0 if _follows(name, case) else error(case.yours[name], case.expected[name]) for case in cases]
+    passed = all(value < exercise.tolerance for value in errors)
+    worst = max(errors) if np.isfinite(errors).all() else None
+    fact, cause = ("", "") if passed else diagnose(exercise, name, cases)
     # The shape is that of the first draw that is wrong: the diagnosis counts the entries of that one.
     shown = next((case for case, gap in zip(cases, errors, strict=True) if not gap < exercise.tolerance), cases[0])
-    return Output(name, shown.yours[name].shape, error, passed, message)
+    message = "; ".join(filter(None, [fact, cause]))
+    return Output(name, shown.yours[name].shape, worst, passed, message, cause or None)
 
 
 def _follows(name: str, case: Case) -> bool:
@@ -146,15 +160,9 @@ def _follows(name: str, case: Case) -> bool:
 
     Then what is wrong with it is wrong with the earlier one, and is said there: one mistake, one FAIL.
     """
-    names = list(case.expected)
+    names = list(case.yours)
     return any(
         np.array_equal(case.expected[name], case.expected[earlier])
         and np.array_equal(case.yours[name], case.yours[earlier], equal_nan=True)
         for earlier in names[: names.index(name)]
     )
-
-
-def _error(yours: np.ndarray, expected: np.ndarray) -> float:
-    if yours.shape != expected.shape or not np.all(np.isfinite(yours)):
-        return float("inf")
-    return relative_error(yours, expected)

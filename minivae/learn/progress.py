@@ -1,4 +1,4 @@
-"""What a learner has done: one small JSON file beside the exercises, not kept in git."""
+"""What a learner has done: one small JSON file, which makes the folder that it is in a workspace."""
 
 from __future__ import annotations
 
@@ -6,32 +6,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from minivae.system.files import replacing
-
-FILE = ".progress.json"
+from minivae.answers import PROGRESS, read_progress
+from minivae.system.files import write_text
 
 
 class Progress:
-    """Which exercises were tried and passed, and how many hints were shown.
+    """Which exercises were tried and passed, by which file (its SHA-256), and how many hints were shown.
 
     Parameters
     ----------
-    lessons : Path
-        The folder of the lessons, in which the file is.
+    folder : Path
+        The workspace.
     """
 
-    def __init__(self, lessons: Path):
-        self.path = lessons / FILE
-        self.entries = self._read()
-
-    def _read(self) -> dict[str, dict[str, Any]]:
-        """Nothing, if there is no file or somebody has damaged it: it is a convenience, no examination."""
-        try:
-            values = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        whole = isinstance(values, dict) and all(isinstance(value, dict) for value in values.values())
-        return values if whole else {}
+    def __init__(self, folder: Path):
+        self.path = folder / PROGRESS
+        self.entries = read_progress(folder)
 
     def of(self, name: str) -> dict[str, Any]:
         """What is known of one exercise: "passed", "tries", "hints"."""
@@ -45,6 +35,9 @@ class Progress:
 
     def update(self, name: str, **values: Any) -> None:
         """Note it and write the file."""
-        self.entries[name] = self.of(name) | values
-        with replacing(self.path) as beside:
-            beside.write_text(json.dumps(self.entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        self.entries[name] = self.entries.get(name, {}) | self.of(name) | values
+        self.write()
+
+    def write(self) -> None:
+        """Replace the file."""
+        write_text(self.path, json.dumps(self.entries, indent=1, sort_keys=True) + "\n")

@@ -9,17 +9,7 @@ from minivae.model.layers import MLP, Linear
 
 
 class Decoder:
-    """The mirror image of the encoder, with a linear output layer.
-
-    Parameters
-    ----------
-    input_dim : int
-        D, the width of the data.
-    hidden_dims : sequence of int
-        As given for the encoder; used from the last to the first.
-    latent_dim : int
-    activation : str
-    """
+    """The encoder's hidden layers in reverse, and a linear output layer."""
 
     def __init__(self, input_dim: int, hidden_dims: Sequence[int], latent_dim: int, activation: str):
         dims = (latent_dim, *reversed(hidden_dims))

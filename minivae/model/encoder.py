@@ -10,16 +10,7 @@ from minivae.model.workspace import Workspace
 
 
 class Encoder:
-    """q(z|x) = N(mu(x), exp(logvar(x))), with the two heads side by side in one (H, 2K) matrix.
-
-    Parameters
-    ----------
-    input_dim : int
-    hidden_dims : sequence of int
-    latent_dim : int
-    activation : str
-    workspace : Workspace
-    """
+    """q(z|x) = N(mu(x), exp(logvar(x))), with the two heads side by side in one (H, 2K) matrix."""
 
     def __init__(
         self, input_dim: int, hidden_dims: Sequence[int], latent_dim: int, activation: str, workspace: Workspace
@@ -37,7 +28,7 @@ class Encoder:
         return heads[:, : self.latent_dim], heads[:, self.latent_dim :]
 
     def backward(self, dmu: Array, dlogvar: Array) -> None:
-        """Both (B, K); fills the encoder's gradients. The gradient of x is not asked for."""
+        """Both (B, K); fills the encoder's gradients. The gradient of x is not computed."""
         K = self.latent_dim
         dheads = self.workspace.rows("encoder.dheads", len(dmu), 2 * K)
         dheads[:, :K] = dmu

@@ -1,4 +1,4 @@
-"""Linear layers and chains of them: which parameters they own, and how both passes run through them."""
+"""Linear layers and chains of them: their parameters, and both passes (lessons 2 and 3)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,7 @@ from minivae.model.workspace import Workspace
 
 
 class Linear:
-    """y = act(x W + b), forwards and backwards (lessons 2 and 3).
-
-    Parameters
-    ----------
-    names : tuple of str
-        The layer's name, such as "decoder.output"; or several layers side by side that share their input.
-    in_dim, out_dim : int
-        ``out_dim`` is the width of each of them.
-    activation : {"identity", "relu", "tanh", "sigmoid", "softplus"}
-    """
+    """y = act(x W + b). Several ``names`` are layers side by side with one input, each of width ``out_dim``."""
 
     def __init__(self, names: tuple[str, ...], in_dim: int, out_dim: int, activation: str = "identity"):
         self.names = names
@@ -30,7 +21,7 @@ class Linear:
         self.activation = activation
 
     def blocks(self) -> list[Block]:
-        """The parameters that this layer needs: W (in, out) and b (out,)."""
+        """The parameters of this layer: W (in, out) and b (out,)."""
         fans = (self.in_dim, self.out_dim)
         return [
             Block(tuple(f"{name}.W" for name in self.names), (self.in_dim, self.width), fans),
@@ -48,7 +39,7 @@ class Linear:
         return self.workspace.rows(f"{self.names[0]}.{what}", n, width)
 
     def forward(self, x: Array) -> Array:
-        """(B, in) -> (B, out). Remembers x and y for the way back."""
+        """(B, in) -> (B, out). Keeps x and y for :meth:`backward`."""
         self.x = x
         y = self._buffer("y", len(x), self.width)
         self.y = self.kernels.linear_forward(x, self.W, self.b, self.activation, out=y)
@@ -65,16 +56,7 @@ class Linear:
 
 
 class MLP:
-    """A chain of layers with one activation; with no hidden layers it passes everything through.
-
-    Parameters
-    ----------
-    name : str
-        The layers are called ``name.0``, ``name.1``, ...
-    dims : sequence of int
-        Widths from the input to the last layer.
-    activation : str
-    """
+    """Layers ``name.0``, ``name.1``, ... of one activation, widths dims[0] to dims[-1]; without any, the identity."""
 
     def __init__(self, name: str, dims: Sequence[int], activation: str):
         self.layers = [

@@ -1,7 +1,6 @@
-"""p(x|z): what each likelihood expects of the data, its parameters, its mean, and how to draw from it.
+"""p(x|z): what each likelihood expects of the data, its parameters, its mean, and how to draw from it (lesson 4).
 
-The decoder's output (B, D) holds the logits of a Bernoulli or categorical likelihood, or the mean of a
-Gaussian. The formulas are in kernels/reference.py (lesson 4).
+The decoder's output (B, D) are the logits of a Bernoulli or categorical likelihood, or the mean of a Gaussian.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ Noise = Callable[[], np.ndarray]
 
 
 class Likelihood:
-    """What a VAE asks of a likelihood; the base of the three below and of your own."""
+    """Base class of the three below, and of your own."""
 
     name: str
-    is_density = False  # True: p(x|z) is per unit of x, so that it changes when x is scaled
+    is_density = False  # True: p(x|z) is per unit of x, and changes when x is scaled
 
     def nll(
         self,
@@ -35,22 +34,9 @@ class Likelihood:
         doutput: Array | None = None,
         dlogvar: Array | None = None,
     ) -> Array:
-        """-log p(x|z) in nats, one per example; with ``dnll``, the gradients too.
+        """-log p(x|z) in nats: output, x (B, D) -> nll (B,); ``logvar`` of :meth:`logvar_shape` is learned.
 
-        Parameters
-        ----------
-        kernels : Backend
-        output, x : arrays of shape (B, D)
-        logvar : array of :meth:`logvar_shape`, optional
-            The learned parameter, for a likelihood that has one.
-        dnll : array of shape (B,), optional
-            d loss / d nll. Without it no gradient is computed.
-        nll, doutput, dlogvar : arrays of shape (B,), (B, D) and that of ``logvar``, optional
-            Overwritten with the value and the gradients.
-
-        Returns
-        -------
-        nll : array of shape (B,)
+        With ``dnll`` = d loss / d nll (B,), also the gradients ``doutput`` and ``dlogvar``, into the arrays given.
         """
         raise NotImplementedError
 
@@ -59,7 +45,7 @@ class Likelihood:
         raise NotImplementedError
 
     def draw(self, mean: np.ndarray, logvar: np.ndarray | None, uniform: Noise, normal: Noise) -> np.ndarray:
-        """x drawn from p(x|z), (n, D), given its mean; ``uniform()`` and ``normal()`` return noise, (n, D)."""
+        """Draw x (n, D) from p(x|z) with this mean (n, D); ``uniform()`` and ``normal()`` return noise (n, D)."""
         raise NotImplementedError
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
@@ -77,7 +63,7 @@ class Likelihood:
         return None
 
     def config(self) -> dict:
-        """What :func:`from_config` needs to make this object again."""
+        """Name and arguments for :func:`from_config`."""
         return {"name": self.name}
 
     def __repr__(self) -> str:
@@ -86,32 +72,28 @@ class Likelihood:
 
 
 class Bernoulli(Likelihood):
-    """Independent coins, one per dimension, given by logits: for data in {0, 1}, or in [0, 1] with care.
+    """Independent binary dimensions, given by logits: for data in {0, 1}, or in [0, 1] with care.
 
-    With x in {0, 1} the loss is a negative log-likelihood. With grey values it is a cross-entropy: finite and
-    trainable, but not -log p(x), and not to be compared with numbers on binary data.
+    For x in {0, 1} the loss is a negative log-likelihood. For grey values it is a cross-entropy: trainable, but not
+    -log p(x), and not comparable with losses on binary data.
     """
 
     name = "bernoulli"
 
-    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):  # noqa: D102
+    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):
         return kernels.bernoulli_nll(output, x, dnll, nll=nll, dlogits=doutput)[0]
 
     def mean(self, kernels, output):
-        """Probabilities, (B, D)."""
         return kernels.bernoulli_mean(output)
 
     def draw(self, mean, logvar, uniform, normal):
-        """One where u < p, else zero."""
         return (uniform() < mean).astype(mean.dtype)
 
     def output_bias(self, mean):
-        """logit(mean), the mean kept within [0.001, 0.999]."""
         p = np.clip(mean, 0.001, 0.999)
         return np.log(p / (1 - p))
 
     def check(self, x):
-        """Values must lie in [0, 1]."""
         low, high = float(x.min()), float(x.max())
         if low < 0 or high > 1:
             raise DataError(
@@ -126,13 +108,13 @@ class Bernoulli(Likelihood):
 
 
 class Gaussian(Likelihood):
-    """Normal around the decoder's output, for real-valued data.
+    """Normal with the decoder's output as its mean, for real-valued data.
 
     Parameters
     ----------
     variance : {"learned", "per_dimension"} or float, default "learned"
-        One learned variance; one learned for each data dimension; or a fixed one. The learned parameter is
-        ``decoder.output.logvar``, the log of the variance, starting at 0.
+        One learned variance; a learned one for each data dimension; or a fixed one. The learned parameter is
+        ``decoder.output.logvar``, the log of the variance, which starts at 0.
     """
 
     name = "gaussian"
@@ -146,9 +128,9 @@ class Gaussian(Likelihood):
         else:
             self.variance = check_float(variance, "a fixed variance", positive=True)
 
-    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):  # noqa: D102
+    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):
         if logvar is None:
-            logvar = kernels.zeros(1, output.dtype)  # nothing may come from the host while a CUDA graph is recorded
+            logvar = kernels.zeros(1, output.dtype)  # no copy from the host is allowed in a CUDA graph
             logvar += float(self._fixed_logvar()[0])
         return kernels.gaussian_nll(output, logvar, x, dnll, nll=nll, dmean=doutput, dlogvar=dlogvar)[0]
 
@@ -156,24 +138,19 @@ class Gaussian(Likelihood):
         return np.log([float(self.variance)])
 
     def mean(self, kernels, output):
-        """The decoder's output itself, (B, D)."""
         return output
 
     def draw(self, mean, logvar, uniform, normal):
-        """Mean + standard deviation * normal."""
         logvar = self._fixed_logvar() if logvar is None else logvar
         return mean + (np.exp(0.5 * logvar) * normal()).astype(mean.dtype)
 
     def output_bias(self, mean):
-        """The mean."""
         return mean
 
     def logvar_shape(self, input_dim):
-        """(1,) learned, (D,) per dimension, None fixed."""
         return {"learned": (1,), "per_dimension": (input_dim,)}.get(str(self.variance))
 
     def config(self):
-        """Name and variance."""
         return {"name": self.name, "variance": self.variance}
 
 
@@ -183,7 +160,7 @@ class Categorical(Likelihood):
     Parameters
     ----------
     groups : sequence of int, optional
-        Columns of each group, adding up to the data's width: ``(3, 2)`` for one of three, then one of two.
+        The widths of the groups, which add up to the data's width: ``(3, 2)`` for one of three, then one of two.
         Default: all columns are one group.
     """
 
@@ -197,29 +174,26 @@ class Categorical(Likelihood):
     def _sizes(self, width: int) -> tuple[int, ...]:
         return (width,) if self.groups is None else self.groups
 
-    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):  # noqa: D102
+    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):
         return kernels.categorical_nll(output, x, self._sizes(x.shape[1]), dnll, nll=nll, dlogits=doutput)[0]
 
     def mean(self, kernels, output):
-        """Probabilities that add up to 1 within each group, (B, D)."""
         return kernels.categorical_mean(output, self._sizes(output.shape[1]))
 
     def draw(self, mean, logvar, uniform, normal):
-        """One-hot rows: in each group the first column whose cumulative probability passes u."""
-        drawn, u, start = np.zeros_like(mean), uniform(), 0
+        x, u, start = np.zeros_like(mean), uniform(), 0
         for size in self._sizes(mean.shape[1]):
             cumulative = np.cumsum(mean[:, start : start + size], axis=1)
+            # The first column whose cumulative probability exceeds u; rounding can leave the last one below u.
             choice = np.minimum((u[:, start, None] >= cumulative).sum(axis=1), size - 1)
-            drawn[np.arange(len(mean)), start + choice] = 1
+            x[np.arange(len(mean)), start + choice] = 1
             start += size
-        return drawn
+        return x
 
     def output_bias(self, mean):
-        """log(mean), the mean kept above 0.001."""
         return np.log(np.clip(mean, 0.001, None))
 
     def check(self, x):
-        """Zeros and exactly one 1 in each group."""
         start = 0
         for size in self._sizes(x.shape[1]):
             group = x[:, start : start + size]
@@ -233,20 +207,14 @@ class Categorical(Likelihood):
             start += size
 
     def check_dim(self, input_dim):
-        """The groups must add up to the width of the data."""
         if sum(self._sizes(input_dim)) != input_dim:
             raise ValueError(f"the groups {self.groups} add up to {sum(self.groups or ())} columns, not {input_dim}")
 
     def config(self):
-        """Name and groups."""
         return {"name": self.name, "groups": self.groups}
 
 
-LIKELIHOODS: dict[str, type[Likelihood]] = {
-    "bernoulli": Bernoulli,
-    "gaussian": Gaussian,
-    "categorical": Categorical,
-}
+LIKELIHOODS: dict[str, type[Likelihood]] = {"bernoulli": Bernoulli, "gaussian": Gaussian, "categorical": Categorical}
 
 
 def resolve(likelihood: str | Likelihood) -> Likelihood:
@@ -259,6 +227,6 @@ def resolve(likelihood: str | Likelihood) -> Likelihood:
 
 
 def from_config(config: dict) -> Likelihood:
-    """The likelihood that :meth:`Likelihood.config` described."""
+    """The likelihood of :meth:`Likelihood.config`."""
     arguments = {key: value for key, value in config.items() if key != "name"}
     return LIKELIHOODS[config["name"]](**arguments)

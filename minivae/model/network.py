@@ -10,9 +10,11 @@ workspace, which the next pass overwrites: copy what must be kept.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from threading import RLock
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import numpy as np
 
@@ -37,6 +39,19 @@ class LossTerms(NamedTuple):
     def of(cls, recon_nll: float, kl: float, beta: float) -> LossTerms:
         """The four terms from the two that are computed."""
         return cls(recon_nll + beta * kl, recon_nll, kl, -(recon_nll + kl))
+
+
+_networks: WeakSet[Network] = WeakSet()
+
+
+def renew_locks() -> None:
+    """In a forked process: the thread that held a lock when it was copied exists no more."""
+    for network in _networks:
+        network.lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=renew_locks)
 
 
 def mean(values: Array) -> float:
@@ -82,6 +97,7 @@ class Network:
 
     def _build(self) -> None:
         self.lock = RLock()  # the buffers hold one pass at a time; VAE lets threads take turns
+        _networks.add(self)
         self.workspace = Workspace(self.kernels, self.dtype)
         dims = (self.input_dim, self.hidden_dims, self.latent_dim, self.activation)
         self.encoder = Encoder(*dims, self.workspace)
@@ -118,6 +134,11 @@ class Network:
         buffers = self.workspace.named(len(mu), dmu=(K,), dlogvar=(K,), dmu_kl=(K,), dlogvar_kl=(K,))
 
         dz = self.decoder.backward(doutput)
+
+        if k.fork is not None:  # a learner's: exercise 16 has all that follows in one function
+            dmu, dlogvar = k.fork(dz, dkl, mu, logvar, eps, dmu=buffers.dmu, dlogvar=buffers.dlogvar)
+            self.encoder.backward(dmu, dlogvar)
+            return
 
         # The fork: mu and logvar reach the loss by two ways, through z and through the KL. Gradients add.
         dmu, dlogvar = k.reparameterize_backward(dz, logvar, eps, dmu=buffers.dmu, dlogvar=buffers.dlogvar)

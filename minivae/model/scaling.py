@@ -1,4 +1,4 @@
-"""Bringing columns to a common scale on their way into a model, and back on their way out."""
+"""Columns at a common scale inside a model, in their own units outside."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Scaling:
     def of(cls, kind: str, x: np.ndarray, white: float = WHITE) -> Scaling:
         """The scaling that fits the columns of ``x`` (N, D).
 
-        "standard" takes off the mean and divides by the standard deviation, "minmax" maps the smallest value to 0
-        and the largest to 1, "pixels" divides by ``white``. A constant column is only shifted. DataError if a column is
-        too large for that.
+        "standard" subtracts the mean and divides by the standard deviation, "minmax" maps the smallest value to 0 and
+        the largest to 1, "pixels" divides by ``white``. A constant column is only shifted. DataError if a column is too
+        large.
         """
         if check_choice(kind, "scaling", SCALINGS) == "none":
             return cls()
@@ -61,18 +61,18 @@ class Scaling:
         return cls(kind, shift, np.where(varies, scale, 1.0))
 
     def check_dim(self, input_dim: int) -> None:
-        """Raise ValueError if the scaling belongs to data of another width."""
+        """ValueError if the scaling is for data of another width."""
         if self.kind != "none" and self.shift.shape != (input_dim,):
             raise ValueError(f"the scaling is for {len(self.shift)} columns, but input_dim is {input_dim}")
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        """Data, (N, D), as the model sees them."""
+        """Data (N, D) in scaled units."""
         return x if self.kind == "none" else (x - self.shift) / self.scale
 
     def invert(self, x: np.ndarray) -> np.ndarray:
-        """What the model returns, (N, D), in the data's own units."""
+        """Scaled values (N, D) in the data's own units."""
         return x if self.kind == "none" else x * self.scale + self.shift
 
     def log_volume(self) -> float:
-        """log |dx / du| = sum_d log scale_d: what -log p(u), a density, lacks to be -log p(x), in nats."""
+        """log |dx / du| = sum_d log scale_d = -log p(x) + log p(u) of a density, in nats."""
         return float(np.log(self.scale).sum())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -20,6 +20,7 @@ from minivae.errors import DataError, GreyDataWarning
 from minivae.model import importance, weights
 from minivae.model.likelihoods import Bernoulli, Likelihood, resolve
 from minivae.model.network import LossTerms, Network, mean
+from minivae.model.parameters import Views
 from minivae.model.scaling import Scaling
 from minivae.model.workspace import pieces
 from minivae.system.tensorfile import Metadata, Tensors
@@ -35,7 +36,7 @@ from minivae.validation import (
     check_widths,
 )
 
-ACTIVATIONS = ("relu", "tanh", "sigmoid", "softplus")
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
 INITS = ("torch", "glorot", "he")
 DTYPES = ("float32", "float64")
 GREY = (
@@ -68,14 +69,14 @@ class VAE(Network):
         Widths of the encoder's hidden layers; the decoder mirrors them. May be empty: a linear VAE.
     latent_dim : int, default 20
         K.
-    activation : {"relu", "tanh", "sigmoid", "softplus"}
+    activation : {"relu", "leaky_relu", "tanh", "sigmoid", "softplus"}
     likelihood : {"bernoulli", "gaussian", "categorical"} or Likelihood
         p(x|z); see :mod:`minivae.model.likelihoods`.
     beta : float, default 1.0
         Weight of the KL in ``loss``; only beta = 1 makes ``-loss`` a bound on log p(x).
     init : {"torch", "glorot", "he"}
         See :meth:`minivae.model.parameters.Parameters.initialise`.
-    backend : {"numpy", "numba", "cupy"}, optional
+    backend : {"numpy", "numba", "cupy", "mine"}, optional
         Default: the environment variable ``MINIVAE_BACKEND``, or "numpy".
     dtype : {"float32", "float64"}
     seed : int, default 0
@@ -85,8 +86,9 @@ class VAE(Network):
 
     Attributes
     ----------
-    parameters, gradients : dict of str -> array
-        Named views of one vector each: "encoder.hidden.0.W", "encoder.mu.b", "decoder.output.W", ...
+    parameters, gradients : mapping of str -> array
+        Named views of one vector each: "encoder.hidden.0.W", "encoder.mu.b", "decoder.output.W", ... As a dict, but
+        that assigning writes into the vector, and that no name can be added or removed.
     step : int
         Updates made so far; the noise of a training step is a function of it.
     epoch : int
@@ -144,12 +146,17 @@ class VAE(Network):
         self.backend = self.kernels.name
 
     @property
-    def parameters(self) -> dict[str, Array]:
+    def parameters(self) -> Views:
         """Name -> view of the parameter vector; assigning to a name writes into it."""
         return self.store.arrays
 
+    @parameters.setter
+    def parameters(self, values: Mapping[str, Array]) -> None:
+        if values is not self.store.arrays:  # as it is after |=
+            self.store.arrays.update(values)
+
     @property
-    def gradients(self) -> dict[str, Array]:
+    def gradients(self) -> Views:
         """Name -> view of the gradient vector: d loss / d parameter, as of the last backward pass."""
         return self.store.gradients
 
@@ -224,6 +231,7 @@ class VAE(Network):
         x = self.check(x)
         return self.loss_of_scaled(x, check_eps(eps, self.dtype, (len(x), self.latent_dim)))
 
+    @one_at_a_time
     def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None) -> LossTerms:
         """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, K) of the model's dtype."""
         sums = np.zeros(2)
@@ -280,11 +288,11 @@ class VAE(Network):
             mu[rows], logvar[rows] = (self.kernels.to_numpy(array) for array in piece)
         return mu, logvar
 
-    @one_at_a_time
     def decode(self, z: Any) -> np.ndarray:
         """The mean of p(x|z) in data space (probabilities, not logits): (N, K) -> (N, D)."""
         return self.scaling.invert(self._mean_of_scaled(z))
 
+    @one_at_a_time
     def _mean_of_scaled(self, z: Any) -> np.ndarray:
         z = check_matrix(z, self.dtype, what="z")
         if z.shape[1] != self.latent_dim:
@@ -336,10 +344,13 @@ class VAE(Network):
     def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
         """log p(x) in nats by importance sampling, (N, D) -> (N,); see :func:`minivae.evaluation.log_likelihood`."""
         n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
-        return importance.log_likelihood(self, self.check(x), n_samples, self.seed).log_px
+        estimate = importance.log_likelihood(self, self.check(x), n_samples, self.seed)
+        importance.warn_of_outliers(estimate)
+        return estimate.log_px
 
     # -- files -----------------------------------------------------------------------------------------------
 
+    @one_at_a_time
     def save(self, path: str | os.PathLike) -> None:
         """Write the model to one safetensors file, beside and renamed.
 

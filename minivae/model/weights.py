@@ -1,7 +1,4 @@
-"""A network in a file: its parameters by name, the scaling of its data, its configuration, and its counters.
-
-:mod:`minivae.checkpoint` adds to the same file what training needs to go on; :meth:`minivae.VAE.load` reads both.
-"""
+"""A network in a file: parameters, scaling, configuration, counters; checkpoint.py adds the state of training."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ import numpy as np
 from minivae.errors import BackendError, CheckpointError
 from minivae.model.likelihoods import LIKELIHOODS, from_config
 from minivae.model.network import Network
+from minivae.model.parameters import Trainable
 from minivae.model.scaling import Scaling
 from minivae.system import tensorfile
 from minivae.system.tensorfile import Metadata, Tensors, in_one_line
@@ -28,7 +26,7 @@ FORMAT = 1  # the number behind both names; a file of a newer one is refused
 
 
 def save(network: Network, path: str | os.PathLike, run: str | None = None) -> None:
-    """Write a network to ``path``; see :meth:`minivae.VAE.save`. ``run`` says which training run it comes from."""
+    """Write a network to ``path``; see :meth:`minivae.VAE.save`. ``run`` is the training run it comes from."""
     tensorfile.write(path, *content(network, MODEL, run))
 
 
@@ -70,13 +68,13 @@ def read(path: str | os.PathLike, *kinds: str) -> tuple[Tensors, Metadata]:
 
 
 def run_of(path: str | os.PathLike) -> str | None:
-    """The run that a file comes from, where it says so; :func:`read` has accepted it."""
+    """The run that a file accepted by :func:`read` comes from, if it is known."""
     return tensorfile.read_metadata(path).get("run")
 
 
 @contextmanager
 def refused(path: str | os.PathLike) -> Iterator[None]:
-    """Make whatever a configuration that makes no model raises into a CheckpointError that names the file."""
+    """Turn the errors of a wrong configuration into a CheckpointError that names the file."""
     try:
         yield
     except (CheckpointError, BackendError):
@@ -86,7 +84,7 @@ def refused(path: str | os.PathLike) -> Iterator[None]:
 
 
 def configuration(tensors: Tensors, metadata: Metadata) -> dict[str, Any]:
-    """The arguments of the model in a file, all but its backend."""
+    """The arguments of the model in a file, without its backend."""
     config = dict(metadata["config"])
     check_widths_of(config, tensors)
     kind = metadata.get("scaling", "none")
@@ -101,17 +99,18 @@ def counters(metadata: Metadata) -> tuple[int, int]:
 
 
 def check_widths_of(config: dict[str, Any], tensors: Tensors) -> None:
-    """CheckpointError unless the widths are those of the tensors: no file shall ask for more memory than it has."""
+    """CheckpointError unless the widths are those of the tensors."""
+    # Otherwise a small file could ask for any amount of memory. The matrices decide: vectors may promise much more.
     widths = (config["input_dim"], *config["hidden_dims"], config["latent_dim"])
     names = [f"encoder.hidden.{i}.W" for i in range(len(widths) - 2)] + ["encoder.mu.W"]
-    for name, shape in zip(names, pairwise(widths), strict=True):  # matrices: two vectors may promise much more
+    for name, shape in zip(names, pairwise(widths), strict=True):
         if name not in tensors or tensors[name].shape != shape:
             raise CheckpointError(
                 f"the configuration asks for {name} of shape {reprlib.repr(shape)}, which the file does not hold"
             )
 
 
-def fill(network: Network, tensors: Tensors, path: str | os.PathLike) -> None:
+def fill(network: Trainable, tensors: Tensors, path: str | os.PathLike) -> None:
     """Copy tensors into a model of the same names, shapes and dtype; CheckpointError otherwise."""
     beside = ("scaling.", "optimizer.", "early_stopping.")
     names = {name for name in tensors if not name.startswith(beside)}
@@ -125,7 +124,7 @@ def fill(network: Network, tensors: Tensors, path: str | os.PathLike) -> None:
         array[...] = network.kernels.asarray(tensors[name], network.dtype)
 
 
-def flat(tensors: Tensors, name: str, network: Network) -> np.ndarray:
+def flat(tensors: Tensors, name: str, network: Trainable) -> np.ndarray:
     """A tensor as long as the parameter vector; CheckpointError otherwise."""
     check_like(tensors[name], network.store.vector.shape, network.dtype, name)
     return tensors[name]

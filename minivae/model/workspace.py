@@ -1,4 +1,4 @@
-"""Bounded memory: buffers that are made once and used in every step, and data that pass in pieces."""
+"""Bounded memory: buffers that every step reuses, and large data in pieces."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ ROWS_AT_ONCE = 512
 
 
 class Workspace:
-    """Named arrays that grow to the largest batch seen and are never made again.
-
-    Parameters
-    ----------
-    kernels : Backend
-    dtype : {"float32", "float64"}
-    """
+    """Named buffers that grow to the largest batch, and are reused."""
 
     def __init__(self, kernels: Backend, dtype: str):
         self.kernels = kernels
@@ -24,7 +18,7 @@ class Workspace:
         self._buffers: dict[str, Array] = {}
 
     def rows(self, name: str, n: int, *width: int) -> Array:
-        """The first ``n`` rows of the buffer ``name``, shape (n, *width); what they hold is left from before."""
+        """The first ``n`` rows of the buffer ``name``, shape (n, *width), with their old content."""
         buffer = self._buffers.get(name)
         if buffer is None or len(buffer) < n or buffer.shape[1:] != width:
             buffer = self._buffers[name] = self.kernels.zeros((n, *width), self.dtype)
@@ -35,10 +29,10 @@ class Workspace:
         return SimpleNamespace(**{name: self.rows(name, n, *width) for name, width in widths.items()})
 
     def arrays(self) -> list[Array]:
-        """All buffers that there are now."""
+        """All buffers."""
         return list(self._buffers.values())
 
 
 def pieces(n: int) -> list[slice]:
-    """Slices of at most ``ROWS_AT_ONCE`` rows that cover 0 to n - 1: the way of data outside training."""
+    """Slices of at most ``ROWS_AT_ONCE`` rows that cover 0 to n - 1."""
     return [slice(start, min(n, start + ROWS_AT_ONCE)) for start in range(0, n, ROWS_AT_ONCE)]

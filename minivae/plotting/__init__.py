@@ -1,3 +1,3 @@
-"""Arrays -> figures. figures.py draws curves, images and tables; latent.py the latent space."""
+"""Figures from arrays: curves, images and tables in figures.py, the latent space in latent.py."""
 
 from minivae.plotting.figures import *  # noqa: F403

@@ -1,8 +1,4 @@
-"""Pictures of a training run. Each function returns a matplotlib Figure; ``save`` writes it.
-
-The colours are Okabe and Ito's, told apart by colour-blind readers (grey, brown and purple stand in for their
-yellow, which paper swallows); lines also differ in style and points in shape, for readers in grey.
-"""
+"""Figures of a training run. Each function returns a matplotlib Figure; ``save`` writes it."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
+# Okabe and Ito's colours, which colour-blind readers can tell apart; grey, brown and purple replace their yellow, which
+# is too pale on white. Lines also differ in style and points in shape, for readers without colour.
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
 COLOURS = (BLUE, ORANGE, GREEN, BLACK, "#CC79A7", "#56B4E9", "#E69F00", "#999999", "#7A4A1E", "#5B2A86")
 SHAPES = "os^DvPX<*>ph"
@@ -36,7 +35,7 @@ CURVES = {
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure that no window shows and no global state holds."""
+    """A figure outside pyplot: no window, no global state."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -45,32 +44,33 @@ def new_figure(width: float, height: float) -> Figure:
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Draw with matplotlib's own defaults, whatever a matplotlibrc or a notebook asks for: its fonts may not exist."""
+    """Draw with matplotlib's defaults."""
     import matplotlib
 
+    # A matplotlibrc or a notebook may ask for fonts that do not exist.
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         yield
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a figure as PNG, beside and renamed."""
-    png = io.BytesIO()
-    figure.savefig(png, format="png")
-    write_bytes(path, png.getbuffer())
+    """Write a figure in the format of the file's ending; an error leaves an old file as it was."""
+    content = io.BytesIO()
+    figure.savefig(content, format=Path(path).suffix[1:] or "png")
+    write_bytes(path, content.getbuffer())
 
 
 def loss_curve(history: Mapping[str, Sequence[float]], best_epoch: int | None = None, held_out: str = "test") -> Figure:
-    """The loss, the ELBO and its two terms over the epochs, each in a panel of its own, in nats per example.
+    """The loss, the ELBO and its two terms by epoch, one panel each, in nats per example.
 
     Parameters
     ----------
     history : mapping of str to sequence of float
-        As :func:`minivae.fit` returns it; second curves are drawn where it has them ("val_loss", ...).
+        As :func:`minivae.fit` returns it; "val_loss", ... are drawn as second curves if present.
     best_epoch : int, optional
-        Marked by a vertical line: the epoch whose parameters early stopping has put back.
+        Marked by a vertical line.
     held_out : str, default "test"
-        What the data of the second curves are called.
+        The label of the second curves.
     """
     figure = new_figure(8.0, 5.0)
     panels = figure.subplots(2, 2, sharex=True)
@@ -88,7 +88,7 @@ def loss_curve(history: Mapping[str, Sequence[float]], best_epoch: int | None = 
 
 
 def _draw_curves(axes: Axes, history: Mapping[str, Sequence[float]], name: str, held_out: str) -> None:
-    """One entry of a history, for the training data and, where it is there, for those held out."""
+    """One entry of a history, for the training data and, if present, for held-out data."""
     from matplotlib.ticker import MaxNLocator
 
     epochs = history["epoch"]
@@ -99,18 +99,15 @@ def _draw_curves(axes: Axes, history: Mapping[str, Sequence[float]], name: str, 
         axes.plot(epochs, values, "--", color=ORANGE, marker=marker, markersize=4, label=held_out)
     axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     axes.grid(alpha=0.3)
-    limit_to_the_interesting(axes, rising=name == "elbo")
+    _set_limits(axes, rising=name == "elbo")
 
 
-def limit_to_the_interesting(axes: Axes, rising: bool = False) -> None:
-    """Let the steep first tenth of the epochs leave the frame, so that the rest can be read.
-
-    Curves whose small values are the good ones leave it at the top, the others (``rising``) at the bottom: the best
-    values stay inside, whenever they were reached.
-    """
+def _set_limits(axes: Axes, rising: bool) -> None:
+    """Let the steep first tenth of the epochs leave the frame, so that the rest can be read."""
     curves = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
-    everything, later = np.concatenate(curves), np.concatenate([curve[len(curve) // 10 :] for curve in curves])
-    low, high = (later.min(), everything.max()) if rising else (everything.min(), later.max())
+    values, later = np.concatenate(curves), np.concatenate([curve[len(curve) // 10 :] for curve in curves])
+    # Only bad values are cut off: the best stay inside, whenever they were reached.
+    low, high = (later.min(), values.max()) if rising else (values.min(), later.max())
     if high > low:
         axes.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
 
@@ -121,25 +118,24 @@ def image_grid(
     labels: Sequence[str] = (),
     limits: tuple[float, float] = (0.0, 1.0),
 ) -> Figure:
-    """Images in a grid, black on white, put together to one picture.
+    """Images in a grid, black on white.
 
     Parameters
     ----------
     rows : sequence of ndarray, each of shape (n, D)
-        One row of the grid each, the first at least as long as the others.
+        The rows of the grid; none is longer than the first.
     image_shape : (int, int)
         Height and width; their product is D.
     labels : sequence of str, optional
         A name for each row.
     limits : (float, float)
-        The values that are drawn white and black.
+        The values drawn white and black.
     """
-    gap = gap_of(image_shape)
     tall, wide = inches_of(image_shape)
     figure = new_figure(wide * len(rows[0]) + (1.2 if labels else 0), tall * len(rows) + 0.15)
     axes = figure.subplots()
-    show_images(axes, tiled(rows, image_shape, gap, limits[0]), limits)
-    middles = [i * (image_shape[0] + gap) + image_shape[0] / 2 - 0.5 for i in range(len(labels))]
+    show_images(axes, tile(rows, image_shape, limits[0]), limits)
+    middles = np.arange(len(labels)) * (image_shape[0] + gap_of(image_shape)) + (image_shape[0] - 1) / 2
     axes.set_yticks(middles, labels, fontsize=9)
     return figure
 
@@ -150,14 +146,14 @@ def gap_of(image_shape: tuple[int, int]) -> int:
 
 
 def inches_of(image_shape: tuple[int, int], longer: float = 0.7) -> tuple[float, float]:
-    """Height and width of one image on paper; however narrow it is, there is room for its label."""
-    height, width = image_shape
+    """Height and width of one image on paper."""
+    height, width = image_shape  # the minimum leaves room for the label of a narrow image
     return max(0.2, longer * min(1, height / width)), max(0.2, longer * min(1, width / height))
 
 
-def tiled(rows: Sequence[np.ndarray], image_shape: tuple[int, int], gap: int, background: float) -> np.ndarray:
-    """One picture of many images: ``rows``, each (n, D), from top to bottom, ``gap`` pixels apart."""
-    height, width = image_shape
+def tile(rows: Sequence[np.ndarray], image_shape: tuple[int, int], background: float) -> np.ndarray:
+    """One picture (H, W) of many images: rows of (n, D), from top to bottom."""
+    (height, width), gap = image_shape, gap_of(image_shape)
     picture = np.full((len(rows) * (height + gap) - gap, len(rows[0]) * (width + gap) - gap), float(background))
     for i, row in enumerate(rows):
         for j, image in enumerate(row):
@@ -167,7 +163,7 @@ def tiled(rows: Sequence[np.ndarray], image_shape: tuple[int, int], gap: int, ba
 
 
 def show_images(axes: Axes, picture: np.ndarray, limits: tuple[float, float]) -> None:
-    """Draw a picture (H, W), ``limits[0]`` white and ``limits[1]`` black, in a frame without ticks."""
+    """Draw a picture (H, W), ``limits[0]`` white and ``limits[1]`` black, without frame and ticks."""
     axes.imshow(picture, cmap="gray_r", vmin=limits[0], vmax=limits[1], interpolation="nearest")
     axes.set_frame_on(False)
     axes.set_xticks([])
@@ -196,13 +192,13 @@ def image_samples(
 
 
 def table_reconstructions(x: np.ndarray, reconstruction: np.ndarray, columns: Sequence[str]) -> Figure:
-    """For each column of a table, the reconstruction against the original, both (n, D): right on the diagonal."""
+    """For each column of a table, the reconstruction against the original, both (n, D)."""
     figure, panels = column_panels(columns)
     for i, axes in enumerate(panels):
         axes.plot(x[:, i], reconstruction[:, i], "o", color=BLUE, markersize=2.5, alpha=0.6)
         both = np.concatenate([x[:, i], reconstruction[:, i]])
         ends = [both.min(), both.max()]
-        axes.plot(ends, ends, color=BLACK, linewidth=0.8)
+        axes.plot(ends, ends, color=BLACK, linewidth=0.8)  # where a perfect reconstruction lies
     figure.supxlabel("original", fontsize=9)
     figure.supylabel("reconstruction", fontsize=9)
     return figure
@@ -212,7 +208,7 @@ def table_samples(x: np.ndarray, samples: np.ndarray, columns: Sequence[str]) ->
     """For each column of a table, the distribution of the data (N, D) and of samples (n, D)."""
     figure, panels = column_panels(columns)
     for i, axes in enumerate(panels):
-        both = np.concatenate([x[:, i], samples[:, i]], dtype=np.float64)  # bins finer than float32 can tell apart
+        both = np.concatenate([x[:, i], samples[:, i]], dtype=np.float64)  # in float32 two edges can be equal
         bins = np.histogram_bin_edges(both, 24)
         heights = [np.histogram(values, bins, density=True)[0] for values in (x[:, i], samples[:, i])]
         axes.stairs(heights[0], bins, fill=True, color=BLUE, alpha=0.45, label="data")
@@ -224,8 +220,8 @@ def table_samples(x: np.ndarray, samples: np.ndarray, columns: Sequence[str]) ->
 
 
 def column_panels(columns: Sequence[str], title: str = "") -> tuple[Figure, list[Axes]]:
-    """A figure with one small panel for each of the first twelve columns; it says how many there are in all."""
-    names = [shortened(name) for name in columns[:COLUMNS_SHOWN]]
+    """A figure with a small panel for each of the first twelve columns; its title tells if there are more."""
+    names = [shorten(name) for name in columns[:COLUMNS_SHOWN]]
     down = math.ceil(len(names) / 4)
     across = math.ceil(len(names) / down)
     figure = new_figure(max(2.3 * across + 0.3, 3.6), max(2.0 * down + 0.3, 2.6))
@@ -238,29 +234,29 @@ def column_panels(columns: Sequence[str], title: str = "") -> tuple[Figure, list
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_tick_params(labelsize=7)
             axis.get_offset_text().set_fontsize(7)
-    shown = f"{len(names)} of {len(columns)} columns" if len(columns) > len(names) else ""
-    figure.suptitle("; ".join(filter(None, (title, shown))), fontsize=9, wrap=True)
+    note = f"{len(names)} of {len(columns)} columns" if len(columns) > len(names) else ""
+    figure.suptitle("; ".join(filter(None, (title, note))), fontsize=9, wrap=True)
     return figure, panels[: len(names)]
 
 
-def shortened(name: str, longest: int = 30) -> str:
-    """A name that fits above a small panel."""
+def shorten(name: str, longest: int = 30) -> str:
+    """The name, cut to the width of a small panel."""
     return name if len(name) <= longest else name[: longest - 3] + "..."
 
 
 def named_legend(where: Axes | Figure, lines: Sequence[Line2D], names: Sequence[str], **options: Any) -> None:
-    """A legend of names that users chose: a "$" in them starts no formula, a "_" hides no entry."""
+    """A legend of users' names: "$" starts no formula, "_" hides no entry."""
     legend = where.legend(lines, [str(i) for i in range(len(names))], fontsize=8, **options)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
-        text.set_text(shortened(name))
+        text.set_text(shorten(name))
 
 
 def look(index: int) -> tuple[str, str, str]:
-    """The colour, the line style and the marker of one of several curves or classes."""
+    """Colour, line style and marker of curve or class number ``index``."""
     return COLOURS[index % len(COLOURS)], LINES[index % len(LINES)], SHAPES[index % len(SHAPES)]
 
 
 def thinned(n: int, most: int) -> np.ndarray:
-    """The indices of ``most`` of n examples, evenly spread, or of all if there are no more."""
+    """The indices of at most ``most`` of n examples, evenly spread."""
     return np.linspace(0, n - 1, min(n, most)).astype(int)

@@ -1,6 +1,6 @@
-"""Pictures of a latent space: where the data lie, which dimensions are used, and what the decoder makes of them.
+"""Figures of a latent space: where the data lie, which dimensions are used, what the decoder makes of them (lesson 12).
 
-Each function takes arrays and returns a matplotlib Figure. Classes and lines differ in more than colour (lesson 12).
+Here ``limits`` are the values drawn white and black; images have shape ``image_shape``, (h, w) with h * w = D.
 """
 
 from __future__ import annotations
@@ -28,30 +28,21 @@ def latent_scatter(
     label_names: Sequence[str] = (),
     kl_per_dimension: np.ndarray | None = None,
 ) -> Figure:
-    """Where the encoder puts the examples: their posterior means in the two dimensions that say most.
+    """Posterior means ``mu`` (N, K) by class, in the two dimensions of the largest KL, or else of the largest variance.
 
-    Parameters
-    ----------
-    mu : ndarray of shape (N, K)
-        If K is 1, each class gets a line of its own, and the height within it means nothing.
-    labels : ndarray of shape (N,), optional
-        Whole numbers. More than twelve classes are not marked.
-    label_names : sequence of str, optional
-        What the labels 0, 1, ... are called; other labels are called by their number.
-    kl_per_dimension : ndarray of shape (K,), optional
-        In nats: the two largest are drawn. Without it, the two largest variances of ``mu``.
+    ``labels`` (N,) are integers, ``label_names`` the names of labels 0, 1, ...; ``kl_per_dimension`` (K,) is in nats.
     """
-    shown = figures.thinned(len(mu), POINTS_SHOWN)
-    marked, names = _classes(np.zeros(len(mu)) if labels is None else labels, label_names)
+    rows = figures.thinned(len(mu), POINTS_SHOWN)
+    classes, names = _classes(np.zeros(len(mu)) if labels is None else labels, label_names)
     dims = leading(mu.var(axis=0) if kl_per_dimension is None else kl_per_dimension)
     figure = figures.new_figure(6.2, 5.2 if len(dims) == 2 else 0.9 + 0.45 * max(4, len(names)))
     axes = figure.subplots()
-    axes.set_title(_scatter_title(len(shown), mu, labels, names), fontsize=10)
+    axes.set_title(_scatter_title(len(rows), mu, labels, names), fontsize=10)
     axes.set_xlabel(dimension_name(dims[0], kl_per_dimension))
     if len(dims) == 1:
-        _draw_lines_of_points(axes, mu[shown, 0], marked[shown], names)
+        _draw_lines_of_points(axes, mu[rows, 0], classes[rows], names)
     else:
-        _draw_points(axes, mu[np.ix_(shown, dims)], marked[shown], names)
+        _draw_points(axes, mu[np.ix_(rows, dims)], classes[rows], names)
         axes.set_ylabel(dimension_name(dims[1], kl_per_dimension))
     return figure
 
@@ -62,18 +53,18 @@ def leading(sizes: np.ndarray) -> np.ndarray:
 
 
 def dimension_name(index: int, kl_per_dimension: np.ndarray | None = None) -> str:
-    """The name of a latent dimension, counted from 0, with its KL (of (K,), in nats) where that is known."""
+    """The name of a latent dimension, with its KL (from (K,), in nats) if known."""
     kl = "" if kl_per_dimension is None else f" (KL {kl_per_dimension[index]:.2f} nats)"
     return f"z_{index}{kl}"
 
 
 def class_name(label: int, label_names: Sequence[str]) -> str:
-    """What a label is called: its name, or its number where it has none."""
+    """The name of a label, or its number."""
     return label_names[label] if 0 <= label < len(label_names) else str(label)
 
 
 def _classes(labels: np.ndarray, label_names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """The class of each example, counted from 0, and what they are called; one nameless class if too many."""
+    """The class of each example and the names of the classes; one nameless class if there are too many."""
     values, classes = np.unique(labels, return_inverse=True)
     if len(values) == 1 or len(values) > CLASSES_SHOWN:
         return np.zeros(len(labels), int), [""]
@@ -90,10 +81,10 @@ def _scatter_title(n: int, mu: np.ndarray, labels: np.ndarray | None, names: lis
 
 
 def _draw_points(axes: Axes, points: np.ndarray, classes: np.ndarray, names: list[str]) -> None:
-    """Points (n, 2) on a plane, of each class in its marker; a digit is its own marker and needs no legend."""
-    # The prior's own scale, so that a dimension that has collapsed looks it.
-    axes.update_datalim([(-2, -2), (2, 2)])
+    """Points (n, 2) on a plane, each class with its marker."""
+    axes.update_datalim([(-2, -2), (2, 2)])  # the scale of the prior shows that a dimension has collapsed
     axes.set_aspect("equal", adjustable="datalim")
+    # Names of one character are their own markers, and need no legend.
     glyphs = len(names) <= GLYPHS_SHOWN and all(len(name) == 1 and name.isascii() and name.isalnum() for name in names)
     size = 7 if len(points) <= 500 else 5
     for i, name in enumerate(names):
@@ -106,13 +97,13 @@ def _draw_points(axes: Axes, points: np.ndarray, classes: np.ndarray, names: lis
 
 
 def _draw_lines_of_points(axes: Axes, values: np.ndarray, classes: np.ndarray, names: list[str]) -> None:
-    """Values (n,) along one axis; each class on a line of its own, the points spread across it to be seen."""
+    """Values (n,) along one axis, a line for each class; the height within a line has no meaning."""
     axes.update_datalim([(-2, 0), (2, 0)])
-    spread = 0.7 * (np.arange(len(values)) * 0.6180339887 % 1 - 0.5)  # golden section: even, never twice the same
+    spread = 0.7 * (np.arange(len(values)) * 0.6180339887 % 1 - 0.5)  # golden section: even, no height twice
     for i in range(len(names)):
         here, colour = classes == i, figures.look(i)[0]
         axes.plot(values[here], i + spread[here], "o", color=colour, markersize=4, markeredgewidth=0, alpha=0.5)
-    axes.set_yticks(range(len(names)), [figures.shortened(name) for name in names], parse_math=False)
+    axes.set_yticks(range(len(names)), [figures.shorten(name) for name in names], parse_math=False)
     axes.set_ylim(-0.5, len(names) - 0.5)
     axes.set_ylabel("class (spread out to be seen)" if len(names) > 1 else "spread out to be seen")
     if len(names) == 1:
@@ -120,15 +111,7 @@ def _draw_lines_of_points(axes: Axes, values: np.ndarray, classes: np.ndarray, n
 
 
 def kl_bars(kl_per_dimension: np.ndarray, active: np.ndarray) -> Figure:
-    """How many nats each latent dimension carries, the largest first; those in use are filled.
-
-    Parameters
-    ----------
-    kl_per_dimension : ndarray of shape (K,)
-        Mean over the examples of KL(q(z_k|x) || p(z_k)), in nats.
-    active : ndarray of bool, shape (K,)
-        Where the posterior mean varies over the examples (Burda et al., arXiv:1509.00519, section 5).
-    """
+    """The KL of each latent dimension (K,), in nats, the largest first; bars of ``active`` ones (K,) are filled."""
     from matplotlib.patches import Patch
 
     order = np.argsort(-kl_per_dimension, kind="stable")[:BARS_SHOWN]
@@ -138,7 +121,7 @@ def kl_bars(kl_per_dimension: np.ndarray, active: np.ndarray) -> Figure:
     for bar, is_active in zip(axes.bar(places, kl), active[order], strict=True):
         bar.set(**(USED if is_active else EMPTY))
     axes.set_xlim(-0.6, max(len(order), 10) - 0.4)
-    axes.set_ylim(0, max(1.25 * kl.max(), 0.1))  # room for the legend; next to nothing is drawn small
+    axes.set_ylim(0, max(1.25 * kl.max(), 0.1))  # leaves room for the legend, and draws a KL near 0 small
     few = len(order) <= INDICES_SHOWN
     axes.set_xticks(places if few else [], order if few else [], fontsize=9 if len(order) <= 30 else 6)
     axes.set_xlabel("latent dimension, the largest KL first" if n_dims <= BARS_SHOWN else f"the {BARS_SHOWN} largest")
@@ -150,7 +133,11 @@ def kl_bars(kl_per_dimension: np.ndarray, active: np.ndarray) -> Figure:
     return figure
 
 
-# -- the plane of two latent dimensions --------------------------------------------------------------------
+# -- the plane of two latent dimensions ----------------------------------------------------------------------
+#
+# Its axes are even in the prior's probability: ``quantiles`` (n,) rise. Row i * n + j of the decoded values is at
+# quantile i of the second dimension and j of the first. ``names`` are the two dimensions'. With one name and n rows
+# the plane is a line.
 
 
 def manifold_images(
@@ -161,28 +148,14 @@ def manifold_images(
     limits: tuple[float, float] = (0.0, 1.0),
     title: str = "",
 ) -> Figure:
-    """What the decoder makes of each point of a plane that is even in the prior's probability.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n * n, D), or (n, D) for one dimension
-        Number ``i * n + j`` belongs to quantile i of the second dimension, upwards, and j of the first.
-    image_shape : (int, int)
-    quantiles : ndarray of shape (n,)
-        Probabilities of the prior, rising.
-    names : sequence of str
-        Of the two dimensions, or of the one.
-    limits : (float, float)
-        The values that are drawn white and black.
-    title : str, optional
-    """
+    """The decoded images (n * n, D) of the plane, or (n, D) of the line."""
     n, (height, width) = len(quantiles), image_shape
     rows = list(images.reshape(-1, n, height * width))[::-1]  # drawn from the top
     tall, wide = figures.inches_of(image_shape, 0.45 if len(names) == 2 else 0.6)
     figure = figures.new_figure(wide * n + 0.9, tall * len(rows) + 0.9)
     axes = figure.subplots()
     gap = figures.gap_of(image_shape)
-    figures.show_images(axes, figures.tiled(rows, image_shape, gap, limits[0]), limits)
+    figures.show_images(axes, figures.tile(rows, image_shape, limits[0]), limits)
     at = np.arange(0, n, 2)
     labels = [f"{quantile:.3g}" for quantile in quantiles[at]]
     axes.set_xticks(at * (width + gap) + (width - 1) / 2, labels, fontsize=9)
@@ -197,20 +170,7 @@ def manifold_images(
 def manifold_tables(
     values: np.ndarray, columns: Sequence[str], quantiles: np.ndarray, names: Sequence[str], title: str = ""
 ) -> Figure:
-    """Each column as a map over a plane that is even in the prior's probability; a curve for one dimension.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n * n, D), or (n, D) for one dimension
-        In the data's units, in the order of :func:`manifold_images`.
-    columns : sequence of str
-        The names of the D columns, of which the first twelve are drawn.
-    quantiles : ndarray of shape (n,)
-        Probabilities of the prior, rising.
-    names : sequence of str
-        Of the two dimensions, or of the one.
-    title : str, optional
-    """
+    """Each decoded column as a map over the plane, (n * n, D), or as a curve over the line, (n, D)."""
     figure, panels = figures.column_panels(columns, title)
     for i, axes in enumerate(panels):
         if len(names) == 2:
@@ -224,7 +184,7 @@ def manifold_tables(
 
 
 def _draw_map(axes: Axes, values: np.ndarray, quantiles: np.ndarray) -> None:
-    """A heat map (n, n) over the unit square of two quantiles, dark to light as the values grow, with its scale."""
+    """A heat map (n, n) over two quantiles, with its colour bar."""
     from matplotlib.ticker import MaxNLocator
 
     half = (quantiles[1] - quantiles[0]) / 2
@@ -242,21 +202,10 @@ def _draw_map(axes: Axes, values: np.ndarray, quantiles: np.ndarray) -> None:
 def interpolation_images(
     rows: np.ndarray, image_shape: tuple[int, int], ends: np.ndarray, limits: tuple[float, float] = (0.0, 1.0)
 ) -> Figure:
-    """Decoded steps on the straight line between two examples in latent space, the examples themselves outside.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (pairs, steps, D)
-    image_shape : (int, int)
-    ends : ndarray of shape (pairs, 2, D)
-        The two examples of each pair.
-    limits : (float, float)
-        The values that are drawn white and black.
-    """
+    """Decoded steps (pairs, steps, D) between the two examples ``ends`` (pairs, 2, D), which stand outside."""
     (n_pairs, n_steps, _), (_, width), gap = rows.shape, image_shape, figures.gap_of(image_shape)
-    left, middle, right = (
-        figures.tiled(list(part), image_shape, gap, limits[0]) for part in (ends[:, :1], rows, ends[:, 1:])
-    )
+    parts = (ends[:, :1], rows, ends[:, 1:])
+    left, middle, right = (figures.tile(list(part), image_shape, limits[0]) for part in parts)
     space = np.full((len(middle), width // 2 + gap), float(limits[0]))
     tall, wide = figures.inches_of(image_shape)
     figure = figures.new_figure(wide * (n_steps + 3), tall * n_pairs + 0.5)
@@ -273,19 +222,7 @@ def interpolation_images(
 
 
 def interpolation_tables(values: np.ndarray, columns: Sequence[str], ends: np.ndarray, names: Sequence[str]) -> Figure:
-    """For each column of a table, its way from one example to another along a straight line in latent space.
-
-    Parameters
-    ----------
-    values : ndarray of shape (pairs, steps, D)
-        Decoded, in the data's units.
-    columns : sequence of str
-        The names of the D columns, of which the first twelve are drawn.
-    ends : ndarray of shape (pairs, 2, D)
-        The two examples of each pair: the points at t = 0 and 1.
-    names : sequence of str
-        What each pair is called.
-    """
+    """Each decoded column (pairs, steps, D) along the line between the two examples ``ends`` (pairs, 2, D)."""
     figure, panels = figures.column_panels(columns)
     times = np.linspace(0, 1, values.shape[1])
     for i, axes in enumerate(panels):

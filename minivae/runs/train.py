@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minivae import datasets
+from minivae.backend import states
 from minivae.datasets import Dataset
 from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.model import weights
@@ -163,6 +164,7 @@ def describe_model(vae: VAE, settings: Settings) -> str:
     return (
         f"model       {widths}, {vae.activation}, {len(vae.store.vector):,} parameters; {settings.epochs} epochs of "
         f"batches of {settings.batch_size}, {settings.optimizer} at {settings.lr:g}; {vae.backend} backend, {vae.dtype}"
+        + (f" ({states()['mine']})" if vae.backend == "mine" else "")
     )
 
 

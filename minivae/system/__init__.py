@@ -1,1 +1,1 @@
-"""What the operating system needs, with no word of VAEs: files, locks, signals, progress, facts about the machine."""
+"""Files, locks, signals, streams, progress, facts about the machine: nothing about VAEs."""

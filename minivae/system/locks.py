@@ -18,24 +18,12 @@ log = logging.getLogger("minivae")
 
 @contextmanager
 def locked(folder: Path) -> Iterator[Callable[[], None]]:
-    """Be the only one who writes into a folder, which is made if it is not there yet.
+    """Make a folder if it does not exist, and lock it; MinivaeError if another process has the lock.
 
-    The lock is the kernel's, on the file ``.lock``. A crash leaves that file behind, but nothing that holds it. An
-    orderly end takes the file away, where the folder can still be written then.
-
-    Yields
-    ------
-    renew : callable
-        To be called before each write: it locks anew if another program, such as one that synchronises folders, has
-        removed the file, and raises MinivaeError if another process was quicker.
-
-    Raises
-    ------
-    MinivaeError
-        If another process holds the lock.
-    OSError
-        If the folder cannot be made or written.
+    Yields a function to call before each write: it locks again if another program, such as one that synchronises
+    folders, has removed the file, and raises MinivaeError if another process was faster.
     """
+    # The lock is the kernel's, on the file .lock. A crash leaves the file, but no lock.
     folder.mkdir(parents=True, exist_ok=True)
     file, lock = folder / LOCK, acquire(folder)
     mark = os.stat(file) if lock else None
@@ -51,8 +39,8 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
         yield renew
     finally:
         if lock:
-            # Before the lock is given back: a file that somebody else has locked in the meantime must stay. Windows
-            # deletes no open file; there filelock does it afterwards.
+            # Before the release, because afterwards the file may be another process's. Windows deletes no open file;
+            # there filelock does it.
             if os.name != "nt":
                 with suppress(OSError):
                     if mark and os.path.samestat(os.stat(file), mark):
@@ -61,7 +49,7 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
 
 
 def acquire(folder: Path) -> Any:
-    """The lock of a folder, or None, with a note, on a file system that knows no locks."""
+    """The lock of a folder, or None, with a note, on a file system without locks."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / LOCK, timeout=0)

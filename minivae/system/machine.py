@@ -11,32 +11,18 @@ from typing import Any
 from minivae.version import __version__
 
 PACKAGES = (
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "matplotlib",
-    "safetensors",
-    "threadpoolctl",
-    "numba",
-    "cupy-cuda12x",
-    "cupy-cuda13x",
+    *("numpy", "scipy", "scikit-learn", "matplotlib", "safetensors", "threadpoolctl"),
+    *("numba", "cupy-cuda12x", "cupy-cuda13x"),
 )
 SETTINGS = (
-    "MINIVAE_BACKEND",
-    "MINIVAE_DATA",
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OMP_WAIT_POLICY",
-    "GOMP_SPINCOUNT",
-    "NUMBA_NUM_THREADS",
-    "NUMBA_THREADING_LAYER",
-    "NUMBA_CACHE_DIR",
+    *("MINIVAE_BACKEND", "MINIVAE_DATA", "MINIVAE_MINE", "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS"),
+    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"),
+    *("NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER", "NUMBA_CACHE_DIR"),
 )
 
 
 def facts() -> dict[str, Any]:
-    """Versions, the processor, BLAS and its threads, the state of each backend, settings in the environment."""
+    """Versions, processor, BLAS and its threads, the state of each backend, environment variables."""
     from minivae import backend
 
     return {
@@ -53,10 +39,10 @@ def facts() -> dict[str, Any]:
 
 
 def what_changes_results(backend: str) -> dict[str, str]:
-    """What the last digits of a training run depend on, beside its settings: a resumed run compares it."""
+    """What the last digits of a training depend on beside its settings; a resumed run compares it."""
     import numpy
 
-    from minivae.backend import threads
+    from minivae.backend import states, threads
 
     names = {
         "minivae": __version__,
@@ -66,6 +52,8 @@ def what_changes_results(backend: str) -> dict[str, str]:
     }
     if backend == "numba":
         names |= {"numba": str(installed("numba")), "threads": threads()["numba"]}
+    elif backend == "mine":
+        names["answers"] = states()["mine"]
     return names
 
 
@@ -78,7 +66,7 @@ def installed(package: str) -> str | None:
 
 
 def available_cores() -> int:
-    """The processors that this process may use."""
+    """The number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""How long work shows itself on standard error: a bar on a terminal, a few plain lines elsewhere."""
+"""Progress on standard error: a bar on a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,8 +15,17 @@ History = dict[str, list[float]]
 Advance = Callable[[int], object]
 
 
-def epochs_shown(epochs: range, history: History, progress: bool) -> Iterator[int]:
-    """The epochs, with a bar on a terminal or some lines elsewhere, on standard error."""
+def summary(history: History) -> str:
+    """The last epoch in one line."""
+    last = {name: values[-1] for name, values in history.items()}
+    text = f"loss {last['loss']:.3f} = reconstruction {last['recon_nll']:.3f} + beta * KL {last['kl']:.3f}"
+    return text + (f", validation {last['val_loss']:.3f}" if "val_loss" in last else "")
+
+
+def epochs_shown(
+    epochs: range, history: History, progress: bool, unit: str = "epoch", summarise: Callable[[History], str] = summary
+) -> Iterator[int]:
+    """The epochs, with a bar or about twenty lines."""
     if not progress or sys.stderr is None:
         yield from epochs
         return
@@ -25,26 +34,19 @@ def epochs_shown(epochs: range, history: History, progress: bool) -> Iterator[in
         for epoch in epochs:
             yield epoch
             if epoch % every == 0 or epoch == epochs[-1]:
-                print_line(f"epoch {epoch}/{epochs[-1]}  {summary(history)}", to_stderr=True)
+                print_line(f"{unit} {epoch}/{epochs[-1]}  {summarise(history)}", to_stderr=True)
         return
     from tqdm import tqdm
 
-    with tqdm(epochs, unit="epoch", ascii=True, dynamic_ncols=True) as bar:
+    with tqdm(epochs, unit=unit, ascii=True, dynamic_ncols=True) as bar:
         for epoch in bar:
             yield epoch
-            bar.set_postfix_str(summary(history))
-
-
-def summary(history: History) -> str:
-    """The last epoch in one line."""
-    last = {name: values[-1] for name, values in history.items()}
-    text = f"loss {last['loss']:.3f} = reconstruction {last['recon_nll']:.3f} + beta * KL {last['kl']:.3f}"
-    return text + (f", validation {last['val_loss']:.3f}" if "val_loss" in last else "")
+            bar.set_postfix_str(summarise(history))
 
 
 @contextmanager
 def said_if_slow(what: str, progress: bool) -> Iterator[None]:
-    """Say on standard error what is being done, if it takes longer than a second, and in the end how long it took."""
+    """Report what takes longer than a second, and at the end how long it took."""
     if not progress or sys.stderr is None:
         yield
         return
@@ -63,7 +65,7 @@ def said_if_slow(what: str, progress: bool) -> Iterator[None]:
 
 @contextmanager
 def samples_shown(total: int, progress: bool) -> Iterator[Advance]:
-    """A function to call with the number of samples that are done, which shows them on standard error."""
+    """A function to call with the number of samples done, which shows them."""
     if not progress or sys.stderr is None:
         yield lambda n: None
     elif sys.stderr.isatty():
@@ -72,17 +74,12 @@ def samples_shown(total: int, progress: bool) -> Iterator[Advance]:
         with tqdm(total=total, desc="log p(x)", unit="sample", unit_scale=True, ascii=True, dynamic_ncols=True) as bar:
             yield bar.update
     else:
-        yield sample_lines(total)
+        done = 0
 
+        def advance(n: int) -> None:
+            nonlocal done
+            before, done = done, done + n
+            if done * 10 // total > before * 10 // total:
+                print_line(f"log p(x): {done:,} of {total:,} samples", to_stderr=True)
 
-def sample_lines(total: int) -> Advance:
-    """About ten lines, one whenever another tenth is done."""
-    done = 0
-
-    def advance(n: int) -> None:
-        nonlocal done
-        before, done = done, done + n
-        if done * 10 // total > before * 10 // total:
-            print_line(f"log p(x): {done:,} of {total:,} samples", to_stderr=True)
-
-    return advance
+        yield advance

@@ -1,8 +1,7 @@
-"""Ctrl-C and SIGTERM as exceptions that unwind to a saved state.
+"""Ctrl-C and SIGTERM as exceptions, for the command line.
 
-Only the command line installs this, and for as long as the process lives. Python loses an exception that a signal
-raises inside a destructor, and wraps one that it raises during an import: so the signal is also remembered, looked
-at between epochs, and decides the exit status.
+Python loses an exception that a signal raises inside a destructor, and wraps one that it raises during an import: so
+the signal is also stored, checked between epochs, and decides the exit status.
 """
 
 from __future__ import annotations
@@ -13,21 +12,20 @@ import time
 from typing import Any
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
-PAUSE = 1.0  # seconds in which a second signal is taken for the echo of the first: saving takes less
+PAUSE = 1.0  # seconds in which a second signal is the echo of the first; saving takes less
 
 _arrived: int | None = None
 _when = 0.0
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came; handled like Ctrl-C."""
+    """SIGTERM, handled like Ctrl-C."""
 
 
 def install() -> None:
     """Raise KeyboardInterrupt at SIGINT and Terminated at SIGTERM.
 
-    A signal that is ignored already, as SIGINT is in the background jobs of a shell, stays ignored. What Python loses
-    is not printed either: it is not lost here.
+    A signal that is ignored, as SIGINT is in background jobs of a shell, stays ignored.
     """
     sys.unraisablehook = _say_unless_arrived
     for number in STATUS:
@@ -45,22 +43,17 @@ def _handle(number: int, frame: Any) -> None:
 
 
 def _say_unless_arrived(lost: Any) -> None:
+    # An interrupt that Python loses is stored, and need not be printed.
     if _arrived is None or not issubclass(lost.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
 
 
 def raise_if_arrived() -> None:
-    """Raise again what has come: some code in between may have lost it."""
+    """Raise the exception of a signal again, in case it was lost."""
     if _arrived is not None:
         raise Terminated if _arrived == signal.SIGTERM else KeyboardInterrupt
 
 
 def status_if_arrived() -> int | None:
-    """The exit status of a process that a signal has asked to end, or None."""
+    """The exit status after a signal, or None."""
     return None if _arrived is None else STATUS[signal.Signals(_arrived)]
-
-
-def forget() -> None:
-    """As if none had come; for tests."""
-    global _arrived
-    _arrived = None

@@ -1,4 +1,4 @@
-"""Lines for a reader. Work never ends because nobody reads on, the log's disk is full, or a stream is missing."""
+"""Lines of text that never raise: a reader may have gone, a disk be full, a stream be missing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from typing import TextIO
 
 
 def print_line(line: str, *, to_stderr: bool = False) -> None:
-    """Print one line, and flush it; where that cannot be done, nothing happens.
-
-    What would move a terminal's cursor, or begin another line, is escaped: names come from files.
-    """
+    """Print one line, with control characters escaped, and flush it; do nothing if that fails."""
     stream = sys.stderr if to_stderr else sys.stdout
-    if stream is None:  # closed by whoever started this process; print() would take the other stream
+    if stream is None:  # closed by the parent process; print() would take the other stream
         return
     try:
         stream.write(harmless(line) + "\n")
@@ -37,12 +34,13 @@ class Printer(logging.Handler):
 
 
 def harmless(line: str) -> str:
-    """The line with its control characters escaped, so that it is one line and moves no cursor."""
+    """The line with control characters escaped: a name from a file moves no cursor, and begins no line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def flush_or_forget(stream: TextIO | None) -> None:
-    """Flush a stream; where that fails, send the rest nowhere: at exit Python would fail again, with status 120."""
+    """Flush a stream; discard its content if that fails."""
+    # Otherwise Python would fail again at exit, with status 120.
     try:
         if stream is not None:
             stream.flush()
@@ -51,7 +49,7 @@ def flush_or_forget(stream: TextIO | None) -> None:
 
 
 def forget(stream: TextIO | None) -> None:
-    """Let whatever is still written to a stream go nowhere."""
+    """Discard all further output of a stream."""
     # A stream may have no descriptor, as in a notebook.
-    with suppress(OSError, ValueError, AttributeError), open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), stream.fileno())  # type: ignore[union-attr]
+    with suppress(OSError, ValueError, AttributeError), open(os.devnull, "wb") as null:
+        os.dup2(null.fileno(), stream.fileno())  # type: ignore[union-attr]

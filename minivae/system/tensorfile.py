@@ -1,8 +1,8 @@
 """Named arrays and a dictionary of plain values in one safetensors file, with a checksum over both.
 
-safetensors refuses what is truncated or malformed, and executes nothing. It does not notice a flipped byte
-or a NaN: those checks are here. Its metadata are strings in no fixed order; ours are one string, the dictionary
-as JSON, so that equal contents make equal files.
+safetensors refuses truncated and malformed files, and executes nothing. A flipped byte or a NaN it does not notice:
+those checks are here. The order of its metadata is not fixed; ours are one JSON string, so that equal contents make
+equal files.
 """
 
 from __future__ import annotations
@@ -25,38 +25,23 @@ KEY = "minivae"
 
 
 def write(path: str | os.PathLike, tensors: Tensors, metadata: Metadata) -> None:
-    """Write the file beside ``path`` and rename it.
-
-    Raises
-    ------
-    CheckpointError
-        If a tensor is not finite: a file that :func:`read` would refuse is not written.
-    OSError
-        If the file cannot be written.
-    """
+    """Write the file; CheckpointError if a tensor is not finite, OSError if the file cannot be written."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    # safetensors writes strided views, such as the two heads, wrongly and without a word.
+    # safetensors writes strided views, such as the two heads, wrongly and without an error.
     tensors = {name: np.array(tensor, order="C") for name, tensor in tensors.items()}
     check_finite(tensors, f"{path} is not written")
     with replacing(path) as beside:
-        signed = metadata | {"sha256": checksum(tensors, metadata)}
+        text = json.dumps(metadata | {"sha256": checksum(tensors, metadata)})
         try:
-            save_file(tensors, beside, {KEY: json.dumps(signed)})
+            save_file(tensors, beside, {KEY: text})
         except SafetensorError as error:  # such as a full disk
             raise OSError(f"cannot write {path}: {error}") from None
 
 
 def read(path: str | os.PathLike) -> tuple[Tensors, Metadata]:
-    """The tensors and the metadata of a file that :func:`write` wrote.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is missing, malformed, another program's, has another checksum than its content, or holds a value
-        that is not finite.
-    """
+    """The tensors and the metadata of a file from :func:`write`; CheckpointError if it is anything else."""
     from safetensors import SafetensorError, safe_open
 
     if not os.path.isfile(path):
@@ -78,7 +63,7 @@ def read(path: str | os.PathLike) -> tuple[Tensors, Metadata]:
 
 
 def read_metadata(path: str | os.PathLike) -> Metadata:
-    """The metadata of a file that :func:`read` has accepted, without its tensors."""
+    """The metadata of a file that :func:`read` accepts, without its tensors."""
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:
@@ -86,7 +71,7 @@ def read_metadata(path: str | os.PathLike) -> Metadata:
 
 
 def is_ours(path: str | os.PathLike) -> bool:
-    """True if :func:`write` wrote the file, as far as its metadata tell; its content may be damaged."""
+    """True if the metadata are those of :func:`write`; the content may be damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -104,12 +89,12 @@ def check_finite(tensors: Tensors, what: str) -> None:
 
 
 def in_one_line(words: object) -> str:
-    """What an error says, or a name in a file: they may hold line ends and more, and be of any length."""
+    """The text of an error, or a name from a file, as one line of limited length."""
     return textwrap.shorten(str(words).encode("unicode_escape").decode(), 300)
 
 
 def checksum(tensors: Tensors, metadata: Metadata) -> str:
-    """SHA-256 over the metadata and the names, dtypes, shapes and bytes of all tensors, in the order of their names."""
+    """SHA-256 over the metadata, and the names, dtypes, shapes and bytes of all tensors."""
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(tensors):
         array = tensors[name]

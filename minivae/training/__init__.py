@@ -1,4 +1,4 @@
-"""How a model's parameters change. loop.py is :func:`minivae.fit`, step.py one update, recipe.py what both are told."""
+"""How a model's parameters change: loop.py is :func:`minivae.fit`, step.py one update, recipe.py the settings."""
 
 from minivae.training.loop import columns, fit
 from minivae.training.recipe import Recipe

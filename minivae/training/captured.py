@@ -1,8 +1,8 @@
 """An epoch on a GPU: one training step is captured as a CUDA graph, and replayed. Not yet run on a GPU.
 
-The examples, their order, and every number that changes from step to step live in the device's memory: the step, which
-decides the noise; Adam's t; the learning rate; the weight of the KL; the place in the order. So the same graph serves
-every step of a run, and nothing comes back before the epoch is over.
+The examples, their order, and every number that changes from step to step are in the device's memory: the step, which
+decides the noise; Adam's t; the learning rate; the weight of the KL; the place in the order. So one graph serves every
+step of a run, and nothing is copied back before the end of an epoch.
 """
 
 from __future__ import annotations
@@ -22,22 +22,13 @@ from minivae.training.step import noisy_minibatch
 
 
 def can_be_captured(vae: VAE, recipe: Recipe) -> bool:
-    """False for an optimizer, a corruption or a likelihood of the user's own, which may ask the host in every step."""
+    """False for a user's own optimizer, corruption or likelihood, which may need the host in every step."""
     ours = {*OPTIMIZERS.values(), *CORRUPTIONS.values(), *LIKELIHOODS.values(), type(None)}
     return {type(vae.optimizer), type(recipe.corruption), type(vae.likelihood)} <= ours
 
 
 class CapturedSteps:
-    """All updates of an epoch, as often as it is called.
-
-    Parameters
-    ----------
-    vae : VAE
-        On a backend that has a ``graph``.
-    x : array of shape (N, D)
-        The examples, on the device.
-    recipe : Recipe
-    """
+    """All updates of an epoch on a backend that has a ``graph``; ``x`` (N, D) is on the device."""
 
     def __init__(self, vae: VAE, x: Array, recipe: Recipe):
         k = vae.kernels
@@ -53,7 +44,7 @@ class CapturedSteps:
         self.stream = k.graph.stream()
 
     def __call__(self) -> np.ndarray:
-        """Train on every example once; returns the sums of recon_nll, kl and penalty over them, (3,), in nats."""
+        """Train on every example once; returns the sums of recon_nll, kl and penalty, (3,), in nats."""
         vae, n = self.vae, len(self.x)
         with vae.lock, vae.kernels.graph.on_stream(self.stream):
             self.begin()
@@ -65,11 +56,11 @@ class CapturedSteps:
         return vae.kernels.to_numpy(self.sums)
 
     def begin(self) -> None:
-        """Put the numbers of this epoch where the graphs look for them."""
+        """Copy the numbers of this epoch to the device."""
         vae, k, recipe = self.vae, self.vae.kernels, self.recipe
         state = vae.optimizer.state_of(vae)
         settings = {**vae.optimizer.config(), "learning_rate": None}, repr(recipe.corruption), repr(vae.likelihood)
-        if state is not self.state or settings != self.settings:  # other arrays, or numbers that graphs have by value
+        if state is not self.state or settings != self.settings:  # the graphs hold these arrays and numbers
             self.state, self.settings, self.graphs = state, settings, {}
         self.order[...] = k.graph.permutation(recipe.seed, vae.epoch, len(self.x))
         self.counts[...] = k.asarray(np.array([vae.step, state.t + 1, 0]), "uint32")
@@ -82,16 +73,16 @@ class CapturedSteps:
             drecon_nll[...], dkl[...] = 1 / n, vae.beta / n
 
     def step(self, n: int) -> None:
-        """One update with the next ``n`` examples: the first of a size kernel by kernel, the others as a graph."""
+        """One update with the next ``n`` examples: kernel by kernel the first time, then as a graph."""
         if n in self.graphs:
             self.graphs[n].replay()
             return
         launches = partial(self.launches, n)
-        launches()  # compiles, and lets cuBLAS and CuPy set up what they may not while a graph is recorded
+        launches()  # compiles, and lets cuBLAS and CuPy set up what is forbidden while a graph is recorded
         self.graphs[n] = self.vae.kernels.graph.Graph(launches, self.stream, kept=self.vae.workspace.arrays())
 
     def launches(self, n: int) -> None:
-        """The training step of :mod:`minivae.training.step`, with its numbers on the device."""
+        """The update of :func:`minivae.training.step.training_step`, with its numbers on the device."""
         vae, k, recipe, step = self.vae, self.vae.kernels, self.recipe, self.counts[0:1]
         rows = k.graph.next_rows(self.order, self.counts, out=self.rows[:n])
         batch, target = noisy_minibatch(vae, self.x, rows, step, recipe)

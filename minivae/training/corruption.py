@@ -1,9 +1,6 @@
-"""Noise on the examples while a model is trained: to denoise, or to have more examples (lesson 16).
+"""Noise on the examples during training, a function of (seed, step, example): stream 2 (lesson 16).
 
-    denoising      the encoder sees the noisy x, the decoder has to give back the clean one
-    augmentation   the noisy x is an example of its own: it goes in, and it has to come out
-
-Which entries are hit in a training step is a function of (seed, step, example): stream 2.
+For denoising only the encoder gets the noisy x, and the target is the clean one; for augmentation both are noisy.
 """
 
 from __future__ import annotations
@@ -15,37 +12,21 @@ from minivae.validation import check_float
 
 
 class Corruption:
-    """The base of the three below, and of your own.
+    """Base class of the three below, and of your own.
 
     Parameters
     ----------
     denoise : bool, default True
-        True: the loss compares the reconstruction with the clean example. With beta = 1 it is then a bound on
-        -log p(x) of the clean data, a looser one, because the encoder has not seen them (lesson 16). False: with the
-        noisy one, and the bound is on -log p(x) of the noisy data (augmentation).
+        True: the target is the clean example. With beta = 1 the loss is a bound on -log p(x) of the clean data, looser
+        than without noise, because the encoder does not see them. False: the target is the noisy example, and the bound
+        is on -log p(x) of the noisy data (augmentation).
     """
 
     def __init__(self, denoise: bool = True):
         self.denoise = bool(denoise)
 
     def apply(self, kernels: Backend, x: Array, seed: int, step: int, rows: Array, *, out: Array) -> Array:
-        """A noisy copy of a batch.
-
-        Parameters
-        ----------
-        kernels : Backend
-        x : array of shape (B, D)
-            As the model sees it: scaled.
-        seed, step : int
-        rows : array of int, shape (B,)
-            The row of each example in the full data set.
-        out : array of shape (B, D)
-            Overwritten; not ``x`` itself.
-
-        Returns
-        -------
-        out : array of shape (B, D)
-        """
+        """A noisy copy of scaled x (B, D) in ``out`` (B, D), another array; ``rows`` (B,) number the examples."""
         raise NotImplementedError
 
     def stays_in_unit_interval(self) -> bool:
@@ -58,21 +39,16 @@ class Corruption:
 
 
 class GaussianNoise(Corruption):
-    """x + std * noise, with noise from N(0, 1) for every entry.
+    """x + std * noise, with noise from N(0, 1) for every entry; ``std`` is in scaled units.
 
-    Parameters
-    ----------
-    std : float
-        In the units that the model sees: after its scaling.
-    denoise : bool, default True
-        See :class:`Corruption`.
+    ``denoise`` as for :class:`Corruption`.
     """
 
     def __init__(self, std: float, denoise: bool = True):
         self.std = check_float(std, "std")
         super().__init__(denoise)
 
-    def apply(self, kernels, x, seed, step, rows, *, out):  # noqa: D102
+    def apply(self, kernels, x, seed, step, rows, *, out):
         kernels.standard_normal(seed, Stream.CORRUPTION, step, rows, out=out)
         out *= self.std
         out += x
@@ -80,14 +56,9 @@ class GaussianNoise(Corruption):
 
 
 class Masking(Corruption):
-    """Every entry is set to 0 with probability ``rate``: black, or after standardising the column's mean.
+    """Every entry becomes 0 with probability ``rate`` in [0, 1): black, or the column's mean after standardising.
 
-    Parameters
-    ----------
-    rate : float
-        In [0, 1).
-    denoise : bool, default True
-        See :class:`Corruption`.
+    ``denoise`` as for :class:`Corruption`.
 
     References
     ----------
@@ -99,10 +70,9 @@ class Masking(Corruption):
         super().__init__(denoise)
 
     def stays_in_unit_interval(self):
-        """Zero is in it."""
         return True
 
-    def apply(self, kernels, x, seed, step, rows, *, out):  # noqa: D102
+    def apply(self, kernels, x, seed, step, rows, *, out):
         u = kernels.uniform(seed, Stream.CORRUPTION, step, rows, out=out)
         out[...] = u >= self.rate
         out *= x
@@ -110,18 +80,10 @@ class Masking(Corruption):
 
 
 class SaltAndPepper(Corruption):
-    """Every entry becomes ``low`` with probability rate/2, and ``high`` with probability rate/2.
+    """Every entry becomes ``low`` with probability rate/2, and ``high`` with probability rate/2; ``rate`` in [0, 1).
 
-    Parameters
-    ----------
-    rate : float
-        In [0, 1).
-    low : float, default 0.0
-        Pepper, in the units that the model sees; for standardised columns something like -3.
-    high : float, default 1.0
-        Salt; for standardised columns something like 3.
-    denoise : bool, default True
-        See :class:`Corruption`.
+    ``low`` and ``high`` are in scaled units, for standardised columns about -3 and 3; ``denoise`` as for
+    :class:`Corruption`.
     """
 
     def __init__(self, rate: float, low: float = 0.0, high: float = 1.0, denoise: bool = True):
@@ -132,12 +94,11 @@ class SaltAndPepper(Corruption):
         super().__init__(denoise)
 
     def stays_in_unit_interval(self):
-        """If pepper and salt are in it."""
         return self.low >= 0 and self.high <= 1
 
-    def apply(self, kernels, x, seed, step, rows, *, out):  # noqa: D102
+    def apply(self, kernels, x, seed, step, rows, *, out):
         u = kernels.uniform(seed, Stream.CORRUPTION, step, rows, out=out)
-        # Not out[pepper] = low: how many entries that hits must not be asked while a CUDA graph is recorded.
+        # Not out[pepper] = low: counting the entries needs the host, which must not be asked in a CUDA graph.
         pepper, salt = u < self.rate / 2, u >= 1 - self.rate / 2
         out[...] = x * ~(pepper | salt) + self.low * pepper + self.high * salt
         return out
@@ -147,7 +108,7 @@ CORRUPTIONS = {"gaussian": GaussianNoise, "masking": Masking, "salt-and-pepper":
 
 
 def check_corruption(corruption: Any, likelihood: str) -> Corruption | None:
-    """A corruption or None; ValueError if its examples could not come from the likelihood but would have to."""
+    """A corruption or None; ValueError if it would make targets that the likelihood cannot have."""
     if corruption is None:
         return None
     if not isinstance(corruption, Corruption):

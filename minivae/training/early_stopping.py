@@ -1,4 +1,4 @@
-"""Early stopping: end training when the validation loss has not fallen for a while, and keep the best (lesson 10)."""
+"""Early stopping: end training when the validation loss stops falling, and keep the best parameters (lesson 10)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from minivae.validation import check_float, check_int
 
 
 class EarlyStopping:
-    """Stops :func:`minivae.fit` and puts the parameters of the best epoch back.
+    """Stops :func:`minivae.fit` and restores the parameters of the best epoch.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class EarlyStopping:
     best_loss : float
         The lowest validation loss so far, infinite before the first epoch.
     best_epoch, last_epoch : int
-        The epoch that reached it, and the last one that was seen; 0 before the first.
+        The epoch that reached it, and the last epoch; 0 before the first.
     best : array of shape (P,) or None
         The parameter vector of the best epoch.
     """
@@ -35,7 +35,7 @@ class EarlyStopping:
     def __init__(self, patience: int = 10, min_delta: float = 0.0):
         self.patience = check_int(patience, "patience", 1)
         self.min_delta = check_float(min_delta, "min_delta")
-        self._watched: ReferenceType[Parameters] | None = None
+        self._store: ReferenceType[Parameters] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -45,16 +45,16 @@ class EarlyStopping:
         self.best: Array | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_watched"}
+        return {name: value for name, value in vars(self).items() if name != "_store"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _watched=None)
+        vars(self).update(state, _store=None)
 
     def watch(self, vae: VAE) -> None:
-        """Look at this model from now on; what was seen of another one is forgotten."""
-        if self._watched is not None and self._watched() is not vae.store:
+        """Follow this model, and forget another one."""
+        if self._store is not None and self._store() is not vae.store:
             self.reset()
-        self._watched = ref(vae.store)
+        self._store = ref(vae.store)
 
     def __repr__(self) -> str:
         return f"EarlyStopping(patience={self.patience}, min_delta={self.min_delta})"
@@ -65,7 +65,7 @@ class EarlyStopping:
         return self.last_epoch - self.best_epoch >= self.patience
 
     def __call__(self, vae: VAE, epoch: int, metrics: dict[str, float]) -> bool:
-        """Look at an epoch, as a callback of ``fit``; True ends training."""
+        """Record an epoch, as a callback of ``fit``; True ends training."""
         self.last_epoch = epoch
         if metrics["val_loss"] < self.best_loss - self.min_delta:
             self.best_loss, self.best_epoch = metrics["val_loss"], epoch
@@ -73,18 +73,18 @@ class EarlyStopping:
         return self.is_over
 
     def at_end(self, vae: VAE) -> None:
-        """Put the best parameters back; ``fit`` calls it last."""
+        """Restore the best parameters; ``fit`` calls it last."""
         if self.best is not None:
             vae.store.vector[:] = self.best
 
     def config(self) -> dict[str, Any]:
-        """Settings and counters, which :meth:`from_config` takes; the vector ``best`` is kept apart."""
+        """Settings and counters for :meth:`from_config`, without the vector ``best``."""
         names = ("patience", "min_delta", "best_epoch", "last_epoch")
         return {name: getattr(self, name) for name in names} | {"best_loss": repr(self.best_loss)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> EarlyStopping:
-        """The object that :meth:`config` described, without its ``best``."""
+        """The object of :meth:`config`, without its ``best``."""
         early_stopping = cls(config["patience"], config["min_delta"])
         early_stopping.best_loss = float(config["best_loss"])
         if math.isnan(early_stopping.best_loss):

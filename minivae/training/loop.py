@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from minivae.errors import TrainingDiverged
 from minivae.model.network import LossTerms, mean
 from minivae.model.vae import VAE
 from minivae.system.progress import History, epochs_shown
@@ -29,9 +28,11 @@ from minivae.training.recipe import (
 )
 from minivae.training.runaway import Watch
 from minivae.training.schedules import Schedule
-from minivae.training.step import check_finite, last_batch, minibatches, training_step
+from minivae.training.step import check_finite, check_state, last_batch, minibatches, training_step
 from minivae.training.warmup import warm_up
 from minivae.validation import check_int
+
+ROWS_LOOKED_AT = 1000  # about so many examples tell what their mean would cost
 
 Steps = Callable[[], np.ndarray]
 
@@ -105,7 +106,13 @@ def fit(
     DataError, TypeError, ValueError
         Before anything is changed, if an argument makes no sense.
     TrainingDiverged
-        If the loss is no longer finite. Then, and after Ctrl-C, the model is as the last finished epoch left it.
+        If the loss, the parameters or the optimizer's state are no longer finite. Then, and after Ctrl-C or an error
+        in a callback, the model is as the last finished epoch left it.
+
+    Warns
+    -----
+    RunawayVarianceWarning, PoorFitWarning
+        If a log variance has run away; if the loss ends far above what the mean of the data would cost.
     """
     epochs = check_int(epochs, "epochs", 0, 2**32 - 1)
     corruption = check_corruption(corruption, vae.likelihood.name)
@@ -150,6 +157,8 @@ def fit_prepared(
         watch.look(last_batch(vae, len(train), recipe.batch_size))
         if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
             break
+    if history["loss"]:
+        watch.look_back(train[:: max(1, len(train) // ROWS_LOOKED_AT)], history["loss"][-1])
     for callback in reversed(callbacks):  # the early stopping last: the others see the model as training left it
         getattr(callback, "at_end", lambda vae: None)(vae)
     return history
@@ -163,12 +172,12 @@ def columns(validation: bool) -> list[str]:
 
 @contextmanager
 def undone_if_cut_short(vae: VAE, early_stopping: EarlyStopping | None) -> Iterator[None]:
-    """Put everything back to where it was, if the epoch inside diverges or is interrupted, wherever that happens."""
+    """Put everything back to where it was, if the epoch inside fails or is interrupted, wherever that happens."""
     seen = vars(early_stopping).copy() if early_stopping is not None else {}
     state, before = vae.optimizer.state_of(vae).copy(), (vae.step, vae.epoch, vae.store.vector.copy())
     try:
         yield
-    except (TrainingDiverged, KeyboardInterrupt):
+    except BaseException:  # divergence, Ctrl-C, a full disk under a callback, no memory
         vae.optimizer.set_state(vae, state)
         vae.step, vae.epoch, vae.store.vector[:] = before
         if early_stopping is not None:
@@ -199,9 +208,11 @@ def train_epoch(vae: VAE, x: Rows, recipe: Recipe, steps: Steps) -> dict[str, fl
         last = last_batch(vae, len(x), recipe.batch_size)
         check_finite(vae, terms, "the loss", terms.loss + penalty, last)
         # The loss of a step is that before its update, so that no loss has seen the last update yet.
-        recon_nll, kl = (mean(term) for term in vae.terms(last, vae.noise(np.arange(len(last)))))
+        with vae.lock:
+            recon_nll, kl = (mean(term) for term in vae.terms(last, vae.noise(np.arange(len(last)))))
         after = LossTerms.of(recon_nll, kl, vae.beta)
         check_finite(vae, after, "the loss", after.loss, last)
+        check_state(vae, after, last)
     return terms._asdict() | {"penalty": penalty}
 
 

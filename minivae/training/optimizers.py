@@ -1,4 +1,4 @@
-"""SGD with momentum, Adagrad and Adam: state, and the call of one kernel over the flat parameter vector (lesson 10)."""
+"""SGD with momentum, Adagrad and Adam: their state, and one kernel over the flat parameter vector (lesson 10)."""
 
 from __future__ import annotations
 
@@ -7,30 +7,24 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from minivae.backend import Array
-from minivae.model.parameters import Parameters
-from minivae.model.vae import VAE
+from minivae.model.parameters import Parameters, Trainable
 from minivae.validation import check_float
 
 
 @dataclass
 class State:
-    """What an optimizer remembers of one model: ``arrays`` of shape (P,) by name, and ``t``, the steps taken."""
+    """An optimizer's memory of one model: ``arrays`` of shape (P,) by name, and ``t``, the number of steps."""
 
     arrays: dict[str, Array]
     t: int = 0
 
     def copy(self) -> State:
-        """A state of its own."""
+        """A copy with arrays of its own."""
         return State({name: array.copy() for name, array in self.arrays.items()}, self.t)
 
 
 class Optimizer:
-    """What they share: a learning rate, and a state for each model that they train.
-
-    Parameters
-    ----------
-    learning_rate : float
-    """
+    """Base class: a learning rate, and a state for each model."""
 
     state_names: tuple[str, ...] = ()
 
@@ -46,7 +40,7 @@ class Optimizer:
         return {name: value for name, value in vars(self).items() if name[0] != "_"}
 
     def config(self) -> dict[str, Any]:
-        """Name and settings, from which :func:`from_config` makes this object again; without its states."""
+        """Name and settings for :func:`from_config`, without the states."""
         return {"name": type(self).__name__.lower(), **self._settings()}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -55,40 +49,33 @@ class Optimizer:
     def __setstate__(self, settings: dict[str, Any]) -> None:
         vars(self).update(settings, _states=WeakKeyDictionary())
 
-    def state_of(self, vae: VAE) -> State:
-        """The state that belongs to this model; a new one, all zeros, before its first step."""
+    def state_of(self, vae: Trainable) -> State:
+        """The state for this model; all zeros before its first step."""
         if vae.store not in self._states:
             zeros = {name: vae.kernels.zeros(len(vae.store.vector), vae.dtype) for name in self.state_names}
             self._states[vae.store] = State(zeros)
         return self._states[vae.store]
 
-    def set_state(self, vae: VAE, state: State) -> None:
-        """Go on from ``state``, such as the one that belonged to a copy of this model."""
+    def set_state(self, vae: Trainable, state: State) -> None:
+        """Replace the state for this model."""
         self._states[vae.store] = state
 
-    def step(self, vae: VAE, factor: float = 1.0) -> None:
-        """Update ``vae.parameters`` by ``vae.gradients``, and count the step on the model.
-
-        ``factor`` is the schedule's: the step is taken with ``factor * learning_rate``.
-        """
+    def step(self, vae: Trainable, factor: float = 1.0) -> None:
+        """Update ``vae.parameters`` by ``vae.gradients`` with ``factor * learning_rate``, and count the step."""
         state = self.state_of(vae)
         state.t += 1
         self.update(vae, state, factor * self.learning_rate)
         vae.step += 1
 
-    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
-        """Call the kernel."""
+    def update(self, vae: Trainable, state: State, learning_rate: float) -> None:
+        """Call the kernel of kernels/reference.py."""
         raise NotImplementedError
 
 
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum: u <- momentum * u + g; w <- w - learning_rate * u.
 
-    Parameters
-    ----------
-    learning_rate : float, default 1e-3
-    momentum : float, default 0.9
-        In [0, 1); 0 is plain gradient descent.
+    ``momentum`` is in [0, 1); 0 is plain gradient descent.
     """
 
     state_names = ("velocity",)
@@ -97,24 +84,13 @@ class SGD(Optimizer):
         super().__init__(learning_rate)
         self.momentum = check_float(momentum, "momentum", below=1)
 
-    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
-        """One step of :func:`kernels.reference.sgd_update`."""
-        vae.kernels.sgd_update(
-            vae.store.vector,
-            vae.store.gradient,
-            state.arrays["velocity"],
-            learning_rate=learning_rate,
-            momentum=self.momentum,
-        )
+    def update(self, vae: Trainable, state: State, learning_rate: float) -> None:
+        w, g, velocity = vae.store.vector, vae.store.gradient, state.arrays["velocity"]
+        vae.kernels.sgd_update(w, g, velocity, learning_rate=learning_rate, momentum=self.momentum)
 
 
 class Adagrad(Optimizer):
     """Adagrad: each coordinate's step shrinks with the root of the sum of its squared gradients so far.
-
-    Parameters
-    ----------
-    learning_rate : float, default 0.01
-    epsilon : float, default 1e-10
 
     References
     ----------
@@ -128,26 +104,15 @@ class Adagrad(Optimizer):
         super().__init__(learning_rate)
         self.epsilon = check_float(epsilon, "epsilon", positive=True)
 
-    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
-        """One step of :func:`kernels.reference.adagrad_update`."""
-        vae.kernels.adagrad_update(
-            vae.store.vector,
-            vae.store.gradient,
-            state.arrays["sum_of_squares"],
-            learning_rate=learning_rate,
-            epsilon=self.epsilon,
-        )
+    def update(self, vae: Trainable, state: State, learning_rate: float) -> None:
+        w, g, sum_of_squares = vae.store.vector, vae.store.gradient, state.arrays["sum_of_squares"]
+        vae.kernels.adagrad_update(w, g, sum_of_squares, learning_rate=learning_rate, epsilon=self.epsilon)
 
 
 class Adam(Optimizer):
     """Adam: steps of about ``learning_rate`` in each coordinate, whatever the scale of its gradient.
 
-    Parameters
-    ----------
-    learning_rate : float, default 1e-3
-    betas : (float, float), default (0.9, 0.999)
-        Memory of the running means of the gradient and of its square; each in [0, 1).
-    epsilon : float, default 1e-8
+    ``betas``, each in [0, 1), are the decay of the running means of the gradient and of its square.
 
     References
     ----------
@@ -163,18 +128,11 @@ class Adam(Optimizer):
         self.betas = tuple(check_float(beta, "each of betas", below=1) for beta in betas)
         self.epsilon = check_float(epsilon, "epsilon", positive=True)
 
-    def update(self, vae: VAE, state: State, learning_rate: float) -> None:
-        """One step of :func:`kernels.reference.adam_update`."""
+    def update(self, vae: Trainable, state: State, learning_rate: float) -> None:
+        w, g, m, v = vae.store.vector, vae.store.gradient, state.arrays["m"], state.arrays["v"]
+        beta1, beta2 = self.betas
         vae.kernels.adam_update(
-            vae.store.vector,
-            vae.store.gradient,
-            state.arrays["m"],
-            state.arrays["v"],
-            state.t,
-            learning_rate=learning_rate,
-            beta1=self.betas[0],
-            beta2=self.betas[1],
-            epsilon=self.epsilon,
+            w, g, m, v, state.t, learning_rate=learning_rate, beta1=beta1, beta2=beta2, epsilon=self.epsilon
         )
 
 
@@ -182,6 +140,6 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "adagrad": Adagrad, "sgd
 
 
 def from_config(config: dict[str, Any]) -> Optimizer:
-    """The optimizer that :meth:`Optimizer.config` described."""
+    """The optimizer of :meth:`Optimizer.config`."""
     settings = {name: value for name, value in config.items() if name != "name"}
     return OPTIMIZERS[config["name"]](**settings)

@@ -1,4 +1,4 @@
-"""What a training is told: every setting of its steps in one object, and the checks of what ``fit`` takes besides."""
+"""The settings of a training in one object, and the checks of the other arguments of ``fit``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Callback = Callable[[VAE, int, dict[str, float]], Any]
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of the training loop, checked when they are put together; see :func:`fit`."""
+    """The settings of the training loop, checked; see :func:`minivae.fit`."""
 
     batch_size: int = 128
     seed: int = 0
@@ -38,12 +38,12 @@ class Recipe:
         check_choice(self.binarize, "binarize", BINARIZE)
 
     def factor(self, epoch: int) -> float:
-        """What the schedule multiplies the learning rate by, after so many epochs; ValueError unless it is >= 0."""
+        """The schedule's factor after ``epoch`` epochs; ValueError unless it is >= 0."""
         return check_float(self.schedule(epoch), "the factor of a schedule")
 
 
 def check_optimizer(optimizer: Any) -> Optimizer | None:
-    """An optimizer, or None for the one of the last call."""
+    """An optimizer, or None for that of the last call."""
     if optimizer is None or isinstance(optimizer, Optimizer):
         return optimizer
     raise TypeError(f"optimizer must be an object such as Adam(1e-3) or SGD(0.01), got {optimizer!r}")
@@ -59,7 +59,7 @@ def check_schedule(schedule: Any) -> Callable[[int], float]:
 
 
 def check_early_stopping(early_stopping: Any, validation: Any) -> None:
-    """None or one, which needs a validation set."""
+    """Early stopping needs a validation set; None needs nothing."""
     if early_stopping is None:
         return
     if not isinstance(early_stopping, EarlyStopping):

@@ -1,29 +1,34 @@
-"""Log variances that run away, found before the numbers overflow: reported with what to do, never clipped.
+"""Log variances that run away are reported before they overflow, never clipped.
 
-The encoder's run up, until exp(logvar) overflows and the KL with it: too large a step, or data that are not scaled.
-The likelihood's run down: a column that is constant, or that the latents explain exactly, has a density without
-bound, so that the loss falls for ever and means less and less.
+The encoder's grow until exp(logvar), and the KL with it, overflows: too large a step, or data that are not scaled.
+The likelihood's fall: a column that is constant, or that the latents explain exactly, has an unbounded density, so that
+the loss falls without end.
 """
 
 from __future__ import annotations
 
 import warnings
 
+import numpy as np
+
 from minivae.backend import Array
-from minivae.errors import RunawayVarianceWarning
+from minivae.errors import PoorFitWarning, RunawayVarianceWarning
+from minivae.model.likelihoods import LIKELIHOODS
 from minivae.model.vae import VAE
 
+FAR_ABOVE = 3.0  # nats for each column: by so much may a loss exceed the cost of the mean
 HIGHEST = 20.0  # of the encoder: a posterior 22,000 times as wide as the prior
-LOWEST = -10.0  # of the likelihood: a standard deviation of 0.7 %, in the units that the model sees
+LOWEST = -10.0  # of the likelihood: a standard deviation of 0.7 % of a scaled unit
 
 
 def largest_logvar(vae: VAE, x: Array) -> float:
-    """The largest log variance that the encoder gives for a batch, (B, D)."""
-    return float(vae.encoder.forward(x)[1].max())
+    """The largest log variance of q(z|x) for a batch (B, D)."""
+    with vae.lock:
+        return float(vae.encoder.forward(x)[1].max())
 
 
 def of_the_encoder(vae: VAE, x: Array) -> str | None:
-    """A sentence if the posterior's log variances of a batch, (B, D), have run away."""
+    """A sentence if a log variance of q(z|x) for a batch (B, D) is too large."""
     largest = largest_logvar(vae, x)
     if not largest > HIGHEST:
         return None
@@ -34,7 +39,7 @@ def of_the_encoder(vae: VAE, x: Array) -> str | None:
 
 
 def of_the_likelihood(vae: VAE) -> str | None:
-    """A sentence if a learned variance of a Gaussian likelihood has run away."""
+    """A sentence if a learned variance of a Gaussian likelihood is too small."""
     logvar = vae.parameters.get("decoder.output.logvar")
     if logvar is None or not float(logvar.min()) < LOWEST:
         return None
@@ -46,22 +51,49 @@ def of_the_likelihood(vae: VAE) -> str | None:
     )
 
 
-class Watch:
-    """Warns of a runaway variance once in a training.
+def of_the_loss(vae: VAE, x: Array, loss: float) -> str | None:
+    """A sentence if a training on examples x (N, D), or some of them, has ended at a loss far above their mean's.
 
-    Parameters
-    ----------
-    vae : VAE
+    A model that answers every z with the mean of the data has no KL, and the cost of that mean: whatever beta is, a
+    loss that training can reach.
     """
+    if type(vae.likelihood) not in LIKELIHOODS.values():
+        return None
+    k, x = vae.kernels, vae.kernels.to_numpy(x)
+    mean, variance, logvar = x.mean(axis=0, dtype=np.float64), x.var(axis=0, dtype=np.float64), None
+    shape = vae.likelihood.logvar_shape(vae.input_dim)
+    if shape is not None:
+        logvar = k.asarray(
+            np.log(np.maximum(variance if shape != (1,) else variance.mean(keepdims=True), 1)), vae.dtype
+        )
+    output = np.tile(vae.likelihood.output_bias(mean), (len(x), 1))
+    nll = vae.likelihood.nll(k, k.asarray(output, vae.dtype), k.asarray(x, vae.dtype), logvar)
+    cost = float(nll.mean(dtype="float64")) + vae.scaling.log_volume() * vae.likelihood.is_density
+    if not loss > cost + FAR_ABOVE * vae.input_dim:
+        return None
+    return (
+        f"the loss has ended at {loss:,.6g} nats, and to answer with the mean of the data would cost only {cost:,.6g}: "
+        "train longer, scale the data to about unit size, or use a smaller beta or learning rate"
+    )
+
+
+class Watch:
+    """Warns of a runaway variance, once in a training, and of a loss that is far too high in the end."""
 
     def __init__(self, vae: VAE):
         self.vae = vae
         self.has_warned = False
 
     def look(self, x: Array) -> None:
-        """Warn, with RunawayVarianceWarning, if there is a reason now; ``x`` (B, D) is the last batch."""
+        """Warn with RunawayVarianceWarning if there is a reason; ``x`` (B, D) is the last batch."""
         if not self.has_warned:
             sentence = of_the_likelihood(self.vae) or of_the_encoder(self.vae, x)
             if sentence is not None:
                 self.has_warned = True
                 warnings.warn(sentence, RunawayVarianceWarning, stacklevel=3)
+
+    def look_back(self, x: Array, loss: float) -> None:
+        """Warn, with PoorFitWarning, if a training on ``x`` (N, D) that is over has come to too high a loss."""
+        sentence = of_the_loss(self.vae, x, loss)
+        if sentence is not None:
+            warnings.warn(sentence, PoorFitWarning, stacklevel=4)

@@ -1,6 +1,6 @@
-"""Learning-rate schedules: the factor on the learning rate, as a function of the epochs that are done (lesson 10).
+"""Learning-rate schedules: a factor on the learning rate, as a function of the epoch (lesson 10).
 
-A schedule keeps no state, so that a resumed run is at the right place of it.
+A schedule has no state, so that a resumed run continues it at the right place.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from minivae.validation import check_float, check_int
 
 
 class Schedule:
-    """A constant learning rate, and the base of the schedules below and of your own."""
+    """A constant learning rate; base class of the schedules below and of your own."""
 
     def __call__(self, epoch: int) -> float:
-        """The factor during the epoch that follows ``epoch`` finished ones (0 in the first)."""
+        """The factor in the epoch after ``epoch`` finished ones."""
         return 1.0
 
     def __repr__(self) -> str:
@@ -25,7 +25,7 @@ class Schedule:
 
 
 class StepList(Schedule):
-    """Multiply the learning rate by ``factor`` each time one of ``milestones`` epochs is done.
+    """Multiply the learning rate by ``factor`` after each of ``milestones`` epochs.
 
     Parameters
     ----------
@@ -43,17 +43,16 @@ class StepList(Schedule):
             raise ValueError(f"milestones must be growing numbers of epochs such as (60, 80), got {milestones!r}")
 
     def __call__(self, epoch: int) -> float:
-        """factor^(milestones passed)."""
         return self.factor ** bisect_right(self.milestones, epoch)
 
 
 class Cosine(Schedule):
-    """Half a cosine wave, from 1 down to ``final`` after ``epochs``: final + (1 - final) (1 + cos(pi t / T)) / 2.
+    """Half a cosine wave from 1 to ``final``: final + (1 - final) (1 + cos(pi t / T)) / 2 after t epochs.
 
     Parameters
     ----------
     epochs : int
-        T, counted from the model's first epoch; from then on the factor is ``final``.
+        T, counted from the model's first epoch; afterwards the factor is ``final``.
     final : float, default 0.0
 
     References
@@ -66,6 +65,5 @@ class Cosine(Schedule):
         self.final = check_float(final, "final", below=1)
 
     def __call__(self, epoch: int) -> float:
-        """The formula, with t = epoch."""
         wave = (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0))) / 2
         return self.final + (1 - self.final) * wave

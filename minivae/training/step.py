@@ -56,14 +56,22 @@ def last_batch(vae: VAE, n: int, batch_size: int) -> Array:
     return vae.workspace.rows("x", n % batch_size or min(n, batch_size), vae.input_dim)
 
 
+def check_state(vae: VAE, terms: LossTerms, batch: Array) -> None:
+    """:func:`check_finite` of the parameters and of what the optimizer remembers: they may overflow before the loss."""
+    state = vae.optimizer.state_of(vae).arrays
+    for name, array in {"parameters": vae.store.vector, **{f"optimizer's {n}": a for n, a in state.items()}}.items():
+        check_finite(vae, terms, f"the largest of the {name}", float(abs(array).max()), batch)
+
+
 def check_finite(vae: VAE, terms: LossTerms, what: str, value: float, batch: Array) -> None:
     """Raise TrainingDiverged, with what happened and what to try, unless ``value`` is finite."""
     if not math.isfinite(value):
         rate = getattr(vae.optimizer, "learning_rate", math.nan)
-        scaled = "data scaled to about unit size"
-        advice = f"{scaled}, or float64" if vae.dtype == "float32" else f"or {scaled}"
+        cures = ["data scaled to about unit size"] + ["float64"] * (vae.dtype == "float32")
+        if vae.step:  # before the first one its size is not to blame
+            cures.insert(0, f"a smaller learning rate (now {rate:g})")
         raise TrainingDiverged(
             f"{what} became {value} in epoch {vae.epoch + 1}, after {vae.step} updates "
             f"(reconstruction {terms.recon_nll:g}, KL {terms.kl:g}, the encoder's largest logvar "
-            f"{largest_logvar(vae, batch):g}): try a smaller learning rate (now {rate:g}), {advice}"
+            f"{largest_logvar(vae, batch):g}): try {', or '.join(cures)}"
         )

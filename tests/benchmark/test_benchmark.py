@@ -302,7 +302,7 @@ def test_json_has_the_contracted_keys_and_nothing_else_is_printed(minivae, stub)
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--backends", "nump"], "takes some of numpy, numba, cupy, with commas between them, got 'nump'"),
+        (["--backends", "nump"], "takes some of numpy, numba, cupy, mine, with commas between them, got 'nump'"),
         (["--backends", ","], "names none"),
         (["--peers", "tensorflow"], "takes some of torch, jax"),
         (["--rounds", "0"], "--rounds must be"),

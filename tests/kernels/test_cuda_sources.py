@@ -221,7 +221,7 @@ def grid(dtype, largest=800.0):
 
 
 DTYPES = pytest.mark.parametrize("dtype", REAL)
-CODES = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4}
+CODES = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4, "leaky_relu": 5}
 
 
 @DTYPES

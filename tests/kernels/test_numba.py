@@ -3,6 +3,7 @@
 import inspect
 import math
 import os
+import pickle
 import platform
 import re
 import subprocess
@@ -218,7 +219,7 @@ def test_a_buffer_of_another_shape_is_refused_and_nothing_is_written_beyond_it()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("activation", ["identity", "relu", "tanh", "sigmoid", "softplus"])
+@pytest.mark.parametrize("activation", ["identity", "relu", "leaky_relu", "tanh", "sigmoid", "softplus"])
 def test_nan_stays_nan(activation, dtype):
     x = np.ones((40, 33), dtype)
     x[3, 5] = np.nan
@@ -496,9 +497,24 @@ print(numba_cpu.bernoulli_mean(np.zeros((1, 2))))
     assert run(code, NUMBA_CACHE_DIR=str(tmp_path / "damaged")) == "[[0.5 0.5]]"
     files = [path for path in (tmp_path / "damaged").rglob("*") if path.suffix in (".nbi", ".nbc")]
     assert files
-    for path in files:
-        path.write_bytes(b"")
-    assert run(code, NUMBA_CACHE_DIR=str(tmp_path / "damaged")) == "[[0.5 0.5]]"
+    whole = {path: path.read_bytes() for path in files}
+    hits = code + "print(sum(numba_cpu._bernoulli_mean.stats.cache_hits.values()))"
+    for damage in (b"", b"\x80\x05", b"not a pickle\n", pickle.dumps(3), pickle.dumps("0.1")):
+        for path, content in whole.items():
+            path.write_bytes(damage if len(damage) < 5 else damage + content[len(damage) :])
+        assert run(code, NUMBA_CACHE_DIR=str(tmp_path / "damaged")) == "[[0.5 0.5]]"
+        assert run(hits, NUMBA_CACHE_DIR=str(tmp_path / "damaged")) == "[[0.5 0.5]]\n1"  # it was written anew
+
+
+def test_numba_that_may_not_compile_is_refused_in_one_sentence():
+    code = """
+from minivae import VAE, BackendError
+try:
+    VAE(4, (3,), 2, backend="numba")
+except BackendError as error:
+    print(error)
+"""
+    assert "NUMBA_DISABLE_JIT is set in the environment" in run(code, NUMBA_DISABLE_JIT="1")
 
 
 def test_warm_up_compiles_all_that_training_needs(monkeypatch):

@@ -13,7 +13,7 @@ import pytest
 
 from minivae import VAE, Scaling
 from minivae.evaluation import log_likelihood
-from minivae.model import importance
+from minivae.model import importance, proposals
 from minivae.model.importance import LogLikelihood, Sums, estimate_rows
 
 RNG = np.random.default_rng(0)
@@ -119,10 +119,10 @@ def test_a_decoder_that_ignores_z_makes_all_weights_of_the_prior_equal_and_they_
 def test_the_same_call_twice_is_equal_and_another_seed_is_not(dtype):
     vae = small(dtype)
     first, second, by_name = (log_likelihood(vae, BINARY, 7, seed=seed) for seed in (None, None, 1))
-    for a, b, c in zip(first, second, by_name, strict=True):
+    for name, a, b, c in zip(LogLikelihood._fields, first, second, by_name, strict=True):
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(a, c)
-        assert a.dtype == np.float64
+        assert a.dtype == (bool if name in ("from_mixture", "trusted") else np.float64)
         assert a.shape == (700,)
     assert not np.any(log_likelihood(vae, BINARY, 7, seed=2).log_px == first.log_px)
     np.testing.assert_array_equal(vae.log_likelihood(BINARY, 7), first.log_px)
@@ -155,10 +155,17 @@ def peak_memory(rows, n_samples):
 
 
 def test_memory_is_flat_from_10_to_10000_examples_and_from_60_to_1000_samples():
-    few, result = peak_memory(10, 60), 10_000 * 8 * len(LogLikelihood._fields)
-    assert few + 0.9 * result < peak_memory(10_000, 10) < 1.5 * few + result  # the result itself is seen
-    assert few > 60 * 10 * 3 * 8  # so is the noise
+    few, some, result = peak_memory(10, 60), peak_memory(512, 10), 10_000 * 8 * len(LogLikelihood._fields)
+    assert few > 60 * 10 * 3 * 8  # the noise is seen
+    assert 0.9 * result < peak_memory(10_000, 10) < 1.5 * some + result  # so is the result
     assert peak_memory(100, 1000) < 1.5 * few
+
+
+def test_memory_is_flat_where_every_row_needs_a_mixture(monkeypatch):
+    monkeypatch.setattr(proposals, "led_astray", lambda network, x, *_: np.ones(len(x), bool))
+    few, result = peak_memory(20, 30), 80 * 8 * len(LogLikelihood._fields)
+    assert peak_memory(80, 30) < 1.5 * few + result
+    assert peak_memory(20, 300) < 1.5 * few
 
 
 def test_threads_take_turns_on_one_model():

@@ -1,8 +1,11 @@
 """The public contract of the model: names, shapes, units, determinism, options."""
 
 import copy
+import os
+import signal
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -243,6 +246,75 @@ def test_assigning_to_a_name_writes_into_the_model():
     assert np.count_nonzero(np.isin(vae.store.vector, [7, 8, 9])) == 3
     np.testing.assert_allclose(vae.encode(np.zeros((1, 7)))[0] - small().encode(np.zeros((1, 7)))[0],
                                [[7, 8, 9]] - small().parameters["encoder.mu.b"])  # fmt: skip
+
+
+def test_parameters_are_a_mapping_of_which_every_way_to_assign_writes_into_the_model():
+    vae, values = small(), np.arange(3.0)
+    p = vae.parameters
+    assert dict(**p).keys() == p.keys() == dict(p.items()).keys()
+    assert len(p) == len(list(p)) == 10
+    assert "encoder.mu.b" in p
+    assert (p | {"more": 1})["more"] == ({"more": 1} | p)["more"] == 1
+    for number, assign in enumerate(
+        (
+            lambda new: p.update(new),
+            lambda new: p.__ior__(new),
+            lambda new: p.__setitem__("encoder.mu.b", new["encoder.mu.b"]),
+            lambda new: setattr(vae, "parameters", new),
+        )
+    ):
+        assign({"encoder.mu.b": values + number})
+        np.testing.assert_allclose(vae.encode(np.zeros((1, 7)))[0][0] - mu_without_bias(vae), values + number)
+    vae.parameters |= {"encoder.mu.b": values}
+    np.testing.assert_array_equal(vae.store.arrays["encoder.mu.b"], values)
+    assert p.setdefault("encoder.mu.b", 7.0) is p["encoder.mu.b"]
+
+
+def mu_without_bias(vae):
+    h = np.maximum(vae.parameters["encoder.hidden.0.b"], 0)
+    return h @ vae.parameters["encoder.mu.W"]
+
+
+@pytest.mark.parametrize("how", ["pop", "clear", "popitem", "del", "add", "update", "setdefault"])
+def test_no_parameter_can_be_removed_or_added(how):
+    vae = small()
+    before, p = vae.store.vector.copy(), vae.parameters
+    ways = {
+        "pop": lambda: p.pop("encoder.mu.b"),
+        "clear": lambda: p.clear(),
+        "popitem": lambda: p.popitem(),
+        "del": lambda: p.__delitem__("encoder.mu.b"),
+        "add": lambda: p.__setitem__("mine", 1.0),
+        "update": lambda: p.update(mine=1.0),
+        "setdefault": lambda: p.setdefault("mine", 1.0),
+    }
+    with pytest.raises((TypeError, KeyError), match=r"cannot be removed|no parameter is called 'mine'"):
+        ways[how]()
+    assert len(p) == 10
+    np.testing.assert_array_equal(vae.store.vector, before)
+
+
+def test_a_forked_process_does_not_wait_for_a_thread_that_it_has_not():
+    if not hasattr(os, "fork"):
+        pytest.skip("this system does not fork")
+    vae, held, done = small(), Event(), Event()
+
+    def hold():
+        with vae.lock:
+            held.set()
+            done.wait()
+
+    thread = Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # ends a child that waits
+        os._exit(0 if np.isfinite(vae.loss(BINARY).loss) else 1)
+    status = os.waitpid(child, 0)[1]
+    done.set()
+    thread.join()
+    assert status == 0
 
 
 def test_threads_take_turns_on_one_model():

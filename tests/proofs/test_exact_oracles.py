@@ -16,6 +16,7 @@ from sklearn.decomposition import PCA
 from minivae import VAE, Adam, Gaussian, Scaling, fit
 from minivae.backend import Stream, load
 from minivae.evaluation import evaluate, log_likelihood
+from minivae.model import importance
 from minivae.model.importance import log_weights
 
 SIGMAS = 5  # standard errors: chance exceeds it once in two million draws
@@ -166,7 +167,8 @@ def test_the_standard_error_is_the_spread_over_independent_noise(repeated):
     assert 0.85 < spread / np.sqrt(np.mean(standard_error**2)) < 1.4
 
 
-def test_the_bound_grows_with_the_number_of_samples_and_the_bias_foretells_by_how_much():
+def test_the_bound_grows_with_the_number_of_samples_and_the_bias_foretells_by_how_much(monkeypatch):
+    monkeypatch.setattr(importance, "rows_astray", lambda *_: [])  # or its search finds what the prior misses
     digits = load_digits().data >= 8
     vae = VAE(64, (32,), 10)
     fit(vae, digits, epochs=40, optimizer=Adam(1e-2), progress=False)

@@ -48,11 +48,11 @@ SEED, STEP = 2**63 + 5, 3
 TABLE = [
     *(
         Row("linear_forward", lambda a, name=name: (a.x, a.W, a.b, name), ("out",))
-        for name in ("identity", "relu", "tanh", "sigmoid", "softplus")
+        for name in ("identity", "relu", "leaky_relu", "tanh", "sigmoid", "softplus")
     ),
     *(
         Row("activation_backward", lambda a, name=name: (a.da, a.y, name), ("out",))
-        for name in ("identity", "relu", "tanh", "sigmoid", "softplus")
+        for name in ("identity", "relu", "leaky_relu", "tanh", "sigmoid", "softplus")
     ),
     Row("linear_backward", lambda a: (a.da, a.x, a.W), ("dx", "dW", "db")),
     Row("linear_backward", lambda a: (a.da, a.x, a.W), ("dW", "db"), {"need_dx": False}),

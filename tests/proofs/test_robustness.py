@@ -17,6 +17,7 @@ from minivae import (
     EarlyStopping,
     Gaussian,
     GreyDataWarning,
+    PoorFitWarning,
     RunawayVarianceWarning,
     Scaling,
     TrainingDiverged,
@@ -59,6 +60,7 @@ def refusal_of(train, x):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", RunawayVarianceWarning)
+        warnings.simplefilter("ignore", PoorFitWarning)  # five epochs on such data
         try:
             train(x)
         except (DataError, TrainingDiverged) as error:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from processes import contents
 
-from minivae import MinivaeError
+from minivae import VAE, MinivaeError
 from minivae.runs.folder import FILES, RunFolder
 from minivae.runs.train import free_folder
 from minivae.system.locks import LOCK, locked
@@ -140,3 +140,21 @@ def test_a_trainer_whose_lock_another_has_taken_stops(tmp_path):
         (tmp_path / LOCK).unlink()
         with locked(tmp_path), pytest.raises(MinivaeError, match="another minivae"):
             renew()
+
+
+def test_encode_does_not_write_over_its_input(minivae):
+    assert minivae("train", *SMALL, "--out", "run")[0] == 0
+    np.save("mine.npy", np.random.default_rng(0).normal(size=(5, 13)))
+    before = Path("mine.npy").read_bytes()
+    status, _, err = minivae("encode", "run", "--data", "mine.npy", "--out", "mine.npy")
+    assert (status, "would be written over --data" in err) == (2, True), err
+    assert Path("mine.npy").read_bytes() == before
+
+
+def test_samples_that_are_not_finite_are_no_file(minivae):
+    assert minivae("train", *SMALL, "--out", "run")[0] == 0
+    vae = VAE.load("run/model.safetensors")
+    vae.parameters["decoder.output.logvar"][...] = 3e38
+    vae.save("wild.safetensors")
+    status, _, err = minivae("sample", "wild.safetensors", "--draw", "--out", "new.npy")
+    assert (status, "not finite" in err, Path("new.npy").exists()) == (2, True, False), err

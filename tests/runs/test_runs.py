@@ -584,9 +584,9 @@ def test_ctrl_c_and_sigterm_end_with_a_checkpoint(tmp_path, number, status, word
 def handlers(monkeypatch):
     """The signal handlers of the command line, taken away again afterwards."""
     monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    monkeypatch.setattr(signals, "_arrived", None)
     before = {number: signal.getsignal(number) for number in signals.STATUS}
     yield before
-    signals.forget()
     for number, handler in before.items():
         signal.signal(number, handler)
 

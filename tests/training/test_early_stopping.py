@@ -22,21 +22,23 @@ def feed(early_stopping, losses):
     return answers, vae.store.vector[0]
 
 
-def test_it_ends_after_so_many_epochs_without_a_better_loss_and_keeps_the_best():
-    early_stopping = EarlyStopping(patience=3)
-    answers, kept = feed(early_stopping, [5, 4, 4.5, 3, 3, 6, 4])
-    assert answers == [False] * 6 + [True]
-    assert (kept, early_stopping.best_epoch, early_stopping.best_loss) == (4, 4, 3)
-
-
-def test_it_keeps_the_best_also_when_patience_never_ran_out():
-    answers, kept = feed(EarlyStopping(10), [5, 3, 4])
-    assert (answers, kept) == ([False] * 3, 2)
-
-
-def test_a_gain_of_no_more_than_min_delta_is_none():
-    answers, kept = feed(EarlyStopping(2, min_delta=0.5), [5, 4.6, 4.5])
-    assert (answers, kept) == ([False, False, True], 1)
+@pytest.mark.parametrize(
+    ("patience", "min_delta", "losses", "is_over", "best_epoch"),
+    [
+        (3, 0.0, [5, 4, 4.5, 3, 3, 6, 4], True, 4),
+        (10, 0.0, [5, 3, 4], False, 2),
+        (2, 0.5, [5, 4.6, 4.5], True, 1),  # a gain of no more than min_delta is none
+        (5, 0.0, [float("nan"), 4, float("nan")], False, 2),  # NaN is never the best
+    ],
+)
+def test_it_ends_after_so_many_epochs_without_a_better_loss_and_keeps_the_best(
+    patience, min_delta, losses, is_over, best_epoch
+):
+    early_stopping = EarlyStopping(patience, min_delta)
+    answers, kept = feed(early_stopping, losses)
+    assert answers == [False] * (len(losses) - 1) + [is_over]
+    assert (kept, early_stopping.best_epoch) == (best_epoch, best_epoch)
+    assert early_stopping.best_loss == losses[best_epoch - 1]
 
 
 def test_an_interrupted_epoch_was_not_seen():
@@ -48,15 +50,7 @@ def test_an_interrupted_epoch_was_not_seen():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(
-            vae,
-            X[:12],
-            epochs=9,
-            validation=X[12:],
-            early_stopping=early_stopping,
-            callbacks=[interrupt],
-            progress=False,
-        )
+        fit(vae, X[:12], epochs=9, validation=X[12:], early_stopping=early_stopping, callbacks=[interrupt])
     assert early_stopping.last_epoch == vae.epoch == 2
     assert early_stopping.best_epoch <= 2
 
@@ -70,11 +64,6 @@ def test_it_forgets_one_model_when_it_is_handed_to_another():
     fit(other, X[:12], epochs=3, validation=X[12:], early_stopping=early_stopping, progress=False)
     assert early_stopping.last_epoch == 6, "but a second fit of the same model goes on"
     assert pickle.loads(pickle.dumps(early_stopping)).best_epoch == early_stopping.best_epoch
-
-
-def test_a_loss_of_nan_is_never_the_best():
-    _, kept = feed(EarlyStopping(5), [float("nan"), 4, float("nan")])
-    assert kept == 2
 
 
 def test_a_validation_loss_that_is_not_finite_ends_training_and_undoes_its_epoch():
@@ -96,10 +85,8 @@ def test_fit_stops_and_leaves_the_model_at_its_best_epoch():
         losses[epoch] = vae.store.vector.copy()
 
     early_stopping = EarlyStopping(5)
-    history = fit(
-        vae, X[:12], epochs=500, validation=X[12:], optimizer=Adam(0.03), early_stopping=early_stopping,
-        callbacks=[remember], progress=False,
-    )  # fmt: skip
+    settings = {"optimizer": Adam(0.03), "early_stopping": early_stopping, "callbacks": [remember]}
+    history = fit(vae, X[:12], epochs=500, validation=X[12:], **settings)
     best = int(np.argmin(history["val_loss"])) + 1
     assert len(history["loss"]) == best + 5 < 500
     assert (early_stopping.best_epoch, early_stopping.best_loss) == (best, min(history["val_loss"]))

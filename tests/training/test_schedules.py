@@ -63,11 +63,7 @@ def test_any_function_of_the_epoch_will_do_and_a_second_fit_is_at_its_place():
         (lambda: StepList([0, 3]), ValueError, "each of milestones must be at least 1"),
         (lambda: StepList([3], factor=0), ValueError, "factor must be finite and greater than 0"),
         (lambda: StepList(5), TypeError, "milestones must be growing numbers"),
-        (
-            lambda: fit(VAE(5), X, schedule=lambda epoch: -1),
-            ValueError,
-            "the factor of a schedule must be",
-        ),
+        (lambda: fit(VAE(5), X, schedule=lambda epoch: -1), ValueError, "the factor of a schedule must be"),
         (lambda: Cosine(0), ValueError, "epochs must be at least 1"),
         (lambda: Cosine(9, final=1.5), ValueError, "final must be finite and at least 0 and below 1"),
         (lambda: fit(VAE(5), X, schedule="cosine"), TypeError, "schedule must be an object such as Cosine"),

@@ -3,13 +3,16 @@
 import copy
 import pickle
 import tracemalloc
+import warnings
+from threading import Event, Thread
 
 import numpy as np
 import pytest
 
-from minivae import SGD, VAE, Adam, Gaussian, TrainingDiverged, fit
+from minivae import SGD, VAE, Adam, EarlyStopping, Gaussian, PoorFitWarning, Scaling, TrainingDiverged, fit
 from minivae.backend import load
 from minivae.training import Recipe, minibatches, training_step
+from minivae.training.runaway import of_the_loss
 
 RNG = np.random.default_rng(0)
 X = (RNG.random((50, 7)) < 0.3).astype(float)
@@ -183,7 +186,10 @@ def test_a_diverging_run_stops_says_what_to_try_and_keeps_the_last_good_epoch():
 
 @pytest.mark.parametrize(
     ("dtype", "advice"),
-    [("float32", ", data scaled to about unit size, or float64"), ("float64", ", or data scaled to about unit size")],
+    [
+        ("float32", ", or data scaled to about unit size, or float64"),
+        ("float64", ", or data scaled to about unit size"),
+    ],
 )
 def test_float64_is_advised_only_where_it_is_not_used_already(dtype, advice):
     with pytest.raises(TrainingDiverged) as caught:
@@ -191,19 +197,131 @@ def test_float64_is_advised_only_where_it_is_not_used_already(dtype, advice):
     assert str(caught.value).endswith(f"(now 1e+06){advice}")
 
 
+def test_a_loss_that_is_infinite_before_any_update_is_no_fault_of_the_learning_rate():
+    with pytest.raises(TrainingDiverged, match=r"after 0 updates .*: try data scaled to about unit size$"):
+        fit(small(likelihood="gaussian"), X * 1e200)
+
+
+def test_an_overflow_in_the_optimizer_alone_is_seen_where_it_happens_and_undone():
+    vae = small(likelihood=Gaussian(1e-18), dtype="float32")
+    fit(vae, X, epochs=0)
+    before, x = vae.store.vector.copy(), X * 100  # the gradient's square overflows, the loss does not yet
+    with pytest.raises(
+        TrainingDiverged, match=r"largest of the optimizer's v became inf in epoch 1.*unit size, or float64"
+    ):
+        fit(vae, x, epochs=1, batch_size=50)
+    np.testing.assert_array_equal(vae.store.vector, before)
+    assert not vae.optimizer.state_of(vae).arrays["v"].any()
+
+
+def test_a_loss_far_above_that_of_the_mean_is_said_and_a_usual_one_is_not():
+    x = RNG.normal(size=(60, 4)) * 3 + 50
+    with pytest.warns(
+        PoorFitWarning, match=r"ended at [\d.e+,]+ nats, and to answer with the mean of the data .* cost only \d"
+    ):
+        fit(VAE(4, (5,), 2, likelihood="gaussian"), x, epochs=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for kind in ("standard", "minmax"):
+            fit(VAE(4, (5,), 2, likelihood="gaussian", scaling=Scaling.of(kind, x)), x, epochs=1)
+        fit(small(), X, epochs=1)
+        fit(small(likelihood="categorical"), np.eye(7), epochs=1, batch_size=2)
+        fit(VAE(4, (5,), 2, likelihood=Gaussian("per_dimension")), np.ones((9, 4)), epochs=1)
+
+
+def test_the_cost_of_the_mean_is_the_entropy_of_a_model_that_knows_no_more():
+    p = X.mean(axis=0)
+    entropy = -(p * np.log(p) + (1 - p) * np.log(1 - p)).sum()
+    sentence = of_the_loss(small(), X, 1000.0)
+    assert f"cost only {entropy:,.6g}:" in sentence
+    assert of_the_loss(small(), X, entropy + 7 * 3 - 0.01) is None
+    scaling = Scaling.of("standard", X)
+    gaussian = of_the_loss(small(likelihood="gaussian", scaling=scaling), scaling.apply(X), 1000.0)
+    exact = 3.5 * (np.log(2 * np.pi) + 1) + np.log(scaling.scale).sum()
+    assert f"cost only {exact:,.6g}:" in gaussian
+
+
 @pytest.mark.parametrize("step", [11, 13, 20])  # the first, a middle and the last of the second epoch
-def test_an_interrupted_epoch_is_undone_wherever_that_happens(step):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, MemoryError, SystemExit])
+def test_an_interrupted_epoch_is_undone_wherever_that_happens(step, error):
     class CutShort(Adam):
         def step(self, vae, factor=1.0):
             super().step(vae, factor)
             if vae.step == step:
-                raise KeyboardInterrupt
+                raise error
 
     vae, twin = small(), small()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         fit(vae, X, epochs=5, batch_size=5, optimizer=CutShort())
     fit(twin, X, epochs=1, batch_size=5)
-    assert (vae.step, vae.epoch) == (twin.step, twin.epoch) == (10, 1)
+    assert_trained_alike(vae, twin)
+
+
+def test_an_epoch_whose_callback_fails_is_undone_with_its_early_stopping():
+    def fail(vae, epoch, metrics):
+        if epoch == 2:
+            raise OSError("No space left on device")
+
+    vae, twin = small(), small()
+    early_stopping, of_twin = EarlyStopping(5), EarlyStopping(5)
+    with pytest.raises(OSError, match="No space"):
+        fit(vae, X, epochs=5, batch_size=5, validation=X, early_stopping=early_stopping, callbacks=[fail])
+    fit(twin, X, epochs=1, batch_size=5, validation=X, early_stopping=of_twin)
+    assert early_stopping.config() == of_twin.config()
+    assert_trained_alike(vae, twin)
+
+
+def test_whatever_else_uses_the_model_waits_for_its_turn():
+    """Each pass of a training holds the lock, so that no other thread can change a buffer under it."""
+    vae, passes = small(likelihood="gaussian"), []
+    for part in (vae.encoder, vae.decoder):
+        forward = part.forward
+        part.forward = lambda x, f=forward: passes.append(vae.lock._is_owned()) or f(x)
+    noise = vae.noise
+    vae.noise = lambda *rows: passes.append(vae.lock._is_owned()) or noise(*rows)
+    for early_stopping in (None, EarlyStopping(5)):
+        fit(vae, X, epochs=2, batch_size=20, validation=X, early_stopping=early_stopping)
+    vae.encode(X), vae.decode(np.zeros((1, 3))), vae.sample(2, draw=True), vae.loss(X), vae.log_likelihood(X, 5)
+    assert len(passes) > 40
+    assert all(passes)
+
+
+def test_another_thread_that_looks_at_the_model_does_not_change_what_it_learns():
+    vae, twin, over = small(), small(), Event()
+
+    def look():
+        while not over.is_set():
+            vae.loss(X)
+            vae.log_likelihood(X[:9], 7)
+
+    thread = Thread(target=look)
+    thread.start()
+    try:
+        seen = fit(vae, X, epochs=20, batch_size=10, validation=X, progress=False)
+    finally:
+        over.set()
+        thread.join()
+    assert fit(twin, X, epochs=20, batch_size=10, validation=X, progress=False) == seen
+    assert_trained_alike(vae, twin)
+
+
+@pytest.mark.parametrize("which", ["parameters", "gradients"])
+def test_data_that_are_the_model_itself_are_those_of_the_beginning(which):
+    vae, twin = (
+        VAE(7, (), 7, likelihood="gaussian", dtype="float64"),
+        VAE(7, (), 7, likelihood="gaussian", dtype="float64"),
+    )
+    for model in (vae, twin):
+        model.loss_and_gradients(X)
+    name = "decoder.output.W"
+    seen = fit(vae, getattr(vae, which)[name], epochs=5, batch_size=3, validation=getattr(vae, which)[name])
+    x = getattr(twin, which)[name].copy()
+    assert fit(twin, x, epochs=5, batch_size=3, validation=x.copy()) == seen
+    np.testing.assert_array_equal(vae.store.vector, twin.store.vector)
+
+
+def assert_trained_alike(vae, twin):
+    assert (vae.step, vae.epoch) == (twin.step, twin.epoch)
     np.testing.assert_array_equal(vae.store.vector, twin.store.vector)
     mine, theirs = vae.optimizer.state_of(vae), twin.optimizer.state_of(twin)
     assert mine.t == theirs.t

@@ -1,0 +1,117 @@
+"""``GAN.fit``: the loop of the game, and how samples compare with real examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from minivae.backend import Array, Stream, load
+from minivae.errors import TrainingDiverged
+from minivae.gan.game import Game
+from minivae.system.progress import History, epochs_shown
+
+ROUND = 100  # steps between two entries of the history
+LOW = 16  # dimensions up to which samples are compared with real examples by distance
+LOSSES = ("discriminator_loss", "generator_loss", "penalty")
+
+
+def fit(
+    gan: Game, x: np.ndarray, steps: int, batch_size: int, validation: np.ndarray | None, progress: bool
+) -> History:
+    """:meth:`minivae.gan.gan.GAN.fit` of checked arguments."""
+    real = validation if gan.data_dim <= LOW else None
+    compared = () if real is None else ("coverage", "precision")
+    history: History = {name: [] for name in ("step", *LOSSES, *compared)}
+    on_device, last = gan.kernels.asarray(x, gan.dtype), gan.step + steps
+    rounds = range(1, -(-steps // ROUND) + 1)
+    for _ in epochs_shown(rounds, history, progress, "round", summary):
+        with undone_if_cut_short(gan), np.errstate(all="ignore"), gan.kernels.session():
+            played = [step(gan, on_device, batch_size) for _ in range(min(ROUND, last - gan.step))]
+            check_finite(gan, np.array(played))
+        means = dict(zip(LOSSES, np.mean(played, axis=0).tolist(), strict=True))
+        if real is not None:
+            means |= compare(gan.sample(len(real)), real)
+        for name, value in {"step": gan.step, **means}.items():
+            history[name].append(value)
+    return history
+
+
+def step(gan: Game, x: Array, batch_size: int) -> tuple[float, float, float]:
+    """One update of each network, the discriminator first; the losses before them."""
+    k, rows = gan.kernels, np.arange(batch_size)
+
+    def normal(stream: Stream, n: int, width: int) -> Array:
+        out = k.zeros((n, width), gan.dtype)
+        return k.standard_normal(gan.seed, stream, gan.step, np.arange(n), out=out)
+
+    u = load("numpy").uniform(gan.seed, Stream.GAN_ROWS, gan.step, rows, out=np.empty((batch_size, 1)))
+    batch = k.take_rows(x, (u[:, 0] * len(x)).astype(np.int64), out=k.zeros((batch_size, gan.data_dim), gan.dtype))
+    z = normal(Stream.GAN_LATENT, 2 * batch_size, gan.latent_dim)  # fresh fakes for each of the two moves
+    noise = normal(Stream.GAN_PENALTY, batch_size, gan.data_dim) if gan.penalty == "approximate-r1" else None
+
+    loss, penalty = gan.discriminator_pass(batch, z[:batch_size], noise)
+    gan.optimizer.step(gan.discriminator)
+    of_generator = gan.generator_pass(batch, z[batch_size:])
+    gan.optimizer.step(gan.generator)
+    return loss, of_generator, penalty
+
+
+def check_finite(gan: Game, losses: np.ndarray) -> None:
+    """Raise TrainingDiverged unless all are finite."""
+    if not np.isfinite(losses).all():
+        first = int(np.argmin(np.isfinite(losses).all(axis=1)))
+        raise TrainingDiverged(
+            f"a loss became {losses[first].sum()} in step {gan.step - len(losses) + first + 1}: "
+            f"try a smaller learning rate (now {gan.optimizer.learning_rate:g}), or data scaled to about unit size"
+        )
+
+
+@contextmanager
+def undone_if_cut_short(gan: Game) -> Iterator[None]:
+    """Put both networks and their optimizer back to where they were, if the steps inside diverge or are interrupted."""
+    before = [
+        (net, net.step, net.store.vector.copy(), gan.optimizer.state_of(net).copy()) for net in gan.networks.values()
+    ]
+    try:
+        yield
+    except (TrainingDiverged, KeyboardInterrupt):
+        for network, count, vector, state in before:
+            network.step, network.store.vector[:] = count, vector
+            gan.optimizer.set_state(network, state)
+        raise
+
+
+def compare(samples: np.ndarray, real: np.ndarray, k: int = 5) -> dict[str, float]:
+    """Does it find all that there is, and does what it makes fit? Shares between 0 and 1.
+
+    A real example's neighbourhood reaches to its k-th nearest other one. ``coverage`` is the share of real examples
+    with a sample in their neighbourhood: a lost mode lowers it. ``precision`` is the share of samples in some
+    neighbourhood: a smeared sample lowers it. For samples (n, D) from the distribution of ``real`` (M, D) itself, with
+    n = M, coverage is 1 - 2^-k on average.
+
+    References
+    ----------
+    Naeem et al., "Reliable fidelity and diversity metrics for generative models", arXiv:2002.09797; for precision
+    Kynkaanniemi et al., arXiv:1904.06991.
+    """
+    from scipy.spatial import cKDTree
+
+    radius = cKDTree(real).query(real, k=min(k + 1, len(real)))[0][:, -1]
+    inside = cKDTree(samples).query_ball_point(real, radius)
+    return {
+        "coverage": float(np.mean([len(found) > 0 for found in inside])),
+        "precision": len(set().union(*inside)) / len(samples),
+    }
+
+
+def summary(history: History) -> str:
+    """The last entry in one line."""
+    last = {name: values[-1] for name, values in history.items()}
+    text = (
+        f"step {last['step']}: discriminator {last['discriminator_loss']:.3f}, generator {last['generator_loss']:.3f}"
+    )
+    return text + (
+        f", coverage {last['coverage']:.2f}, precision {last['precision']:.2f}" if "coverage" in last else ""
+    )
