@@ -141,7 +141,7 @@ def test_early_stopping_waits_on_where_it_was_and_as_strictly(path, saved_after)
     answers = feed(early_stopping, vae, range(1, saved_after + 1))
     save_training(vae, path, early_stopping)
     twin, resumed = load_training(path)
-    assert repr(resumed) == repr(early_stopping)
+    assert (repr(resumed), resumed.config()) == (repr(early_stopping), early_stopping.config())
     assert answers + feed(resumed, twin, range(saved_after + 1, 7)) == [False] * 5 + [True]
     assert (resumed.best_epoch, resumed.best_loss) == (3, 4.4)
     resumed.at_end(twin)
