@@ -636,3 +636,13 @@ def test_examples_with_few_effective_samples_are_counted_also_where_the_median_i
     result["effective_sample_size"] |= {"min": 1.0 if below else 10.0, "median": median, "below_10": below}
     notes = [line for line in report(result) if "effective sample size below" in line]
     assert [line.startswith(note) for line in notes] == ([True] if note else [])
+
+
+def test_examples_that_the_encoder_misplaces_are_counted():
+    result = evaluate(VAE(4, (), 2), np.eye(4), 20)
+    result["protocol"] |= {"data": "eye", "part": "all"}
+    result |= {"rows_from_mixture": 0, "rows_not_trusted": 0}
+    assert not any("mixture" in line or "trusted" in line for line in report(result))
+    lines = report(result | {"rows_from_mixture": 3, "rows_not_trusted": 1})
+    assert "note        for 3 of 4 examples the encoder looks in the wrong place" in "\n".join(lines)
+    assert "note        log p(x) of 1 of 4 examples is not to be trusted: take more --samples" in lines

@@ -98,6 +98,7 @@ def report(result: dict[str, Any]) -> list[str]:
     if result["active_units"] == 0:
         lines.append("note        no latent dimension is active: the model makes no use of z (posterior collapse)")
     lines.extend(note_on_few_samples(ess, protocol))
+    lines.extend(note_on_mixtures(result, protocol["examples"]))
     if not protocol["is_log_likelihood"]:
         lines.append("(*)         of a cross-entropy on grey values: not log p(x), not to be compared with binary data")
     return lines
@@ -113,6 +114,21 @@ def note_on_few_samples(ess: dict[str, Any], protocol: dict[str, Any]) -> list[s
         f"note        {ess['below_10']} of {protocol['examples']} examples have an effective sample size below 10: "
         "their errors are too small, take more --samples"
     ]
+
+
+def note_on_mixtures(result: dict[str, Any], n: int) -> list[str]:
+    """A line for examples where q(z|x) is no good proposal, and one for those whose log p(x) is not to be trusted."""
+    lines = []
+    if result["rows_from_mixture"]:
+        lines.append(
+            f"note        for {result['rows_from_mixture']} of {n} examples the encoder looks in the wrong place: their "
+            "log p(x) is from a mixture of proposals (lesson 14)"
+        )
+    if result["rows_not_trusted"]:
+        lines.append(
+            f"note        log p(x) of {result['rows_not_trusted']} of {n} examples is not to be trusted: take more --samples"
+        )
+    return lines
 
 
 def shown(value: float | None, digits: int = 3) -> str:
