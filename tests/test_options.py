@@ -112,7 +112,7 @@ OF_THE_COMMAND = [
 ]  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:the data hold grey")
+@pytest.mark.filterwarnings("ignore:the data hold grey", "ignore:the loss has ended")
 def test_every_option_of_the_command_trains_as_fit_does_with_its_argument(minivae):
     assert {name for name, *_ in OF_THE_COMMAND} | CHANGES_NO_NUMBERS == {field.name for field in fields(Settings)}
     for name, array in FILES.items():
