@@ -87,7 +87,14 @@ def valid_npy():
 def valid_npz():
     split = {"x_train": REALS, "x_test": REALS[:2], "y_train": np.arange(6), "y_test": np.arange(2)}
     contents = [{"x": REALS, "y": np.array(["a", "b", "é"] * 2)}, split, {"data": IMAGES}, {"x": BLACK}]
+    sparse = {"data": REALS[0], "indices": np.arange(len(REALS[0])), "indptr": np.array([0, 1, len(REALS[0])])}
+    contents += [sparse | {"shape": np.array([2, len(REALS[0])]), "format": np.array(b"csr")}]
     return [saved(save, **content) for content in contents for save in (np.savez, np.savez_compressed)]
+
+
+@cache
+def valid_packed_csv():
+    return [gzip.compress(content, mtime=0) for content in valid_csv()]
 
 
 @cache
@@ -95,6 +102,18 @@ def valid_csv():
     rows = [[5.1, 3.5, "setosa"], [4.9, -1e-3, "virginica"], [7, 0.25, "setosa"]]
     tables = [[["length", "width", "species"], *rows], rows, [row[:2] for row in rows], [[1, 2, 3]] * 5000]
     texts = ["\n".join(",".join(map(str, row)) for row in table) + "\n" for table in tables]
+    numbers = texts[2]
+    texts += [
+        "sep=;\na;b\n" + numbers.replace(",", ";"),
+        "# made by\n\na,b\nm,kg\n" + numbers,
+        "a b\n" + numbers.replace(",", " "),
+    ]
+    texts += [
+        "|a|b|\n|--|--|\n|1|2|\n|3|4|\n",
+        "a,b\nx,1.5,2\ny,3.5,4\n",
+        "Report\na,b,\n1,2,\n3,4,\na,b,\n5,6,\n",
+        "0,1\n" + numbers,
+    ]
     return [text.encode() for text in texts] + [texts[0].replace(",", ";").replace("\n", "\r\n").encode("utf-8-sig")]
 
 
@@ -288,6 +307,10 @@ def all_targets():
     def read_csv(path):
         return tables.read(path, choice(path, None, None, -1, "species"))
 
+    def packed_csv(_):
+        files = malformed.csv_files(["a", "b", "species"], ["1", "2", "3"])
+        return files.map(partial(gzip.compress, mtime=0)) | st.just(gzip.compress(bytes(2**24), mtime=0))
+
     def read_config(path):
         return RunFolder(path.parent).read_config()
 
@@ -303,6 +326,8 @@ def all_targets():
         Target("npz", "x.npz", read_npz, table, DataError, 20 * 1032, valid_npz, npz),
         # a cell of two characters is a str of 51 bytes, and as a name of a column it is there twice
         Target("csv", "x.csv", read_csv, table, DataError, 60, valid_csv, csv(["a", "b", "species"], ["1", "2", "3"])),
+        # unpacked it may be 200 times as long, and once more while it is read
+        Target("csv.gz", "x.csv.gz", read_csv, table, DataError, 2 * 200 * 60, valid_packed_csv, packed_csv),
         Target("idx", "idx", load_idx, check_idx, DataError, 2, valid_idx, compressed_idx),
         # an empty list or dict in the JSON is 64 bytes
         Target("model", "model.safetensors", load, check_model, CheckpointError, 30, valid_models, tensors,

@@ -422,7 +422,7 @@ def test_a_class_that_is_called_by_a_number_among_texts_keeps_its_number_too(min
 def test_the_index_of_pandas_is_pointed_out_when_it_is_trained_on_and_never_again(minivae, tmp_path):
     rows = "".join(f"{i},{x},{1 - x}\n" for i, x in enumerate(RNG.random(20)))
     (tmp_path / "frame.csv").write_text(",a,b\n" + rows)
-    words = "note        the first column of 'frame.csv' looks like a pandas index"
+    words = "note        'frame.csv': the first column looks like a pandas index"
     status, out, err = minivae("train", "--data", "frame.csv", *QUICK, "--out", "run")
     assert (status, out.count(words), words in err) == (0, 1, False), err
     status, _, err = minivae("train", "--data", "frame.csv", *QUICK, "--json", "--out", "other")
@@ -514,7 +514,8 @@ def test_columns_in_another_order_are_refused(minivae, tmp_path, flowers):
     for command in ("evaluate", "encode"):
         status, _, err = minivae(command, "run", "--data", "turned.csv", "--labels", "species")
         assert status == 2
-        assert "column 1 of turned.csv is 'petal width (cm)', but the model was trained on 'sepal length (cm)'" in err
+        assert "column 0 (counted from 0) of turned.csv is 'petal width (cm)', but the model was trained on " in err
+        assert "'sepal length (cm)'" in err
 
 
 def test_data_of_another_width_are_refused_with_their_name_and_what_to_do(minivae, flowers):

@@ -28,7 +28,7 @@ def add_data(parser: argparse.ArgumentParser, default: str) -> None:
         "--data",
         metavar="NAME|FILE",
         default=argparse.SUPPRESS,
-        help=f"digits, iris, wine, mnist, or a .npy, .npz or .csv file {default}",
+        help=f"digits, iris, wine, mnist, or a .npy, .npz, .csv or .txt file {default}",
     )
     parser.add_argument(
         "--labels", metavar="COLUMN", default=argparse.SUPPRESS, help="the column of a file that holds labels"
@@ -121,13 +121,12 @@ def note_on_mixtures(result: dict[str, Any], n: int) -> list[str]:
     lines = []
     if result["rows_from_mixture"]:
         lines.append(
-            f"note        for {result['rows_from_mixture']} of {n} examples the encoder looks in the wrong place: their "
-            "log p(x) is from a mixture of proposals (lesson 14)"
+            f"note        for {result['rows_from_mixture']} of {n} examples the encoder looks in the wrong place: "
+            "their log p(x) is from a mixture of proposals (lesson 14)"
         )
     if result["rows_not_trusted"]:
-        lines.append(
-            f"note        log p(x) of {result['rows_not_trusted']} of {n} examples is not to be trusted: take more --samples"
-        )
+        doubtful = f"log p(x) of {result['rows_not_trusted']} of {n} examples"
+        lines.append(f"note        {doubtful} is not to be trusted: take more --samples")
     return lines
 
 

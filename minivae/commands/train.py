@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 from typing import Any
@@ -32,11 +33,21 @@ def setting(group: Any, flag: str, text: str, **options: Any) -> None:
 
 def add_data(group: Any) -> None:
     """What to train on."""
-    setting(group, "--data", "digits, iris, wine, mnist, or a .npy, .npz or .csv file", metavar="NAME|FILE")
+    setting(group, "--data", "digits, iris, wine, mnist, or a .npy, .npz, .csv or .txt file", metavar="NAME|FILE")
     setting(group, "--labels", "column (name, or number from 0) or array of a file that holds labels", metavar="COLUMN")
+    setting(group, "--header", "whether the first row of a text file names the columns", choices=("auto", "yes", "no"))
+    setting(
+        group,
+        "--drop",
+        "columns (names, or numbers from 0) to leave out, such as an identifier",
+        type=column_names,
+        action="extend",
+        metavar="COLUMN,...",
+    )
     setting(
         group, "--test", "another file, whose rows are held out; all of --data train then", type=a_file, metavar="FILE"
     )
+    setting(group, "--groups", "column of rows that belong together, and are held out together", metavar="COLUMN")
     setting(group, "--holdout", "which tenth of a file is held out: by chance, or the end of it", choices=HOLDOUTS)
     setting(
         group,
@@ -126,6 +137,14 @@ def whole_numbers(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"expected whole numbers such as 400,200, or none; got {text!r}") from None
 
 
+def column_names(text: str) -> tuple[str, ...]:
+    """``'a,"b, c"'`` to ("a", "b, c")."""
+    names = tuple(next(csv.reader([text], skipinitialspace=True), ()))
+    if not all(map(str.strip, names)) or not names:
+        raise argparse.ArgumentTypeError(f"expected names or numbers of columns such as Id,3; got {text!r}")
+    return names
+
+
 def a_file(text: str) -> str:
     """The path, in a form that does not depend on the current folder."""
     return os.path.abspath(text)
@@ -144,6 +163,7 @@ def train(options: argparse.Namespace) -> int:
     from minivae.runs.resume import settings_of_a_resumed_run
 
     given = {name: value for name, value in vars(options).items() if name in DEFAULTS}
+    given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
     settings = settings_of_a_resumed_run(given) if given.get("resume") else Settings(**given)
     with log_printed(options):
         summary = runs.train(settings)

@@ -1,7 +1,6 @@
 """Names and files -> arrays. catalogue.py has the data sets by name, tables.py what a user's file may hold."""
 
 from minivae.datasets.catalogue import (
-    INDEX,
     LOADERS,
     Dataset,
     load,
@@ -12,4 +11,4 @@ from minivae.datasets.catalogue import (
     load_wine,
 )
 
-__all__ = ["INDEX", "LOADERS", "Dataset", "load", "load_digits", "load_iris", "load_mnist", "load_npy", "load_wine"]
+__all__ = ["LOADERS", "Dataset", "load", "load_digits", "load_iris", "load_mnist", "load_npy", "load_wine"]

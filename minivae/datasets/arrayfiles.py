@@ -1,8 +1,9 @@
 """NumPy's own files, read by NumPy: ``.npy`` holds one array, ``.npz`` several in a zip archive.
 
-    x                 y                 the names that are looked for; X or data, and labels, will do
-    x_train, x_test   y_train, y_test   the same with the file's own split; train and test will do
+    x                 y                 the names that are looked for; X, data or images, and labels, will do
+    x_train, x_test   y_train, y_test   the same with the file's own split; EXAMPLES has more names
     any name          y                 if it is the only array of 2 or 3 dimensions
+    data, indices, ...                  a sparse matrix, as scipy.sparse.save_npz writes it
 
 Sizes are compared with the file before memory is asked for, and nothing is unpickled.
 """
@@ -22,8 +23,16 @@ import numpy as np
 
 from minivae.errors import DataError
 
-EXAMPLES: tuple[tuple[str, ...], ...] = (("x",), ("X",), ("data",), ("x_train", "x_test"), ("train", "test"))
-LABELS = ("y", "labels")
+ALONE = ("x", "X", "data", "images")  # with a split of the file's own: x_train and x_test, or train_x and test_x
+EXAMPLES: tuple[tuple[str, ...], ...] = (
+    *((name,) for name in ALONE),
+    *((f"{name}_train", f"{name}_test") for name in ALONE),
+    *((f"train_{name}", f"test_{name}") for name in ALONE),
+    ("train", "test"),
+)
+LABELS = ("y", "labels", "label", "Y", "target", "targets")
+LONGEST_LABEL = 1000  # characters
+LARGEST_DENSE = 2**27  # values that a sparse matrix may become: 1 GiB
 SHOWN_NAMES = 20  # in a message
 LARGEST_HEADER = 2**14  # bytes; NumPy itself refuses more than 10000, but only after reading them
 LARGEST_FILE = 2**63  # bytes; a promise of more may have too many digits to be shown
@@ -36,14 +45,26 @@ class Header(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: np.dtype
+    is_fortran: bool = False
 
 
 def read_npy(path: str) -> np.ndarray:
-    """The examples (N, D) or (N, h, w) in a ``.npy`` file, read-only and mapped from the disk; DataError if damaged."""
+    """The examples in a ``.npy`` file, (N, D), (N, h, w), or images of one channel; DataError if damaged.
+
+    Mapped from the disk, and read-only, where they are used as they lie. All others are converted in one pass, and
+    therefore read: a file that is cut short while it is mapped ends the process.
+    """
     with open(path, "rb") as file:
-        check_examples(read_header(file, os.fstat(file.fileno()).st_size, repr(path)), repr(path))
-    with warnings.catch_warnings(action="ignore"):  # about how the header is written
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        header = read_header(file, os.fstat(file.fileno()).st_size, repr(path))
+        check_examples(header, repr(path), f"np.load({path!r})")
+        with warnings.catch_warnings(action="ignore"):  # about how the header is written
+            if header.dtype in (np.float32, np.float64) and not header.is_fortran:
+                return np.load(path, mmap_mode="r", allow_pickle=False)
+            file.seek(0)
+            try:
+                return np.lib.format.read_array(file, allow_pickle=False)
+            except ValueError as error:
+                raise DataError(f"{path!r} was cut short while it was read: {error}") from None
 
 
 def read_npz(path: str, labels: str | None = None) -> tuple[list[np.ndarray], np.ndarray | list[str] | None, str]:
@@ -57,6 +78,9 @@ def read_npz(path: str, labels: str | None = None) -> tuple[list[np.ndarray], np
     try:
         with open(path, "rb") as file:
             archive = Archive(file, path)
+            if archive.headers.keys() >= {"data", "shape", "format"}:
+                dense = read_sparse(archive)
+                return [dense], read_labels(archive, [len(dense)], labels), repr(path)
             names = choose(archive)
             found = read_labels(archive, [archive.headers[name].shape[0] for name in names], labels)
             return [archive.read(name) for name in names], found, archive.what(*names)
@@ -79,7 +103,7 @@ def read_header(file: IO[bytes], size: int, what: str) -> Header:
         version = np.lib.format.read_magic(start)
         parse = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
         with warnings.catch_warnings(action="ignore"):
-            shape, _, dtype = parse(start)
+            shape, is_fortran, dtype = parse(start)
     except Exception:  # NumPy evaluates the header as Python, and raises whatever that raises
         raise DataError(f"{what} is damaged: its .npy header cannot be read") from None
     if any(type(length) is not int or length < 0 for length in shape):  # True is an int, too, but no length
@@ -88,18 +112,24 @@ def read_header(file: IO[bytes], size: int, what: str) -> Header:
     if promised != size and not dtype.hasobject:  # pickled objects may have any length
         how = "truncated" if size < promised else "damaged"
         raise DataError(f"{what} is {how}: its header promises {promised} bytes, but the file has {size}")
-    return Header(shape, dtype)
+    return Header(shape, dtype, is_fortran)
 
 
-def check_examples(header: Header, what: str) -> None:
-    """Refuse anything but one or more rows of real numbers."""
-    shape, dtype = header
+def check_examples(header: Header, what: str, load: str) -> None:
+    """Refuse anything but one or more rows of real numbers; ``load`` is Python that reads them."""
+    shape, dtype, _ = header
     if dtype.hasobject:
         raise DataError(f"{what} holds Python objects, which are never unpickled: save an array of numbers")
     if dtype.kind not in "fiub" or dtype.itemsize > 8:  # a long double is another type on every system
         got = textwrap.shorten(str(dtype), 200)
         raise DataError(f"{what} must hold real numbers of at most 64 bits, got dtype {got}")
-    if len(shape) not in (2, 3):
+    if len(shape) == 4 and {shape[1], shape[-1]} & {3, 4} and 1 not in (shape[1], shape[-1]):
+        mean = "x[..., :3].mean(axis=-1)" if shape[-1] in (3, 4) else "x[:, :3].mean(axis=1)"
+        raise DataError(
+            f"{what} holds colour images of shape {shape[1:]}, and a model has one value for each pixel. Two lines of "
+            f"Python make them grey: import numpy as np; x = {load}; np.save('grey.npy', {mean}.astype(x.dtype))"
+        )
+    if len(shape) not in (2, 3) and not (len(shape) == 4 and 1 in (shape[1], shape[-1])):
         got = reprlib.repr(shape)
         raise DataError(f"{what} must have the shape (examples, features) or (examples, h, w), got {got}")
     if 0 in shape:
@@ -154,18 +184,43 @@ def choose(archive: Archive) -> tuple[str, ...]:
     """The name of the array of examples, or of the two that are the file's own split; DataError if there is none."""
     headers = archive.headers
     names = next((names for names in EXAMPLES if headers.keys() >= set(names)), ())
-    names = names or tuple(name for name, header in headers.items() if len(header.shape) in (2, 3))
+    names = names or tuple(n for n, header in headers.items() if len(header.shape) in (2, 3) and n not in LABELS)
     if names not in EXAMPLES and len(names) != 1:
         raise DataError(
             f"cannot tell which array in {archive.path!r} holds the examples: expected one called x, X, data, or "
             f"the pair x_train and x_test, or exactly one of 2 or 3 dimensions, got {archive.names()}"
         )
     for name in names:
-        check_examples(headers[name], archive.what(name))
+        check_examples(headers[name], archive.what(name), f"np.load({archive.path!r})[{name!r}]")
     shapes = [headers[name].shape[1:] for name in names]
     if shapes[0] != shapes[-1]:
         raise DataError(f"{archive.what(*names)} must hold examples of one shape, got {shapes[0]} and {shapes[1]}")
     return names
+
+
+def read_sparse(archive: Archive) -> np.ndarray:
+    """The dense form (N, D) of a matrix that ``scipy.sparse.save_npz`` wrote; DataError if that is too large."""
+    what, kind = repr(archive.path), str(archive.read("format").astype("U").item())
+    names = {"csr": ("indptr", "indices"), "csc": ("indptr", "indices"), "coo": ("row", "col")}.get(kind, ())
+    if not archive.headers.keys() >= set(names) or not names:
+        raise DataError(f"{what} holds a sparse matrix in the format {kind!r}: save it as matrix.tocsr()")
+    data, (rows, columns), shape = archive.read("data"), map(archive.read, names), archive.read("shape").tolist()
+    if len(shape) != 2 or min(shape) < 0 or math.prod(shape) > LARGEST_DENSE:
+        raise DataError(
+            f"{what} holds a sparse matrix of shape {reprlib.repr(tuple(shape))}, and a model needs all values, at "
+            f"most {LARGEST_DENSE}: keep fewer columns, such as the most frequent ones"
+        )
+    check_examples(Header(tuple(shape), data.dtype), what, f"np.load({archive.path!r})")
+    if kind != "coo":
+        if rows[0] != 0 or rows[-1] != len(data) or len(rows) != 1 + shape[kind == "csc"]:
+            raise ValueError("indptr does not fit the values")
+        rows = np.repeat(np.arange(len(rows) - 1), np.diff(rows))
+    rows, columns = (columns, rows) if kind == "csc" else (rows, columns)
+    if not len(rows) == len(columns) == len(data) or min(rows.min(initial=0), columns.min(initial=0)) < 0:
+        raise ValueError("its indices do not fit the values")
+    dense = np.zeros(shape, data.dtype)
+    np.add.at(dense, (rows, columns), data)  # as SciPy adds values of one place; NumPy checks the bounds
+    return dense
 
 
 def read_labels(archive: Archive, rows: list[int], labels: str | None) -> np.ndarray | list[str] | None:
@@ -184,7 +239,8 @@ def read_labels(archive: Archive, rows: list[int], labels: str | None) -> np.nda
                 if labels is not None:
                     raise DataError(
                         f"{' and '.join(map(archive.what, names))} must hold one whole number or text for each of "
-                        f"{' and '.join(map(str, rows))} examples, in an array of one dimension"
+                        f"{' and '.join(map(str, rows))} examples, in an array of one dimension, and texts of at most "
+                        f"{LONGEST_LABEL} characters"
                     )
     if labels is None:
         return None
@@ -199,10 +255,12 @@ def label_names(base: str, parts: int) -> list[tuple[str, ...]]:
 
 def label_values(archive: Archive, name: str, rows: int) -> np.ndarray | list[str] | None:
     """An array as labels, int64 or text; None if it is no array of ``rows`` whole numbers or texts."""
-    shape, dtype = archive.headers[name]
-    if shape != (rows,) or dtype.kind not in "iubfU" or dtype.itemsize == 0:
+    shape, dtype, _ = archive.headers[name]
+    if shape not in ((rows,), (rows, 1)) or dtype.kind not in "iubfU" or dtype.itemsize == 0:
         return None
-    values = archive.read(name)
+    if dtype.kind == "U" and dtype.itemsize > 4 * LONGEST_LABEL:
+        return None
+    values = archive.read(name).reshape(rows)
     if dtype.kind == "U":
         texts = values.tolist()
         "".join(texts).encode()  # a ValueError for what is no Unicode, and could not be shown

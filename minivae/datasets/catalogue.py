@@ -1,4 +1,4 @@
-"""Data sets: three that scikit-learn ships, MNIST, and your own ``.npy``, ``.npz`` and ``.csv`` files.
+"""Data sets: three that scikit-learn ships, MNIST, and your own files of numbers.
 
     load("digits" | "iris" | "wine" | "mnist" | "my/file.csv") -> Dataset with .train and .test, each (N, D)
 
@@ -8,23 +8,18 @@ Every split is a fixed function of the data: two people who load the same name t
 from __future__ import annotations
 
 import os
-import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minivae.datasets import mnist, split, tables
+from minivae.datasets import mnist, notes, split, tables
 from minivae.errors import DataError
 from minivae.validation import check_choice
 
 WHITE = 255.0
 TEST_FRACTION = 0.2  # of the data sets of scikit-learn
-INDEX = (
-    "looks like a pandas index, without a name and with a different integer in every row, and will be trained on: "
-    "save with index=False, or name the column if it is data"
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # arrays have no one truth value, so no == either
@@ -78,23 +73,33 @@ class Dataset:
 def load(
     name_or_path: str | os.PathLike,
     labels: str | int | None = None,
+    header: str = "auto",
+    drop: Sequence[str | int] = (),
     *,
     test: str | os.PathLike | None = None,
     holdout: str = "random",
+    groups: str | int | None = None,
 ) -> Dataset:
     """A data set by name, or the user's own file.
 
     Parameters
     ----------
-    name_or_path : {"digits", "iris", "wine", "mnist"} or path of a ``.npy``, ``.npz`` or ``.csv`` file
+    name_or_path : {"digits", "iris", "wine", "mnist"} or path of a file
         What a file may hold is documented at :func:`minivae.datasets.tables.read`.
     labels : str or int, optional
         Where a file has its labels: a column of a ``.csv`` by name or by number from 0, an array of a ``.npz``.
+    header : {"auto", "yes", "no"}
+        Whether the first row of a text file names the columns.
+    drop : sequence of str or int
+        Columns of a file that are left out, by name or by number from 0.
     test : path, optional
         Another file with the same columns, all of whose rows are held out; then those of the first all train.
     holdout : {"random", "last"}
         Which tenth of a file's rows is held out: drawn by chance, with equal rows on one side; or the last one, for
         rows in the order of time.
+    groups : str or int, optional
+        A column whose equal values mark rows that belong together, such as those of one patient: they are held out
+        together, and the column is not trained on.
 
     Returns
     -------
@@ -108,13 +113,13 @@ def load(
     DataError
         For an unknown name, or a file that is missing, damaged, or holds no numbers to train on.
     TypeError
-        If the first argument is neither a string nor a path, or ``labels`` neither a string nor an int.
+        If the first argument is neither a string nor a path, or a column neither a string nor an int.
 
     Warns
     -----
     UserWarning
-        If a test set drawn by chance holds no new data: many rows are equal, nearly equal, or like their neighbours. If
-        the first column of a ``.csv`` looks like the index of a pandas DataFrame; it is read like the others.
+        For each thing that a reader should know about a file: what was left out, the notes of ``notes.py``, and a test
+        set drawn by chance that holds no new data: many rows are equal, nearly equal, or like their neighbours.
 
     Examples
     --------
@@ -124,8 +129,10 @@ def load(
     if isinstance(name_or_path, str) and name_or_path in LOADERS:
         if labels is not None:
             raise DataError(f"{name_or_path!r} comes with its labels: remove labels={labels!r}, which is for files")
-        if test is not None or holdout != "random":
-            raise DataError(f"{name_or_path!r} comes with its test set: test and holdout are for files")
+        if header != "auto" or len(drop):
+            raise DataError(f"{name_or_path!r} has its own columns: remove header and drop, which are for files")
+        if test is not None or holdout != "random" or groups is not None:
+            raise DataError(f"{name_or_path!r} comes with its test set: test, holdout and groups are for files")
         return LOADERS[name_or_path]()
     path = tables.as_path(name_or_path)
     if tables.ending_of(path) not in tables.READERS and not os.path.exists(path):
@@ -134,13 +141,19 @@ def load(
             f"ending {tables.ENDINGS}"
         )
     check_choice(holdout, "holdout", HOLDOUTS)
-    table = tables.read(path, labels)
+    ids = None
+    if groups is not None:
+        if test is not None or holdout != "random":
+            raise DataError("groups say which rows are held out together by chance: leave out test and holdout")
+        others = drop if labels is None else (*drop, labels)
+        ids, drop = tables.read(path, groups, header=header, drop=others).labels, (*drop, groups)
+    table = tables.read(path, labels, header=header, drop=drop)
+    notes.say(path, table)
     if test is not None:
-        table = _with_test(path, table, os.fspath(test), labels)
-    data = _own(path, table, holdout)
-    if looks_like_an_index(table):
-        warnings.warn(f"the first column of {path!r} {INDEX}", stacklevel=2)
-    return data
+        other = tables.read(os.fspath(test), labels, header=header, drop=drop)
+        notes.say(os.fspath(test), other)
+        table = _with_test(path, table, os.fspath(test), other)
+    return _own(path, table, holdout, ids)
 
 
 # -- shipped with scikit-learn -----------------------------------------------------------------------------
@@ -244,9 +257,8 @@ def _own(path: str, table: tables.Table, holdout: str = "random", groups: np.nda
     return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, *names, table.white)
 
 
-def _with_test(path: str, table: tables.Table, test: str, labels: str | int | None) -> tables.Table:
+def _with_test(path: str, table: tables.Table, test: str, other: tables.Table) -> tables.Table:
     """The rows of a file, and behind them those of another one, which are to be held out."""
-    other = tables.read(test, labels)
     if other.x.shape[1] != table.x.shape[1] or other.columns != table.columns:
         raise DataError(
             f"{test!r} and {path!r} must have the same columns: expected {table.columns or table.x.shape[1]}"
@@ -261,13 +273,6 @@ def _with_test(path: str, table: tables.Table, test: str, labels: str | int | No
     labelled = [part for part in parts if part is not None]
     y = np.concatenate(labelled) if len(labelled) == len(parts) else None
     return replace(table, x=np.concatenate([table.x, other.x]), labels=y, label_names=names, train_rows=len(table.x))
-
-
-def looks_like_an_index(table: tables.Table) -> bool:
-    """Whether the first column is as ``DataFrame.to_csv`` writes an index, once or twice, also of rows shuffled."""
-    first, name = table.x[:, 0], "".join(table.columns[:1])
-    is_nameless = table.columns and re.fullmatch(r"(Unnamed: \d+(\.\d+)?)?", name)
-    return bool(is_nameless) and not np.any(first % 1) and len(np.unique(first)) == len(first)
 
 
 LOADERS: dict[str, Callable[[], Dataset]] = {

@@ -8,53 +8,92 @@ The file is read row by row: a number costs 8 bytes from the start, and is a Pyt
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import itertools
 import math
-import re
+import os
 import reprlib
 import shlex
+import zlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TextIO
 
 import numpy as np
 
+from minivae.datasets.cells import MISSING, has_comma, has_decimal_comma, has_sign, number, whole_number
+from minivae.datasets.layout import LOOKAHEAD, Layout, Row, find_layout, find_separator, is_comment, position
 from minivae.errors import DataError
 
-SEPARATORS = ",;\t"
 SHOWN_NAMES = 20  # in a message
-MISSING = {"na", "n/a", "null", "none", "missing", "?", "-", ".", "#n/a"}
-THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{2,3})*,[0-9]{3}(\.[0-9]*)?")  # 2: in India, 12,34,567
 LONGEST_NAME = 40  # characters of a name that a message asks for
-LONGEST_INT = 640  # characters; Python may refuse to make an int of more
-Row = tuple[int, list[str]]  # its number in a spreadsheet, from 1, and its cells
+LONGEST_LABEL = 1000  # characters: NumPy gives each label of an array the space of the longest
+LARGEST_RATIO = 200  # of a compressed file; numbers seldom reach 20, and no bomb is so small
+SMALL = 2**20  # bytes, for which no ratio counts
 
 
-def read(path: str, labels: str | int | None = None) -> tuple[np.ndarray, list[str] | None, tuple[str, ...]]:
-    """The numbers (N, D), float64, the texts in the column of ``labels``, the names of the D columns if it has any.
+class Text(NamedTuple):
+    """The content of a file: numbers (N, D), float64, the texts of the labels, the names of the D columns if known.
 
-    Arguments and errors as for :func:`minivae.datasets.tables.read`.
+    ``places`` are the numbers of the columns in the file, from 0; ``is_guess`` where the first row is an example
+    because numbers are no names; ``remarks`` say what was left out.
     """
-    with open(path, encoding="utf-8-sig", newline="") as file:
+
+    x: np.ndarray
+    labels: list[str] | None
+    columns: tuple[str, ...]
+    places: tuple[int, ...]
+    is_guess: bool
+    remarks: list[str]
+
+
+def read(path: str, labels: str | int | None = None, header: str = "auto", drop: Sequence[str | int] = ()) -> Text:
+    """The content of a file; arguments and errors as for :func:`minivae.datasets.tables.read`."""
+    with open(path, "rb") as raw:
+        binary = unpacked(raw, path) if path.lower().endswith(".gz") else raw
+        file = io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
         rows = read_rows(file, path)
-        start = list(itertools.islice(rows, 2))
+        start = list(itertools.islice(rows, LOOKAHEAD))
         if not start:
             raise DataError(f"{path!r} has no rows: expected a table of numbers")
-        columns = describe(path, start, labels)
-        x, texts = read_cells(columns, itertools.chain(start[1:] if columns.names else start, rows))
-    if columns.label is None:
-        return x, None, columns.names
-    refuse_forgotten_header(columns, texts)
-    return x, texts, tuple(columns.names[column] for column in columns.kept if columns.names)
+        layout = find_layout(start, [*drop] if labels is None else [labels, *drop], header)
+        columns = describe(path, layout, labels, drop)
+        x, texts = read_cells(columns, layout, itertools.chain(start, rows))
+    names = tuple(columns.names[column] for column in columns.kept if columns.names)
+    if columns.label is not None and header == "auto":
+        refuse_forgotten_header(columns, texts)
+    labelled = None if columns.label is None else texts
+    return Text(x, labelled, names, tuple(columns.kept), layout.is_guess, layout.remarks)
+
+
+def unpacked(file: io.BufferedReader, path: str) -> io.BytesIO:
+    """The content of a gzip file, in memory; DataError where it is damaged, or much longer than numbers would be."""
+    limit = max(SMALL, LARGEST_RATIO * os.fstat(file.fileno()).st_size)
+    try:
+        content = gzip.GzipFile(fileobj=file).read(limit + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path!r} is a damaged gzip file: {error}") from None
+    if len(content) > limit:
+        raise DataError(f"{path!r} is {LARGEST_RATIO} times as long when it is unpacked: unpack it with gunzip first")
+    return io.BytesIO(content)
 
 
 def read_rows(file: TextIO, path: str) -> Iterator[Row]:
     """The rows of a file that are not blank; DataError where it is no CSV in UTF-8."""
     row = 0
     try:
-        start = list(itertools.islice((line for line in file if not line.isspace()), 2))
+        start = list(itertools.islice((line for line in file if not line.isspace()), LOOKAHEAD))
         file.seek(0)
-        for row, cells in enumerate(csv.reader(file, delimiter=find_separator(start), strict=True), 1):
+        separator, lines = find_separator(start), iter(file)
+        if separator == " ":
+            lines = (" ".join(line.split()) for line in file)
+        elif separator == "|" and all(line.strip()[0] == line.strip()[-1] == "|" for line in start):
+            lines = (line.strip().strip("|") for line in file)  # drawn with bars at both ends
+        has_spaces = any(f'{separator} "' in line for line in start)
+        for row, cells in enumerate(
+            csv.reader(lines, delimiter=separator, skipinitialspace=has_spaces, strict=True), 1
+        ):
             if any("\0" in cell for cell in cells):  # no text holds it, but UTF-16 read as UTF-8 does
                 raise UnicodeError
             if cells and not (len(cells) == 1 and cells[0].isspace()):
@@ -63,18 +102,6 @@ def read_rows(file: TextIO, path: str) -> Iterator[Row]:
         raise DataError(f"{path!r}, row {row + 1} is not well-formed CSV: {error}") from None
     except UnicodeError:
         raise DataError(f"{path!r} is not text in UTF-8: save it as CSV in UTF-8") from None
-
-
-def find_separator(start: list[str]) -> str:
-    """The separator of a file that begins with the lines ``start``: the most frequent one in the first.
-
-    Unless numbers have commas, which often outnumber it: the message about them needs the cells as they were meant.
-    """
-    for separator in SEPARATORS.replace(",", ""):
-        for line in start:
-            if separator in line and any(map(has_comma, line.replace('"', "").split(separator))):
-                return separator
-    return max(SEPARATORS, key="".join(start[:1]).count)
 
 
 # -- what the columns are ----------------------------------------------------------------------------------
@@ -94,46 +121,37 @@ class Columns(NamedTuple):
         name = reprlib.repr(self.names[column])[1:-1] if self.names else ""
         return f"{self.path!r}, row {row}, column {column + 1}" + f" ({name})" * bool(name)
 
-    def as_label(self, column: int) -> str:
-        """What to write after ``--labels`` for a column: its name, or its number from 0 where a name would not do."""
-        name = self.names[column] if self.names else ""
-        is_short = 0 < len(name) <= LONGEST_NAME and name.isprintable() and not name.startswith("-")
-        return shlex.quote(name) if is_short and self.names.count(name) == 1 else str(column)
+
+def as_option(names: tuple[str, ...], column: int) -> str:
+    """What to write after an option for a column: its name, or its number from 0 where a name would not do."""
+    name = names[column] if names else ""
+    is_short = 0 < len(name) <= LONGEST_NAME and name.isprintable() and not name.startswith("-") and "," not in name
+    return shlex.quote(name) if is_short and names.count(name) == 1 else str(column)
 
 
-def describe(path: str, start: list[Row], labels: str | int | None) -> Columns:
-    """The columns of a file that begins with the one or two rows ``start``; DataError for unknown ``labels``."""
-    titles, width = tuple(" ".join(cell.split()) for cell in start[0][1]), len(start[0][1])
-    label = position(labels, width)
-    is_title = isinstance(labels, str) and labels in titles and number(labels) is None
-    names = titles if is_title or is_header(start, label) else ()
-    if names.count(labels) > 1:
-        raise DataError(f"{path!r} has {names.count(labels)} columns called {labels!r}: give the number of one, from 0")
-    if labels in names:
-        label = names.index(labels)
-    elif labels is not None and label is None:
-        known = ", ".join(map(reprlib.repr, names[:SHOWN_NAMES])) + ", ..." * (len(names) > SHOWN_NAMES) or "not named"
-        raise DataError(f"{path!r} has no column {labels!r}: its {width} columns, numbered from 0, are {known}")
-    kept = [column for column in range(width) if column != label]
+def describe(path: str, layout: Layout, labels: str | int | None, drop: Sequence[str | int]) -> Columns:
+    """The columns of a file; DataError for ``labels``, or columns to ``drop``, that are unknown."""
+    names, width = layout.names, layout.width
+    label = None if labels is None else find_column(path, names, width, labels)
+    dropped = {find_column(path, names, width, column) for column in drop} | ({0} if layout.has_row_names else set())
+    kept = [column for column in range(width) if column != label and column not in dropped]
     if not kept:
-        raise DataError(f"{path!r} has no column but that of the labels: expected numbers beside it")
+        what = "those that are dropped" if dropped else "that of the labels"
+        raise DataError(f"{path!r} has no column but {what}: expected numbers beside it")
     return Columns(path, names, width, label, kept)
 
 
-def is_header(start: list[Row], label: int | None) -> bool:
-    """Whether some column other than the label's has a text in the first row and a number in the second."""
-    first, second = ([is_meant_as_number(cell) for cell in cells] for cells in (start[0][1], start[-1][1]))
-    if len(start) == 1:
-        return not any(first)
-    pairs = enumerate(zip(first, second, strict=False))  # rows of unequal length are refused later
-    return any(not a and b for column, (a, b) in pairs if column != label)
-
-
-def position(labels: str | int | None, width: int) -> int | None:
-    """The column from 0 that a number, or a text of digits, means; None for anything else."""
-    if labels is None or not re.fullmatch("-?[0-9]{1,9}", str(labels)):
-        return None
-    return int(labels) % width if -width <= int(labels) < width else None
+def find_column(path: str, names: tuple[str, ...], width: int, wanted: str | int) -> int:
+    """The number from 0 of the column that the user names; DataError if there is none, or there are several."""
+    if names.count(str(wanted)) > 1 and wanted in names:
+        raise DataError(
+            f"{path!r} has {names.count(str(wanted))} columns called {wanted!r}: give the number of one, from 0"
+        )
+    place = names.index(str(wanted)) if wanted in names else position(wanted, width)
+    if place is None:
+        known = ", ".join(map(reprlib.repr, names[:SHOWN_NAMES])) + ", ..." * (len(names) > SHOWN_NAMES) or "not named"
+        raise DataError(f"{path!r} has no column {wanted!r}: its {width} columns, numbered from 0, are {known}")
+    return place
 
 
 def refuse_forgotten_header(columns: Columns, texts: list[str]) -> None:
@@ -149,24 +167,56 @@ def refuse_forgotten_header(columns: Columns, texts: list[str]) -> None:
 # -- the cells ---------------------------------------------------------------------------------------------
 
 
-def read_cells(columns: Columns, rows: Iterable[Row]) -> tuple[np.ndarray, list[str]]:
+def read_cells(columns: Columns, layout: Layout, rows: Iterable[Row]) -> tuple[np.ndarray, list[str]]:
     """The numbers (N, D) and the labels in the ``rows`` below the header; DataError at the first bad cell."""
-    values, texts = array("d"), []
+    values, texts, repeated, comments = array("d"), [], [], []
+    takes_all = len(columns.kept) == columns.width
     for row, cells in rows:
+        if cells in layout.titles:
+            repeated.append(row)
+            continue
+        if is_comment(cells) and (len(cells) != columns.width or 0 in columns.kept):
+            comments.append(row)
+            continue
+        if layout.is_closed and len(cells) == columns.width + 1 and not cells[-1].strip():
+            cells.pop()
         if len(cells) != columns.width:
-            may_be_commas = len(cells) > columns.width and "." not in "".join(cells)  # each makes two cells of one
-            hint = ": if the file has decimal commas, write decimal points" if may_be_commas else ""
+            hint = explain_length(columns, cells)
             raise DataError(
                 f"{columns.path!r}, row {row} has {len(cells)} cells, but the first has {columns.width}{hint}"
             )
         if columns.label is not None:
-            texts.append(cells.pop(columns.label).strip())
-            if not texts[-1]:
-                raise DataError(f"{columns.where(row, columns.label)} is empty: every example needs a label")
-        values.extend(read_numbers(columns, row, cells))
+            texts.append(cells[columns.label].strip())
+            check_label(columns, row, texts[-1])
+        values.extend(read_numbers(columns, row, cells if takes_all else [cells[column] for column in columns.kept]))
     if not values:
         raise DataError(f"{columns.path!r} has a header, but no rows of numbers below it")
+    for found, what in ((repeated, "that repeat the header"), (comments, "that begin with #")):
+        if found:
+            layout.remarks.append(f"{len(found)} row(s) {what}, the first of them row {found[0]}, were left out")
     return np.frombuffer(values, np.float64).reshape(-1, len(columns.kept)), texts
+
+
+def explain_length(columns: Columns, cells: list[str]) -> str:
+    """What may have made a row longer or shorter than the first, and what to do."""
+    if len(cells) > columns.width and "." not in "".join(cells):  # each makes two cells of one
+        return ": if the file has decimal commas, write decimal points"
+    if len(cells) == columns.width + 1 and columns.names:
+        return ": if the header lacks the name of one column, such as that of the names of rows, write it there"
+    if len(cells) < columns.width and not any(number(cell) is not None for cell in cells):
+        return ": if it is a remark and no example, remove it"
+    return ""
+
+
+def check_label(columns: Columns, row: int, text: str) -> None:
+    """DataError for a label that is empty, or longer than any name."""
+    if not text:
+        raise DataError(f"{columns.where(row, columns.label or 0)} is empty: every example needs a label")
+    if len(text) > LONGEST_LABEL:
+        raise DataError(
+            f"{columns.where(row, columns.label or 0)} has {len(text)} characters: a label is the name of a class, of "
+            f"at most {LONGEST_LABEL}"
+        )
 
 
 def read_numbers(columns: Columns, row: int, cells: list[str]) -> array[float]:
@@ -178,19 +228,24 @@ def read_numbers(columns: Columns, row: int, cells: list[str]) -> array[float]:
     # float() takes "1_000" too, which in a table is more likely a name than a number.
     if numbers and all(map(math.isfinite, numbers)) and "_" not in "".join(cells):
         return numbers
+    if not set(columns.names).isdisjoint(cells) and not any(number(cell) is not None for cell in cells):
+        raise DataError(
+            f"{columns.path!r}, row {row} is another header, unlike the first: two files were joined whose columns "
+            "differ, so bring them into one order first"
+        )
     for column, cell in zip(columns.kept, cells, strict=True):
         value = number(cell)
         if value is None or not math.isfinite(value):
-            label = columns.as_label(column) if columns.label is None else ""
-            raise DataError(f"{columns.where(row, column)}{problem(cell, label)}")
+            name = as_option(columns.names, column)
+            raise DataError(f"{columns.where(row, column)}{problem(cell, name, may_be_label=columns.label is None)}")
     raise AssertionError("one of the cells is no finite number")
 
 
-def problem(cell: str, label: str) -> str:
-    """What is wrong with a cell that should be a number, and what to do: ``label`` would make its column the labels."""
+def problem(cell: str, name: str, may_be_label: bool) -> str:
+    """What is wrong with a cell that should be a number, and what to do; ``name`` is that of its column."""
     text, found = cell.strip().lower(), f": {reprlib.repr(cell)}"
     if not text:
-        return " is empty: fill it in, or remove the row or the column"
+        return f" is empty: fill it in, remove the row, or leave the column out with --drop {name}"
     if number(cell) is not None:
         return f"{found} is not finite: remove or impute such values"
     if has_decimal_comma(cell):
@@ -200,41 +255,11 @@ def problem(cell: str, label: str) -> str:
         )
     if has_comma(cell):
         return f"{found} has commas between thousands: leave them out (pandas.read_csv reads it with thousands=',')"
+    if has_sign(cell):
+        return f"{found} has a sign beside the number: remove it from all cells of the column"
+    leave_out = f"leave the column out with --drop {name}"
     if text in MISSING:
-        return f"{found} looks like a missing value: fill it in, or remove the row or the column"
-    advice = "write 1 and 0" if text in ("true", "false") else "remove the column, or encode it as numbers"
-    more = f", or if the column holds labels, name it with --labels {label}" if label else ""
+        return f"{found} looks like a missing value: fill it in, remove the row, or {leave_out}"
+    advice = "write 1 and 0" if text in ("true", "false") else f"encode it as numbers, or {leave_out}"
+    more = f", or if the column holds labels, name it with --labels {name}" if may_be_label else ""
     return f"{found} is not a number: {advice}{more}"
-
-
-def number(text: str) -> float | None:
-    """The number that ``text`` is, which may be infinite or NaN; None for "1_000" and any other text."""
-    try:
-        return None if "_" in text else float(text)
-    except ValueError:
-        return None
-
-
-def has_decimal_comma(text: str) -> bool:
-    """Whether ``text`` is a number with a comma for the decimal point, such as "1,5e3" or "1.234,5"."""
-    if text.count(",") != 1 or "." in text[text.index(",") :]:
-        return False
-    return number(re.sub(r"[.\s]", "", text).replace(",", ".")) is not None
-
-
-def has_comma(text: str) -> bool:
-    """Whether ``text`` is a number but for its commas: a decimal one, or those between thousands ("1,000.5")."""
-    return has_decimal_comma(text) or THOUSANDS.fullmatch(text.strip()) is not None
-
-
-def is_meant_as_number(text: str) -> bool:
-    """Whether ``text`` is a number, would be one without its commas, or says that one is missing."""
-    return number(text) is not None or has_comma(text) or text.strip().lower() in MISSING
-
-
-def whole_number(text: str) -> int | None:
-    """The whole number of 64 bits that ``text`` is, such as "3" or "3.0"; None for any other text."""
-    value = number(text)
-    if value is None or len(text) > LONGEST_INT or not value.is_integer() or abs(value) >= 2**63:
-        return None
-    return int(text) if text.lstrip("+-").isdigit() else int(value)  # a float has no more than 53 bits

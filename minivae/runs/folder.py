@@ -254,7 +254,9 @@ class Run:
         trained_on = () if self.data is None else self.data["columns"]
         for i, (found, expected) in enumerate(zip(names, trained_on, strict=False)):
             if found != expected:
-                raise DataError(f"column {i + 1} of {file} is {found!r}, but the model was trained on {expected!r}")
+                raise DataError(
+                    f"column {i} (counted from 0) of {file} is {found!r}, but the model was trained on {expected!r}"
+                )
 
 
 def open_run(path: str | os.PathLike, backend: str | None = None) -> Run:

@@ -29,7 +29,16 @@ def identity(settings: Settings, mark: str) -> str:
 
     ``mark`` is the :func:`fingerprint` of its data.
     """
-    values = {name: value for name, value in settings.of_the_run().items() if name not in ("data", "epochs")}
+    left_out = (
+        "data",
+        "header",
+        "drop",
+        "test",
+        "holdout",
+        "groups",
+        "epochs",
+    )  # the fingerprint tells how files were read
+    values = {name: value for name, value in settings.of_the_run().items() if name not in left_out}
     return hashlib.sha256(json.dumps([values, mark], sort_keys=True).encode()).hexdigest()
 
 

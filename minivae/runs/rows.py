@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +12,13 @@ import numpy as np
 
 from minivae import datasets
 from minivae.datasets import LOADERS, Dataset, tables
-from minivae.datasets.csvfiles import whole_number
+from minivae.datasets.cells import whole_number
 from minivae.datasets.split import hashes
 from minivae.errors import DataError
 from minivae.runs.folder import Run
 from minivae.runs.identity import fingerprint
 from minivae.runs.settings import Settings, same_file
+from minivae.system.streams import print_line
 
 SHOWN_LABELS = 10
 
@@ -70,7 +72,9 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
         check_width(run, found.test, data, labels)
         classes = numbered_as_in_training(run, found.test_labels, found.label_names)
         return Examples(found.name, "test", found.test, *classes, is_own)
-    table = tables.read(data, labels)
+    table = read_like_the_run(run, data, labels, is_own)
+    for remark in table.remarks:
+        print_line(f"note: {data!r}: {remark}", to_stderr=True)
     check_width(run, table.x, data, labels)
     run.check_columns(table.columns, data)
     classes = numbered_as_in_training(run, table.labels, table.label_names)
@@ -122,6 +126,18 @@ def rows_trained_on(run: Run, examples: Examples) -> int | None:
     return sum(row in known for row in hashes(examples.x, dtype))
 
 
+def read_like_the_run(run: Run, data: str, labels: str | None, is_own: bool) -> tables.Table:
+    """A file below the same header, without the columns that were dropped; another may have come without them."""
+    settings = run.settings or Settings()
+    header = settings.header if tables.ending_of(data) in tables.TEXT else "auto"
+    if settings.left_out and not is_own:
+        with suppress(DataError):
+            table = tables.read(data, labels, header=header)
+            if table.x.shape[1] == run.vae.input_dim:
+                return table
+    return tables.read(data, labels, header=header, drop=settings.left_out)
+
+
 def load_again(data: str, settings: Settings | None, labels: str | None = None) -> Dataset:
     """``datasets.load`` as for the run with these settings, but for the warnings that training has given already."""
     source = {} if settings is None or data in LOADERS else settings.source()
@@ -149,7 +165,7 @@ def check_width(run: Run, x: np.ndarray, data: str, labels: str | None) -> None:
     if width == expected:
         return
     advice = "it must have the same ones, in the same order"
-    if width == expected + 1 and labels is None and tables.ending_of(data) == ".csv":
+    if width == expected + 1 and labels is None and tables.ending_of(data) in tables.TEXT:
         advice = "if one of them holds labels, name it with --labels"
     if width == expected - 1 and labels is not None:
         advice = f"if {labels!r} is one that the model knows, leave out --labels"

@@ -14,8 +14,11 @@ class Settings:
 
     data: str = "digits"
     labels: str | None = None
+    header: str = "auto"
+    drop: tuple[str, ...] = ()
     test: str | None = None
     holdout: str = "random"
+    groups: str | None = None
     backend: str | None = None
     likelihood: str = "auto"
     hidden: tuple[int, ...] = (400,)
@@ -50,9 +53,14 @@ class Settings:
         """The settings that a run is made of, ready for JSON: all but where it is kept."""
         return {name: value for name, value in asdict(self).items() if name not in WHERE}
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The columns of the file that are neither data nor labels."""
+        return self.drop if self.groups is None else (*self.drop, self.groups)
+
     def source(self) -> dict[str, Any]:
         """How the data are read: the arguments of :func:`minivae.datasets.load` beside the name."""
-        return {"labels": self.labels, "test": self.test, "holdout": self.holdout}
+        return {name: getattr(self, name) for name in ("labels", "header", "drop", "test", "holdout", "groups")}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
@@ -63,7 +71,8 @@ class Settings:
             value = getattr(settings, field.name)
             if not isinstance(value, TYPES[str(field.type)]) or isinstance(value, bool) != (field.type == "bool"):
                 raise TypeError(f"{field.name} must be of type {field.type}, got {value!r}")
-            if isinstance(value, tuple) and not all(type(width) is int for width in value):
+            part = str if field.type == "tuple[str, ...]" else int
+            if isinstance(value, tuple) and not all(type(one) is part for one in value):
                 raise TypeError(f"{field.name} must be of type {field.type}, got {value!r}")
             if isinstance(value, float) and not math.isfinite(value):
                 raise TypeError(f"{field.name} must be finite, got {value!r}")
@@ -78,6 +87,7 @@ TYPES: dict[str, Any] = {
     "float": float | int,
     "bool": bool,
     "tuple[int, ...]": tuple,
+    "tuple[str, ...]": tuple,
 }
 HOLDOUTS = ("random", "last")
 WHERE = ("out", "overwrite", "resume", "no_pictures")

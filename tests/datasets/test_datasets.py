@@ -96,13 +96,13 @@ def test_importing_the_module_loads_neither_scikit_learn_nor_pooch():
 # -- names and paths ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["fashion", "Digits", "", ".npy", "missing.txt", "a\0b", "x" * 5000])
+@pytest.mark.parametrize("name", ["fashion", "Digits", "", ".npy", "missing.xlsx", "a\0b", "x" * 5000])
 def test_an_unknown_name_is_refused_with_the_known_names_and_the_endings_of_files(name):
     refused(
         lambda: datasets.load(name),
         f"unknown data set {name!r}",
         "digits, iris, wine, mnist",
-        "needs the ending .npy, .npz or .csv",
+        "needs the ending .npy, .npz, .csv, .tsv or .txt",
     )
 
 
@@ -173,7 +173,7 @@ def test_what_looks_like_the_index_of_pandas_is_read_and_pointed_out(index, name
     path = tmp_path / "frame.csv"
     path.write_text(f"{name},a\n" + "".join(f"{i},{i / 2}\n" for i in index), encoding="utf-8")
     with pytest.warns(
-        UserWarning, match=r"the first column of '.*frame.csv' looks like a pandas index.*index=False"
+        UserWarning, match=r"frame.csv': the first column looks like a pandas index.*--drop.*index=False"
     ) as seen:
         data = datasets.load(path)
     assert (data.columns, data.train.shape, seen[0].filename) == ((name, "a"), (3, 2), __file__)

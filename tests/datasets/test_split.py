@@ -122,3 +122,23 @@ def test_a_test_file_with_other_columns_is_refused(tmp_path):
         datasets.load(tmp_path / "a.csv", test=tmp_path / "b.csv")
     with pytest.raises(DataError, match="comes with its test set"):
         datasets.load("iris", test=tmp_path / "b.csv")
+
+
+def test_rows_of_one_group_are_held_out_together_and_the_column_is_not_trained_on(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [
+        f"p{i // 4},{a:.3f},{b:.3f},{'owl' if b > 0 else 'cat'}" for i, (a, b) in enumerate(rng.normal(size=(80, 2)))
+    ]
+    (tmp_path / "visits.csv").write_text("patient,u,v,kind\n" + "\n".join(rows) + "\n")
+    data = datasets.load(tmp_path / "visits.csv", "kind", groups="patient")
+    assert (data.train.shape, data.test.shape, data.columns) == ((72, 2), (8, 2), ("u", "v"))
+    patient_of = {tuple(float(cell) for cell in row.split(",")[1:3]): row.split(",")[0] for row in rows}
+    held, kept = ({patient_of[tuple(row)] for row in part.tolist()} for part in (data.test, data.train))
+    assert held.isdisjoint(kept)
+    assert len(held) == 2
+
+
+def test_groups_beside_another_way_to_hold_out_are_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("g,u\n1,2.5\n1,4.5\n2,3.5\n")
+    with pytest.raises(DataError, match="leave out test and holdout"):
+        datasets.load(tmp_path / "a.csv", groups="g", holdout="last")

@@ -64,7 +64,7 @@ def test_what_is_no_file_is_refused_with_its_name(ending, tmp_path, monkeypatch)
     (tmp_path / f"empty{ending}").touch()
     refused(lambda: tables.read(tmp_path / f"empty{ending}"), f"empty{ending}", "is empty (0 bytes)")
     (tmp_path / f"folder{ending}").mkdir()
-    refused(lambda: tables.read(tmp_path / f"folder{ending}"), "is a folder", ".npy, .npz or .csv")
+    refused(lambda: tables.read(tmp_path / f"folder{ending}"), "is a folder", ".npy, .npz, .csv, .tsv or .txt")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / f"pipe{ending}")  # nobody writes into it: reading would wait for ever
         refused(lambda: tables.read(tmp_path / f"pipe{ending}"), "is not a regular file")
@@ -75,11 +75,11 @@ def test_what_is_no_file_is_refused_with_its_name(ending, tmp_path, monkeypatch)
 
 
 def test_the_ending_says_what_is_read_unless_it_is_given(tmp_path):
-    for name in ("LOUD.CSV", "x.txt"):
+    for name in ("LOUD.CSV", "x.xlsx"):
         (tmp_path / name).write_text("1,2", encoding="utf-8")
     assert tables.read(tmp_path / "LOUD.CSV").x.tolist() == [[1, 2]]
-    refused(lambda: tables.read(tmp_path / "x.txt"), "ending .npy, .npz or .csv, got the ending '.txt'")
-    assert tables.read(tmp_path / "x.txt", ending=".csv").x.tolist() == [[1, 2]]
+    refused(lambda: tables.read(tmp_path / "x.xlsx"), "ending .npy, .npz, .csv, .tsv or .txt, got the ending '.xlsx'")
+    assert tables.read(tmp_path / "x.xlsx", ending=".csv").x.tolist() == [[1, 2]]
 
 
 def test_arguments_of_another_type_are_a_type_error(tmp_path):
@@ -204,7 +204,7 @@ def test_labels_of_an_npy_file_are_an_error_because_it_holds_none(labels, saved)
     [
         (np.zeros(5), "must have the shape (examples, features) or (examples, h, w), got (5,)"),
         (np.array(1.0), "(examples, h, w), got ()"),
-        (np.zeros((2, 3, 4, 5)), "(examples, h, w), got (2, 3, 4, 5)"),
+        (np.zeros((2, 5, 6, 7)), "(examples, h, w), got (2, 5, 6, 7)"),
         (np.zeros((0, 3)), "has 0 examples"),
         (np.zeros((3, 0)), "has 0 features"),
         (np.zeros((3, 4, 0)), "has 0 features"),
@@ -338,7 +338,7 @@ def test_labels_that_are_texts_are_numbered_in_sorted_order(zipped):
     assert table.label_names == ("größe", "setosa", "virginica")
 
 
-NO_LABELS = [np.zeros(19, int), np.zeros((20, 1), int), np.full(20, 0.5), np.full(20, np.nan), np.full(20, 1e300)]
+NO_LABELS = [np.zeros(19, int), np.zeros((20, 2), int), np.full(20, 0.5), np.full(20, np.nan), np.full(20, 1e300)]
 NO_LABELS += [np.full(20, 2**64 - 1, np.uint64), np.zeros(20, complex), np.full(20, b"a"), np.full(20, None)]
 NO_LABELS += [np.zeros(20, "datetime64[s]")]
 
@@ -621,8 +621,8 @@ def test_the_help_that_the_readme_names_says_what_a_csv_may_hold():
         ("1,2\n\n\n1_000,x\n", ", row 4, column 1: '1_000' is not a number"),
         (
             "a,b c\n1,2\n3,x\n",
-            ", row 3, column 2 (b c): 'x' is not a number: remove the column, or encode it as numbers, or if the "
-            "column holds labels, name it with --labels 'b c'",
+            ", row 3, column 2 (b c): 'x' is not a number: encode it as numbers, or leave the column out with --drop "
+            "'b c', or if the column holds labels, name it with --labels 'b c'",
         ),
         (
             "1,2\n3,True\n",
@@ -630,7 +630,8 @@ def test_the_help_that_the_readme_names_says_what_a_csv_may_hold():
         ),
         (
             "1,2\n3,NA\n",
-            ", row 2, column 2: 'NA' looks like a missing value: fill it in, or remove the row or the column",
+            ", row 2, column 2: 'NA' looks like a missing value: fill it in, remove the row, or leave the column out "
+            "with --drop 1",
         ),
         ("NA,2\n3,4\n", ", row 1, column 1: 'NA' looks like a missing value"),  # and is no header
         ("a\nNA\n3\n", ", row 2, column 1 (a): 'NA' looks like a missing value"),
@@ -722,7 +723,11 @@ def test_what_stands_for_nothing_is_called_missing_with_labels_and_without(cell,
 
 @pytest.mark.parametrize(
     ("cell", "advice"),
-    [("Hosp B", "remove the column, or encode it as numbers"), ("True", "write 1 and 0"), (" FALSE", "write 1 and 0")],
+    [
+        ("Hosp B", "encode it as numbers, or leave the column out with --drop b"),
+        ("True", "write 1 and 0"),
+        (" FALSE", "write 1 and 0"),
+    ],
 )
 def test_beside_known_labels_a_text_gets_advice_too(cell, advice, written):
     path = written(f"a,b,kind\n1,{cell},x\n")
