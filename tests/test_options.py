@@ -67,6 +67,10 @@ OF_THE_COMMAND = [
     ("data", [], {}),
     ("data", ["--data", "other.npy"], {"file": "other.npy"}),
     ("labels", ["--data", "counts.csv", "--labels", 2], {"file": "counts.csv", "source": {"labels": "2"}}),
+    *(("header", ["--data", "named.csv", "--header", how], {"file": "named.csv", "source": {"header": how}})
+      for how in ("yes", "no")),
+    ("drop", ["--data", "counts.csv", "--drop", 3], {"file": "counts.csv", "source": {"drop": ("3",)}}),
+    ("groups", ["--data", "counts.csv", "--groups", 1], {"file": "counts.csv", "source": {"groups": "1"}}),
     ("test", ["--test", "other.npy"], {"source": {"test": "other.npy"}}),
     ("holdout", ["--holdout", "last"], {"source": {"holdout": "last"}}),
     ("likelihood", ["--data", "grey.npy"], GREY),
@@ -118,6 +122,7 @@ def test_every_option_of_the_command_trains_as_fit_does_with_its_argument(miniva
     for name, array in FILES.items():
         np.save(name, array)
     np.savetxt("counts.csv", RNG.integers(0, 5, (60, 6)), delimiter=",", fmt="%d")
+    np.savetxt("named.csv", np.r_[[range(6)], RNG.integers(0, 5, (60, 6))], delimiter=",", fmt="%d")
     found = {}
     for i, (_, options, arguments) in enumerate(OF_THE_COMMAND):
         if "numba" in options and states()["numba"] != "available":
