@@ -125,6 +125,43 @@ def test_training_goes_on_from_a_checkpoint_bit_for_bit(path, optimizer, patienc
         early_stopping.best_loss, early_stopping.best_epoch)  # fmt: skip
 
 
+@pytest.mark.parametrize("saved_after", range(1, 6))
+def test_early_stopping_waits_on_where_it_was_and_as_strictly(path, saved_after):
+    losses = [5.0, 4.7, 4.4, 4.3, 4.2, 4.1]  # with min_delta 0.5: better, no, better, no, no, over
+
+    def feed(early_stopping, vae, epochs):
+        answers = []
+        for epoch in epochs:
+            vae.store.vector[:] = epoch
+            answers.append(early_stopping(vae, epoch, {"val_loss": losses[epoch - 1]}))
+        return answers
+
+    vae, early_stopping = VAE(7, (5,), 3), EarlyStopping(3, min_delta=0.5)
+    vae.optimizer = Adam()
+    answers = feed(early_stopping, vae, range(1, saved_after + 1))
+    save_training(vae, path, early_stopping)
+    twin, resumed = load_training(path)
+    assert (repr(resumed), resumed.config()) == (repr(early_stopping), early_stopping.config())
+    assert answers + feed(resumed, twin, range(saved_after + 1, 7)) == [False] * 5 + [True]
+    assert (resumed.best_epoch, resumed.best_loss) == (3, 4.4)
+    resumed.at_end(twin)
+    assert twin.store.vector[0] == 3
+
+
+@pytest.mark.parametrize("kind", [Adam, Adagrad, SGD])
+def test_a_second_optimizer_goes_on_with_its_own_steps_and_not_the_models(path, kind):
+    vae = VAE(7, (5,), 3, dtype="float64")
+    fit(vae, X, epochs=3, batch_size=5, optimizer=Adam(0.01), progress=False)
+    fit(vae, X, epochs=1, batch_size=5, optimizer=kind(0.02), progress=False)
+    save_training(vae, path)
+    twin, _ = load_training(path, "numpy")
+    assert (twin.step, twin.optimizer.state_of(twin).t) == (16, 4)
+    assert repr(twin.optimizer) == repr(vae.optimizer)
+    for model in (vae, twin):
+        fit(model, X, epochs=2, batch_size=5, progress=False)
+    np.testing.assert_array_equal(twin.store.vector, vae.store.vector)
+
+
 def test_a_checkpoint_is_a_model_too_but_a_model_is_no_checkpoint(path):
     vae = VAE(7, (5,), 3)
     fit(vae, X, epochs=1)

@@ -9,11 +9,16 @@ import numpy as np
 
 
 def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
-    """Norm-wise relative error of two arrays of the same shape: |a - n| / max(|a| + |n|, 1e-8)."""
+    """Norm-wise relative error of two arrays of the same shape: |a - n| / max(|a| + |n|, 1e-8).
+
+    Infinite, not NaN, where a norm is not finite: ``max()`` over several errors would lose a NaN.
+    """
     if np.shape(analytic) != np.shape(numeric):
         raise ValueError(f"the shapes differ: {np.shape(analytic)} and {np.shape(numeric)}")
-    difference = float(np.linalg.norm(np.subtract(analytic, numeric)))
-    return difference / max(float(np.linalg.norm(analytic)) + float(np.linalg.norm(numeric)), 1e-8)
+    with np.errstate(all="ignore"):
+        difference = float(np.linalg.norm(np.subtract(analytic, numeric)))
+        size = float(np.linalg.norm(analytic)) + float(np.linalg.norm(numeric))
+    return difference / max(size, 1e-8) if np.isfinite(size) else np.inf
 
 
 def numerical_gradient(f: Callable[[np.ndarray], float], x: np.ndarray, h: float = 1e-5) -> np.ndarray:

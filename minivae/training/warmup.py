@@ -41,7 +41,7 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
     kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep)
     start = perf_counter()
     if vae.backend not in ("numpy", "mine") and kind not in _compiled:
-        with said_if_slow(f"compiling the {vae.backend} kernels", progress):
+        with said_if_slow(f"compiling the {vae.backend} kernels", progress), np.errstate(all="ignore"):
             _exercise(vae, copy(optimizer))
         _compiled.add(kind)
     return perf_counter() - start

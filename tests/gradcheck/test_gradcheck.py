@@ -17,7 +17,7 @@ from minivae.gradcheck import (
     relative_error,
     verdict,
 )
-from minivae.gradcheck.cases import check_all, model_cases
+from minivae.gradcheck.cases import check_all, check_directions, model_cases
 
 RNG = np.random.default_rng(0)
 RIGHT = RNG.standard_normal((6, 3))
@@ -117,6 +117,42 @@ def test_a_random_direction_tells_right_from_wrong():
     assert directional_error(lambda v: float(np.sum(v**2)), x, 2 * x, rng) < 1e-9
     assert directional_error(lambda v: float(np.sum(v**2)), x, 2 * x + 0.1, rng) > 1e-3
     np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("wrong", range(6))
+def test_a_random_direction_sees_every_coordinate(wrong):
+    gradient = 2 * (x := RNG.standard_normal(6))
+    gradient[wrong] += 0.1
+    assert directional_error(lambda v: float(np.sum(v**2)), x, gradient, np.random.default_rng(1)) > 1e-5
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-3, 1.0, 1e6])
+def test_a_wrong_gradient_fails_however_small_it_is(size):
+    assert relative_error(size * RIGHT, 1.001 * size * RIGHT) == pytest.approx(0.0005, rel=1e-2)
+    assert not verdict("f", "dx", size * RIGHT, 1.001 * size * RIGHT).passed
+
+
+def test_what_is_not_finite_or_overflows_is_an_infinite_error_that_max_keeps():
+    for bad in (np.nan, np.inf, -np.inf, 1e200):
+        wrong = RIGHT.copy()
+        wrong[1, 1] = bad
+        assert max(0.0, relative_error(wrong, RIGHT), 0.0) >= 1 - 1e-9
+        assert not verdict("f", "dx", wrong, RIGHT).passed
+
+
+@pytest.mark.parametrize("name", [*VAE(4, (3,), 2).parameters])
+def test_the_directions_of_the_large_model_see_every_parameter(name, monkeypatch):
+    true = VAE.loss_and_gradients
+
+    def spoilt(self, x, eps=None):
+        terms = true(self, x, eps)
+        self.gradients[name][...] *= 1.5
+        return terms
+
+    monkeypatch.setattr(VAE, "loss_and_gradients", spoilt)
+    checks = list(check_directions("numpy", n=2))
+    assert [check.passed for check in checks] == [False, False]
+    assert checks[0].relative_error != checks[1].relative_error
 
 
 def with_entry(index, value):
@@ -221,4 +257,3 @@ def test_the_command_fails_and_says_why_if_a_gradient_is_wrong(capsys, monkeypat
 
 def test_the_documented_glossary_of_sizes_has_no_two_alike():
     assert len(set(gradcheck.SIZES.values())) == len(gradcheck.SIZES)
-    assert isinstance(next(model_cases())[1], VAE)

@@ -17,7 +17,7 @@ import pytest
 
 numba = pytest.importorskip("numba")
 
-from minivae import SGD, VAE, Adagrad, Adam, Categorical, Gaussian, fit, warm_up  # noqa: E402
+from minivae import SGD, VAE, Adagrad, Adam, Categorical, Gaussian, TrainingDiverged, fit, warm_up  # noqa: E402
 from minivae.backend import load  # noqa: E402
 from minivae.gradcheck import relative_error  # noqa: E402
 from minivae.kernels import numba_cpu, numba_threads, reference  # noqa: E402
@@ -294,15 +294,18 @@ def test_a_step_allocates_nothing_large():
 
     step()
     step()
+    assert allocated(step) < 64 * 1024
+    assert allocated(lambda: (step(), x.copy())) >= x.nbytes > 64 * 1024  # which would be seen
+
+
+def allocated(function):
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        step()
-        peak = tracemalloc.get_traced_memory()[1]
+        function()
+        return tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
-    assert peak - before < 64 * 1024
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -328,7 +331,13 @@ def test_blas_has_its_threads_again_afterwards_whatever_happens():
     with pytest.raises(KeyError):
         nested()
     assert blas_threads() == before
-    fit(VAE(20, (10,), 2, backend="numba"), np.zeros((64, 20)), epochs=1, progress=False)
+    vae = VAE(20, (10,), 2, likelihood="gaussian", backend="numba")
+    fit(vae, np.zeros((64, 20)), epochs=1, progress=False)
+    assert blas_threads() == before
+    with pytest.raises(TrainingDiverged):
+        fit(vae, np.ones((64, 20)), epochs=9, optimizer=SGD(1e30), progress=False)
+    assert blas_threads() == before
+    vae.log_likelihood(np.zeros((64, 20)), 5)
     assert blas_threads() == before
 
 
@@ -527,21 +536,32 @@ def test_warm_up_compiles_all_that_training_needs(monkeypatch):
         assert after == compiled
 
 
-def test_compiling_is_said_only_when_it_is_slow(capsys):
-    import time
+@pytest.mark.parametrize("seconds", [0.5, 1.5])
+@pytest.mark.parametrize("progress", [True, False])
+def test_compiling_is_said_only_when_it_is_slow(capsys, monkeypatch, seconds, progress):
+    from minivae.system import progress as shown
 
-    from minivae.system.progress import said_if_slow
+    class Timer:  # rings at once, if it would have rung
+        def __init__(self, after, say, words):
+            self.ring = (lambda: say(*words)) if after <= seconds else lambda: None
 
-    with said_if_slow("compiling", True):
+        def start(self):
+            self.ring()
+
+        def cancel(self):
+            pass
+
+    clock = iter([10.0, 10.0 + seconds, 10.0 + seconds])
+    monkeypatch.setattr(shown, "Timer", Timer)
+    monkeypatch.setattr(shown, "perf_counter", lambda: next(clock))
+    with shown.said_if_slow("compiling", progress):
         pass
-    assert capsys.readouterr().err == ""
-    with said_if_slow("compiling", True):
-        time.sleep(1.1)
-    assert re.fullmatch(r"compiling \(only the first time\) \.\.\.\ncompiling took 1\.\d s\n", capsys.readouterr().err)
-    with said_if_slow("compiling", False):
-        time.sleep(1.1)
-    assert capsys.readouterr().err == ""
+    said = "compiling (only the first time) ...\ncompiling took 1.5 s\n"
+    assert capsys.readouterr().err == (said if progress and seconds > 1 else "")
 
 
-def test_numpy_needs_no_warm_up():
-    assert warm_up(VAE(7, (6,), 3, backend="numpy")) < 0.1
+def test_numpy_needs_no_warm_up(monkeypatch):
+    from minivae.training import warmup
+
+    monkeypatch.setattr(warmup, "_exercise", lambda *_: pytest.fail("there is nothing to compile"))
+    warm_up(VAE(7, (6,), 3, backend="numpy"))

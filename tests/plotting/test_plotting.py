@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 
 from minivae import plotting
+from minivae.plotting import latent as latent_plots
 
 RNG = np.random.default_rng(0)
 TERMS = ("loss", "elbo", "recon_nll", "kl")  # in the order of the panels
@@ -21,6 +23,71 @@ def test_a_grid_holds_every_image_at_its_place():
     np.testing.assert_array_equal(picture[:2, :3], rows[0][0].reshape(2, 3))
     np.testing.assert_array_equal(picture[3:, 8:], rows[1][2].reshape(2, 3))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
+
+
+def shade(axes, value):
+    """How bright matplotlib draws a value: 1 is white."""
+    image = axes.images[0]
+    return float(np.mean(image.cmap(image.norm(value))[:3]))
+
+
+def grids(limits):
+    """Every picture of images there is, as its axes."""
+    x = np.linspace(*limits, 9 * 4).reshape(9, 4)
+    return [
+        figure.axes[0]
+        for figure in (
+            plotting.image_grid([x], (2, 2), limits=limits),
+            plotting.image_samples(x, (2, 2), limits),
+            plotting.image_reconstructions(x, x, (2, 2), limits),
+            latent_plots.manifold_images(x, (2, 2), np.array([0.1, 0.5, 0.9]), ["z_0", "z_1"], limits),
+            latent_plots.interpolation_images(x.reshape(3, 3, 4), (2, 2), x[:6].reshape(3, 2, 4), limits),
+        )
+    ]
+
+
+@pytest.mark.parametrize("limits", [(0, 1), (0, 255), (-3, 2), (0, 65535)])
+def test_images_are_black_on_white_over_the_whole_range_of_their_values(limits):
+    for axes in grids(limits):
+        assert axes.images[0].get_clim() == limits
+        assert [shade(axes, value) for value in limits] == [1, 0]
+        assert shade(axes, np.mean(limits)) == pytest.approx(0.5, abs=0.02)
+        picture = axes.images[0].get_array()
+        assert (picture.min(), picture.max()) == limits  # nothing is clipped, and the gaps are white
+        assert axes.images[0].origin == "upper"
+
+
+def test_the_first_row_holds_the_originals_and_says_so():
+    x, reconstruction = np.zeros((15, 4)), np.ones((15, 4))
+    (axes,) = plotting.image_reconstructions(x, reconstruction, (2, 2)).axes
+    picture, rows = axes.images[0].get_array(), axes.get_yticks()
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["original", "reconstruction"] * 2
+    assert [picture[round(row), 0] for row in rows] == [0, 1, 0, 1]
+
+
+def test_the_axes_and_the_histograms_say_what_they_show():
+    x, samples = RNG.random((50, 2)), 5 + RNG.random((80, 2))
+    figure = plotting.table_reconstructions(x, samples[:50], ["a", "b"])
+    assert (figure.get_supxlabel(), figure.get_supylabel()) == ("original", "reconstruction")
+    for i, axes in enumerate(figure.axes):
+        both = np.r_[x[:, i], samples[:50, i]]
+        ends = [both.min(), both.max()]
+        np.testing.assert_array_equal(axes.lines[1].get_xydata(), np.c_[ends, ends])  # the diagonal
+    figure = plotting.table_samples(x, samples, ["a", "b"])
+    assert figure.get_supylabel() == "density"
+    for axes in figure.axes:
+        where = {patch.get_label(): np.average(patch.get_data().edges[:-1], weights=patch.get_data().values)
+                 for patch in axes.patches}  # fmt: skip
+        assert where["data"] < 1 < 5 - 0.5 < where["draws of x"]
+        for patch in axes.patches:
+            heights, edges, _ = patch.get_data()
+            assert np.sum(heights * np.diff(edges)) == pytest.approx(1)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["data", "draws of x"]
+    data, draws = legend.legend_handles  # a filled patch and a line
+    assert {patch.get_label(): patch.get_fill() for patch in axes.patches} == {"data": True, "draws of x": False}
+    assert data.get_facecolor() == axes.patches[0].get_facecolor()
+    assert to_rgba(draws.get_color()) == axes.patches[1].get_edgecolor()
 
 
 def test_the_last_row_of_a_grid_may_be_short():

@@ -170,6 +170,8 @@ def test_the_command_line_knows_it_and_a_resumed_run_goes_on_with_it(minivae):
     assert minivae("train", "--resume", "--no-pictures", "--epochs", 4, "--out", "cut")[0] == 0
     weights = [VAE.load(f"{name}/model.safetensors").store.vector for name in ("whole", "cut")]
     np.testing.assert_array_equal(*weights)
+    minivae("train", "--hidden", 8, "--latent", 2, "--no-pictures", "--epochs", 4, "--out", "clean")
+    assert not np.array_equal(weights[0], VAE.load("clean/model.safetensors").store.vector)
     settings = json.loads(Path("whole/config.json").read_text())["settings"]
     assert (settings["corruption"], settings["corruption_level"]) == ("salt-and-pepper", 0.25)
     status, _, err = minivae("train", "--corruption-level", "0.5")

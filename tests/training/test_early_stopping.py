@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from minivae import VAE, Adam, EarlyStopping, fit
+from minivae import VAE, Adam, EarlyStopping, TrainingDiverged, fit
 
 RNG = np.random.default_rng(0)
 X = (RNG.random((24, 7)) < 0.4).astype(float)
@@ -64,6 +64,18 @@ def test_it_forgets_one_model_when_it_is_handed_to_another():
     fit(other, X[:12], epochs=3, validation=X[12:], early_stopping=early_stopping, progress=False)
     assert early_stopping.last_epoch == 6, "but a second fit of the same model goes on"
     assert pickle.loads(pickle.dumps(early_stopping)).best_epoch == early_stopping.best_epoch
+
+
+def test_a_validation_loss_that_is_not_finite_ends_training_and_undoes_its_epoch():
+    huge = np.full((3, 7), 1e30)
+    vae, early_stopping = VAE(7, (5,), 3, likelihood="gaussian"), EarlyStopping(5)
+    before = vae.store.vector.copy()
+    with pytest.raises(TrainingDiverged, match=r"the validation loss became (nan|inf) in epoch 1"):
+        fit(vae, X, epochs=3, validation=huge, early_stopping=early_stopping, progress=False)
+    np.testing.assert_array_equal(vae.store.vector, before)
+    assert (vae.epoch, vae.step, early_stopping.last_epoch, early_stopping.best) == (0, 0, 0, None)
+    with pytest.raises(ValueError, match="NaN"):
+        EarlyStopping.from_config(early_stopping.config() | {"best_loss": "nan"})
 
 
 def test_fit_stops_and_leaves_the_model_at_its_best_epoch():
