@@ -8,4 +8,4 @@ def test_the_data_of_a_run_are_prepared_once():
     assert walk.passes["checks"] <= 4
     assert walk.passes["scalings"] <= 2
     assert walk.passes["hashes"] == 1
-    assert walk.moves["whole"] < 1200  # 995 when it was planned once; what is looked at since then comes on top
+    assert walk.moves["whole"] < 1300  # 995 when it was planned once; what is looked at since then comes on top

@@ -98,8 +98,9 @@ def report(result: dict[str, Any]) -> list[str]:
     if result["active_units"] == 0:
         lines.append("note        no latent dimension is active: the model makes no use of z (posterior collapse)")
     lines.extend(note_on_few_samples(ess, protocol))
-    lines.extend(note_on_mixtures(result, protocol["examples"]))
-    if not protocol["is_log_likelihood"]:
+    if protocol["is_log_likelihood"]:
+        lines.extend(note_on_mixtures(result, protocol["examples"]))
+    else:
         lines.append("(*)         of a cross-entropy on grey values: not log p(x), not to be compared with binary data")
     return lines
 

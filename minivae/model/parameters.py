@@ -83,10 +83,11 @@ class Parameters:
         self.kernels = kernels
         self.vector = kernels.zeros(size, dtype)
         self.gradient = kernels.zeros(size, dtype)
-        self.block_arrays, self.arrays = self.views(self.vector)
-        self.block_gradients, self.gradients = self.views(self.gradient)
+        self.block_arrays, arrays = self.views(self.vector)
+        self.block_gradients, gradients = self.views(self.gradient)
+        self.arrays, self.gradients = Views(arrays, kernels), Views(gradients, kernels)
 
-    def views(self, vector: Array) -> tuple[dict[tuple[str, ...], Array], Views]:
+    def views(self, vector: Array) -> tuple[dict[tuple[str, ...], Array], dict[str, Array]]:
         """The blocks of a vector (P,) by their names, and its arrays by name."""
         whole: dict[tuple[str, ...], Array] = {}
         named: dict[str, Array] = {}
@@ -98,7 +99,7 @@ class Parameters:
             width = block.shape[-1] // len(block.names)
             for i, name in enumerate(block.names):
                 named[name] = whole[block.names][..., i * width : (i + 1) * width]
-        return whole, Views(named, self.kernels)
+        return whole, named
 
     def initialise(self, init: str, seed: int, first: int = 0) -> None:
         """Draw every array from noise stream 6, a function of (seed, its place in the model, its elements).

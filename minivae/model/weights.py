@@ -34,7 +34,7 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
     """The tensors and the metadata of a network's file."""
     if type(network.likelihood) not in LIKELIHOODS.values():
         raise CheckpointError(f"a model with a likelihood of your own ({network.likelihood!r}) cannot be read back")
-    tensors = dict(network.store.views(network.kernels.to_numpy(network.store.vector))[1])
+    tensors = network.store.views(network.kernels.to_numpy(network.store.vector))[1]
     if network.scaling.kind != "none":
         tensors |= {"scaling.shift": network.scaling.shift, "scaling.scale": network.scaling.scale}
     config = {key: value for key, value in network.config.items() if key != "backend"}
