@@ -128,6 +128,8 @@ class VAE(Network):
         self._said_grey = False
         input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
         likelihood, scaling = resolve(likelihood), Scaling() if scaling is None else scaling
+        kernels = backends.load(backend)
+        self.backend = kernels.name
         likelihood.check_dim(input_dim)
         scaling.check_dim(input_dim)
         super().__init__(
@@ -138,12 +140,11 @@ class VAE(Network):
             likelihood,
             check_float(beta, "beta"),
             check_choice(init, "init", INITS),
-            backends.load(backend),
+            kernels,
             check_choice(str(np.dtype(dtype)), "dtype", DTYPES),
             check_seed(seed),
             scaling,
         )
-        self.backend = self.kernels.name
 
     @property
     def parameters(self) -> Views:

@@ -133,7 +133,7 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 class Blocked(MetaPathFinder):
-    ALLOWED = ("minivae.learn", "minivae.answers", "minivae.gradcheck", "minivae.errors", "minivae.system.files")
+    ALLOWED = ("minivae.learn", "minivae.answers", "minivae.gradcheck", "minivae.errors", "minivae.system")
     def find_spec(self, name, path=None, target=None):
         if name.startswith("minivae.") and not name.startswith(self.ALLOWED):
             raise ImportError(f"{name} has been taken away")
