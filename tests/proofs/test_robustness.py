@@ -21,6 +21,7 @@ from minivae import (
     RunawayVarianceWarning,
     Scaling,
     TrainingDiverged,
+    UntrustedEstimateWarning,
     VariationalAutoencoder,
     evaluation,
     fit,
@@ -61,6 +62,7 @@ def refusal_of(train, x):
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", RunawayVarianceWarning)
         warnings.simplefilter("ignore", PoorFitWarning)  # five epochs on such data
+        warnings.simplefilter("ignore", UntrustedEstimateWarning)  # by 20 samples
         try:
             train(x)
         except (DataError, TrainingDiverged) as error:
