@@ -20,7 +20,7 @@ from minivae.model.vae import VAE
 from minivae.runs import pictures, resume
 from minivae.runs.folder import FILES, RunFolder
 from minivae.runs.identity import fingerprint, identity
-from minivae.runs.notes import log_collapse
+from minivae.runs.notes import Known, Notes
 from minivae.runs.plan import Plan, decide, make_plan
 from minivae.runs.recorder import Recorder
 from minivae.runs.rows import describe_labels
@@ -57,11 +57,15 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
     TrainingDiverged, KeyboardInterrupt
         After the last good state has been saved.
     """
-    data = datasets.load(settings.data, **settings.source())
-    log.info(describe_data(data))
-    settings, mark = decide(settings, data), fingerprint(data)
-    folder = RunFolder(settings.out or Path("runs") / data.name)
+    notes = Notes()
     with ExitStack() as until_the_end:  # keeps the lock of the folder
+        until_the_end.enter_context(notes.heard())
+        data = datasets.load(settings.data, **settings.source())
+        log.info(describe_data(data))
+        settings, mark = decide(settings, data), fingerprint(data)
+        known = Known(data, settings)
+        notes.say_all(known)
+        folder = RunFolder(settings.out or Path("runs") / data.name)
         if settings.resume and folder.holds_a_checkpoint:
             renew_lock = until_the_end.enter_context(locked(folder.path))
             vae, early_stopping, config = resume.read_state(folder, settings, data, mark)
@@ -77,7 +81,7 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
             renew_lock = until_the_end.enter_context(locked(folder.path))
             begin(folder, settings, data, mark, plan.vae)
         recorder = Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
-        return carry_out(plan, settings, recorder, progress)
+        return carry_out(plan, known, recorder, progress, notes) | {"notes": [note._asdict() for note in notes]}
 
 
 def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, vae: VAE) -> None:
@@ -110,9 +114,9 @@ def free_folder(wanted: Path) -> RunFolder:
             folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def carry_out(plan: Plan, settings: Settings, recorder: Recorder, progress: bool) -> dict[str, Any]:
+def carry_out(plan: Plan, known: Known, recorder: Recorder, progress: bool, notes: Notes) -> dict[str, Any]:
     """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does."""
-    vae, folder = plan.vae, recorder.folder
+    vae, folder, settings = plan.vae, recorder.folder, known.settings
     began, first = time.perf_counter(), vae.epoch + 1
     epochs = epochs_left(vae, plan.early_stopping, settings)
     try:
@@ -125,7 +129,7 @@ def carry_out(plan: Plan, settings: Settings, recorder: Recorder, progress: bool
     history = folder.read_history()
     best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None
     mu, logvar = vae.encode_scaled(plan.test)
-    log_collapse(mu)
+    notes.say_all(known._replace(mu=mu))
     if not settings.no_pictures:
         pictures.draw(folder.path, vae, plan.shown, mu, logvar, history, best_epoch)
     return summarise(folder, plan, settings, history, best_epoch or vae.epoch) | {
