@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minivae.commands.common import add_command, add_json, add_run
+from minivae.commands.common import add_command, add_json, add_run, print_json
 from minivae.commands.evaluate import add_binarize, add_data
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def encode(options: argparse.Namespace) -> int:
     write(out, mu, logvar, examples)
     if options.json:
         summary = {"out": str(out), "shape": list(mu.shape), "data": examples.name, "part": examples.part}
-        print(json.dumps(summary | {"binarize": binarize, "label_names": list(examples.label_names)}))
+        print_json(summary | {"binarize": binarize, "label_names": list(examples.label_names)})
         return 0
     names = describe_labels(examples.label_names) if out.suffix == ".npz" else ""
     labels = f", and labels{names}" if names else ""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 from typing import Any
 
-from minivae.commands.common import add_backend, add_command, add_json, log_printed
+from minivae.commands.common import add_backend, add_command, add_json, log_printed, print_json
 from minivae.runs.settings import DEFAULTS, HOLDOUTS, IN_WORDS, Settings
 from minivae.system.streams import print_line
 
@@ -168,7 +167,7 @@ def train(options: argparse.Namespace) -> int:
     with log_printed(options):
         summary = runs.train(settings)
     if options.json:
-        print(json.dumps(summary))
+        print_json(summary)
         return 0
     for part in ("train", "test"):
         terms = summary[part]
