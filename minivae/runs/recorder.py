@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 
 from minivae import checkpoint
+from minivae.errors import MinivaeError
 from minivae.model import weights
 from minivae.model.vae import VAE
 from minivae.runs.folder import RunFolder
@@ -32,11 +33,11 @@ class Recorder:
     run : str
         Which run it is, for the files.
     renew_lock : callable
-        Called before each checkpoint; see :func:`minivae.system.locks.locked`.
+        Called before each write; see :func:`minivae.system.locks.locked`.
     """
 
     def __init__(
-        self, folder: RunFolder, early_stopping: EarlyStopping | None, run: str, renew_lock: Callable[[], None]
+        self, folder: RunFolder, early_stopping: EarlyStopping | None, run: str, renew_lock: Callable[[], bool]
     ):
         self.folder = folder
         self.run = run
@@ -50,14 +51,20 @@ class Recorder:
     def __call__(self, vae: VAE, epoch: int, metrics: dict[str, float]) -> None:
         """Write the row first: a checkpoint must never know an epoch that the history does not."""
         signals.raise_if_arrived()
+        self.stay_alone(epoch - 1)
         self.folder.add_to_history(metrics)
         if time.perf_counter() - self.last >= self.cost / SHARE:
             self.save(vae)
 
+    def stay_alone(self, epochs: int) -> None:
+        """MinivaeError if the lock was removed, and another process has trained here: there are not so many epochs."""
+        if self.renew_lock() and self.folder.read_history()["epoch"] != list(range(1, epochs + 1)):
+            raise MinivaeError(f"{self.folder} lost its lock, and another minivae has trained in it: its run stays")
+
     def save(self, vae: VAE) -> None:
         """Write a checkpoint, and note how long that took."""
         began = time.perf_counter()
-        self.renew_lock()
+        self.stay_alone(vae.epoch)
         flush_to_disk(self.folder.history)  # a power cut must not take rows of it and leave the checkpoint
         # An epoch that was saved and then interrupted is undone: it loses its row of the history, and is not kept.
         kept = keeping(self.folder.checkpoint, self.folder.older) if self.saved_epoch <= vae.epoch else nullcontext()
