@@ -28,6 +28,7 @@ from minivae.training.optimizers import OPTIMIZERS
 from minivae.training.recipe import Recipe
 from minivae.training.schedules import Cosine, Schedule, StepList
 from minivae.validation import check_choice, check_int
+from minivae.workers.group import Alone, Group
 
 UPDATES = 3000  # what the default number of epochs aims at
 SCHEDULES = ("constant", "steps", "cosine")
@@ -63,7 +64,11 @@ class Plan:
 
 
 def make_plan(
-    settings: Settings, data: Dataset, vae: VAE | None = None, early_stopping: EarlyStopping | None = None
+    settings: Settings,
+    data: Dataset,
+    vae: VAE | None = None,
+    early_stopping: EarlyStopping | None = None,
+    group: Group | None = None,
 ) -> Plan:
     """Build and check all that a training needs; nothing is written.
 
@@ -74,6 +79,8 @@ def make_plan(
     data : Dataset
     vae, early_stopping : VAE and EarlyStopping, optional
         To go on with: those of a checkpoint.
+    group : Group, optional
+        The workers that share each minibatch.
 
     Raises
     ------
@@ -83,7 +90,7 @@ def make_plan(
     data, aside = set_validation_aside(settings, data)
     if vae is None:
         vae, early_stopping = build_model(settings, data), build_early_stopping(settings)
-    recipe = build_recipe(settings)
+    recipe = build_recipe(settings, group or Alone())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", GreyDataWarning)
         train = training_rows(vae, data.train, recipe)
@@ -203,7 +210,7 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
     return vae
 
 
-def build_recipe(settings: Settings) -> Recipe:
+def build_recipe(settings: Settings, group: Group) -> Recipe:
     """The settings of each step."""
     return Recipe(
         batch_size=settings.batch_size,
@@ -213,6 +220,8 @@ def build_recipe(settings: Settings) -> Recipe:
         binarize=settings.binarize,
         corruption=build_corruption(settings),
         schedule=build_schedule(settings),
+        group=group,
+        shards=settings.shards,
     )
 
 

@@ -34,6 +34,7 @@ class Settings:
     corruption_target: str = "clean"
     epochs: int | None = None
     batch_size: int = 128
+    shards: int | None = None
     optimizer: str = "adam"
     lr: float = 1e-3
     schedule: str = "constant"

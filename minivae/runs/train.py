@@ -29,11 +29,12 @@ from minivae.system.locks import locked
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.loop import fit_prepared
 from minivae.training.warmup import warm_up
+from minivae.workers.group import Alone, Group, check_same
 
 log = logging.getLogger("minivae")
 
 
-def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
+def train(settings: Settings, progress: bool = True, group: Group | None = None) -> dict[str, Any]:
     """Train a model as the settings say and write its run folder.
 
     What a reader should see is logged to "minivae", at level INFO.
@@ -44,11 +45,14 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
         To go on with a run: what :func:`minivae.runs.resume.settings_of_a_resumed_run` returns.
     progress : bool, default True
         As for :func:`minivae.fit`.
+    group : Group, optional
+        The workers that share each minibatch. All of them call this function; rank 0 writes.
 
     Returns
     -------
     summary : dict
-        Plain values: the run folder, the settings that were decided, the losses in nats per example.
+        Plain values: the run folder, the settings that were decided, the losses in nats per example. Empty where
+        another rank writes.
 
     Raises
     ------
@@ -57,26 +61,28 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
     TrainingDiverged, KeyboardInterrupt
         After the last good state has been saved.
     """
-    data = datasets.load(settings.data, **settings.source())
-    log.info(describe_data(data))
-    settings, mark = decide(settings, data), fingerprint(data)
-    folder = RunFolder(settings.out or Path("runs") / data.name)
+    group = group or Alone()
     with ExitStack() as until_the_end:  # keeps the lock of the folder
-        if settings.resume and folder.holds_a_checkpoint:
-            renew_lock = until_the_end.enter_context(locked(folder.path))
-            vae, early_stopping, config = resume.read_state(folder, settings, data, mark)
-            plan = make_plan(settings, data, vae, early_stopping)
+        data = group.agree(lambda: datasets.load(settings.data, **settings.source()))
+        log.info(describe_data(data))
+        settings, mark = group.agree(lambda: (decide(settings, data), fingerprint(data)))
+        check_same(group, lambda: bytes.fromhex(mark), "data")
+        folder = RunFolder(settings.out or Path("runs") / data.name)
+        if group.decide(settings.resume and folder.holds_a_checkpoint):
+            renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
+            vae, early_stopping, config = group.agree(lambda: resume.read_state(folder, settings, data, mark))
+            plan = make_plan(settings, data, vae, early_stopping, group)
             log.info(describe_model(vae, settings))
-            resume.rewind(folder, settings, data, mark, vae, config)
+            group.root(lambda: resume.rewind(folder, settings, data, mark, vae, config))
         else:
-            plan = make_plan(settings, data)
+            plan = make_plan(settings, data, group=group)
             log.info(describe_model(plan.vae, settings))
             if settings.out is None and not settings.resume:
-                folder = free_folder(folder.path)
+                folder = group.root(lambda: free_folder(folder.path)) or folder
             warm_up(plan.vae, progress=progress)  # a backend that does not work ends here
-            renew_lock = until_the_end.enter_context(locked(folder.path))
-            begin(folder, settings, data, mark, plan.vae)
-        recorder = Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
+            renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
+            group.root(lambda: begin(folder, settings, data, mark, plan.vae))
+        recorder = renew_lock and Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
         return carry_out(plan, settings, recorder, progress)
 
 
@@ -110,17 +116,23 @@ def free_folder(wanted: Path) -> RunFolder:
             folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def carry_out(plan: Plan, settings: Settings, recorder: Recorder, progress: bool) -> dict[str, Any]:
-    """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does."""
-    vae, folder = plan.vae, recorder.folder
+def carry_out(plan: Plan, settings: Settings, recorder: Recorder | None, progress: bool) -> dict[str, Any]:
+    """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does.
+
+    Without a recorder, where another rank keeps the run, only train.
+    """
+    vae, callbacks = plan.vae, [recorder] if recorder else []
     began, first = time.perf_counter(), vae.epoch + 1
     epochs = epochs_left(vae, plan.early_stopping, settings)
     try:
-        fit_prepared(vae, plan.train, plan.recipe, epochs, plan.validation, plan.early_stopping, [recorder], progress)
+        fit_prepared(vae, plan.train, plan.recipe, epochs, plan.validation, plan.early_stopping, callbacks, progress)
     except (TrainingDiverged, KeyboardInterrupt) as error:
-        recorder.cut_short(vae, can_go_on=isinstance(error, KeyboardInterrupt))
+        if recorder:
+            recorder.cut_short(vae, can_go_on=isinstance(error, KeyboardInterrupt))
         raise
-    seconds = time.perf_counter() - began
+    if not recorder:
+        return {}
+    seconds, folder = time.perf_counter() - began, recorder.folder
     weights.save(vae, folder.model, recorder.run)
     history = folder.read_history()
     best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None

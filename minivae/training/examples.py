@@ -20,13 +20,17 @@ VALIDATION_STEP = 2**32 - 1  # for the noise of a validation set: no training st
 class RowsOnDisk:
     """A matrix x (N, D) that is mapped from a file; indexing brings rows into memory, checked and scaled.
 
-    The constructor reads all rows once, and raises DataError if one does not fit the model.
+    The constructor reads all rows once, each worker its part, and raises DataError if one does not fit the model.
     """
 
     def __init__(self, vae: VAE, x: np.ndarray, recipe: Recipe):
         self.vae, self.x, self.recipe = vae, x, recipe
-        rows = max(1, min(4096, VALUES_CHECKED_AT_ONCE // vae.input_dim))
-        for start in range(0, max(1, len(x)), rows):
+        recipe.group.agree(self.check)
+
+    def check(self) -> None:
+        """Read this worker's part of the rows."""
+        rows, group = max(1, min(4096, VALUES_CHECKED_AT_ONCE // self.vae.input_dim)), self.recipe.group
+        for start in range(0, max(1, len(self)), rows)[group.rank :: group.size]:
             try:
                 self[start : start + rows]
             except DataError as error:
