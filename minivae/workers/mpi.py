@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -92,7 +93,7 @@ class Mpi(Group):
             result = work()
         except Exception as failure:
             error = failure
-        text = b"" if error is None else in_words(error).encode()[:LONGEST]
+        text = b"" if error is None else f"{platform.node()}: {in_words(error)}".encode()[:LONGEST]
         texts = self.gather(lambda rank: np.frombuffer(text.ljust(LONGEST, b"\0"), np.uint8))
         failed = [rank for rank, told in enumerate(texts) if told[0]]
         if not failed:
@@ -100,10 +101,8 @@ class Mpi(Group):
         if error is not None and len(failed) == self.size:  # the fault is in what all of them were told
             raise error
         told = texts[failed[0]].tobytes().rstrip(b"\0").decode(errors="replace")
-        others = f"ranks {failed}" if len(failed) > 1 else "it alone"
-        raise MinivaeError(
-            f"rank {failed[0]} of {self.size}: {told} ({others}: do all workers have the same files?)"
-        ) from error
+        alone = "" if failed[0] == 0 else "; rank 0 has no such error"
+        raise MinivaeError(f"rank {failed[0]} of {self.size}, on {told}{alone}") from error
 
     @contextmanager
     def together(self) -> Iterator[None]:
