@@ -35,6 +35,7 @@ from minivae.training.recipe import Callback, Recipe
 from minivae.training.schedules import Cosine, Schedule, StepList
 from minivae.training.warmup import warm_up
 from minivae.validation import check_choice, check_int
+from minivae.workers.group import Alone, Group
 
 UPDATES = 3000  # what the default number of epochs aims at
 SCHEDULES = ("constant", "steps", "cosine")
@@ -85,7 +86,11 @@ class Plan:
 
 
 def make_plan(
-    settings: Settings, data: Dataset, model: Model | None = None, early_stopping: EarlyStopping | None = None
+    settings: Settings,
+    data: Dataset,
+    model: Model | None = None,
+    early_stopping: EarlyStopping | None = None,
+    group: Group | None = None,
 ) -> Plan | GamePlan:
     """Build and check all that a training needs; nothing is written.
 
@@ -96,6 +101,8 @@ def make_plan(
     data : Dataset
     model, early_stopping : VAE or GAN, and EarlyStopping, optional
         To go on with: those of a checkpoint.
+    group : Group, optional
+        The workers that share each minibatch.
 
     Raises
     ------
@@ -107,7 +114,7 @@ def make_plan(
     data, aside = set_validation_aside(settings, data)
     if model is None or isinstance(model, GAN):
         model, early_stopping = build_model(settings, data), build_early_stopping(settings)
-    vae, recipe = model, build_recipe(settings)
+    vae, recipe = model, build_recipe(settings, group or Alone())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", GreyDataWarning)
         train = training_rows(vae, data.train, recipe)
@@ -229,7 +236,7 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
     return vae
 
 
-def build_recipe(settings: Settings) -> Recipe:
+def build_recipe(settings: Settings, group: Group) -> Recipe:
     """The settings of each step."""
     return Recipe(
         batch_size=settings.batch_size,
@@ -239,6 +246,8 @@ def build_recipe(settings: Settings) -> Recipe:
         binarize=settings.binarize,
         corruption=build_corruption(settings),
         schedule=build_schedule(settings),
+        group=group,
+        shards=settings.shards,
     )
 
 
