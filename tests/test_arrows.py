@@ -19,6 +19,7 @@ RANKS = (  # from the bottom; a room imports from lower ranks only, and from its
     {"training", "gradcheck", "plotting"},
     {"checkpoint", "evaluation", "estimator", "gan"},
     {"runs", "learn", "benchmark"},
+    {"explorer"},
     {"commands"},
     {"cli"},
     {"__main__"},
