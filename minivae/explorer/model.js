@@ -160,8 +160,8 @@ function within({ axes, points }, logs, k) { // the part of axis k where the joi
   return [low - step, high + step];
 }
 
-function elboOf(u, q) { // E_q[log p(x|z)] - KL, by sums over 21 points along each dimension, from -5 to 5 of its deviations
-  const points = product(Array.from({ length: K }, () => spaced(-5, 5, 21)));
+function elboOf(u, q) { // E_q[log p(x|z)] - KL, by sums over 41 points along each dimension, -5 to 5 deviations
+  const points = product(Array.from({ length: K }, () => spaced(-5, 5, 41)));
   const weights = points.map((t) => Math.exp(-t.reduce((sum, value) => sum + value * value, 0) / 2));
   const total = weights.reduce((a, b) => a + b);
   const at = (t) => logLikelihood(u, output(t.map((value, k) => q.mu[k] + value * Math.exp(q.logvar[k] / 2))));
