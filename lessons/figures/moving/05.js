@@ -13,7 +13,7 @@ function numbers(x) {
 function draw(x) {
   const { joint, px, logPx, posterior, highest } = numbers(x);
   const view = axes($("plot"), [-3, 3], [0, Math.max(1.35, 1.08 * posterior.reduce((a, b) => Math.max(a, b)))], { across: "z, hidden", up: "density" });
-  const seen = GRID.map((z, i) => i).filter((i) => Math.abs(GRID[i]) <= 3), zs = seen.map((i) => GRID[i]);
+  const seen = [...GRID.keys()].filter((i) => Math.abs(GRID[i]) <= 3), zs = seen.map((i) => GRID[i]);
   line(view, zs, seen.map((i) => joint[i]), "orange", { fill: true });
   line(view, zs, zs.map((z) => normal(z, 0, 1)), "soft", { dash: [7, 5], width: 2 });
   line(view, zs, seen.map((i) => posterior[i]), "blue");
@@ -25,4 +25,4 @@ function draw(x) {
 }
 
 const redraw = sliders(["x"], draw);
-dragged($("plot"), (across) => { $("x").value = -1 + 6 * across; redraw(); }, (right) => { $("x").value = Number($("x").value) + 0.05 * right; redraw(); });
+dragged($("plot"), (z) => { $("x").value = z * z; redraw(); }, (right) => { $("x").value = Number($("x").value) + 0.05 * right; redraw(); });

@@ -31,7 +31,7 @@ function drawBar({ elbo, gap }) { // from -8 nats to 0; below that the ELBO leav
 
 function draw(mu, std) {
   const found = numbers(mu, std), view = axes($("plot"), [-3, 3], [0, 2.2], { across: "z", up: "density" });
-  const zs = GRID.filter((z) => Math.abs(z) <= 3), at = zs.map((z) => GRID.indexOf(z));
+  const at = [...GRID.keys()].filter((i) => Math.abs(GRID[i]) <= 3), zs = at.map((i) => GRID[i]);
   line(view, zs, at.map((i) => Math.exp(LOG_POSTERIOR[i])), "soft", { fill: true });
   line(view, zs, zs.map((z) => normal(z, mu, std)), "blue");
   dot(view, mu, normal(mu, mu, std), "blue", 8);
@@ -44,5 +44,5 @@ function draw(mu, std) {
 
 const redraw = sliders(["mu", "std"], draw);
 const set = (mu, std) => { [$("mu").value, $("std").value] = [mu, std]; redraw(); };
-dragged($("plot"), (across, up) => set(-3 + 6 * across, 0.4 / limited(2.4 * up - 0.28, 0.2, 2.2)),
+dragged($("plot"), (mu, peak) => set(mu, 1 / (Math.sqrt(2 * Math.PI) * Math.max(peak, 0.1))),
   (right, up) => set(Number($("mu").value) + 0.05 * right, Number($("std").value) - 0.02 * up));

@@ -50,9 +50,11 @@ function drawAgain() {
   draws = Array.from({ length: n }, () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()));
 }
 
-drawAgain();
-const redraw = sliders(["step"], draw);
-$("again").onclick = $("n").onchange = () => { drawAgain(); redraw(); };
+const redraw = sliders(["step", "n"], (step, n) => {
+  if (n !== draws.length) drawAgain();
+  draw(step);
+});
+$("again").onclick = () => { drawAgain(); redraw(); };
 for (const id of ["weigh", "move"]) {
-  dragged($(id), (across) => { $("step").value = -0.6 + 3.2 * across - MU; redraw(); }, (right) => { $("step").value = Number($("step").value) + 0.05 * right; redraw(); });
+  dragged($(id), (mu) => { $("step").value = mu - MU; redraw(); }, (right) => { $("step").value = Number($("step").value) + 0.05 * right; redraw(); });
 }

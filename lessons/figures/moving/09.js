@@ -4,8 +4,8 @@
 const START = { x: 1, eps: -0.7, beta: 0.5, W_enc: 0.9, W_mu: 1.5, W_logvar: -0.5, W_dec: 1.5, W_out: 1.5 };
 const KNOBS = ["x", "eps", "beta", "W_enc", "W_mu", "W_logvar", "W_dec", "W_out"];
 const PLACES = {
-  x: [4, 50], h: [17, 50], mu: [31, 22], logvar: [31, 78], eps: [45, 5], z: [49, 22], kl: [49, 78],
-  g: [62, 22], logits: [75, 22], recon_nll: [89, 22], loss: [89, 78],
+  x: [4, 50], h: [17, 50], mu: [32, 22], logvar: [32, 78], eps: [42, 5], z: [49, 22], kl: [49, 78],
+  g: [62, 22], logits: [75, 22], recon_nll: [90, 22], loss: [90, 78],
 };
 const WAYS = "x h, h mu, h logvar, mu z, logvar z, eps z, mu kl, logvar kl, z g, g logits, logits recon_nll, recon_nll loss, kl loss".split(", ").map((way) => way.split(" "));
 
@@ -46,7 +46,9 @@ let step = 3;
 
 function draw(...knobs) {
   const v = numbers(Object.fromEntries(KNOBS.map((name, i) => [name, knobs[i]]))), back = step >= BACK;
-  const view = axes($("plot"), [0, 96], [100, 0], { ticks: false }), { c, X, Y } = view, name = back ? "orange" : "blue";
+  const view = axes($("plot"), [-1, 96], [100, 0], { ticks: false }), { c, X, Y } = view, name = back ? "orange" : "blue";
+  const half = limited(0.06 * (X(96) - X(0)), 20, 33);
+  if (half < 30) c.font = "10px system-ui, sans-serif";
   for (const [from, to] of WAYS) {
     const [a, b] = back ? [PLACES[to], PLACES[from]] : [PLACES[from], PLACES[to]];
     const done = back ? reached(from, step) && reached(to, step) || (from === "x" && step === STEPS.length - 1) : reached(to, step);
@@ -58,7 +60,7 @@ function draw(...knobs) {
     c.strokeStyle = lit ? colour(name) : colour("line");
     c.lineWidth = lit ? 3 : 1.5;
     c.beginPath();
-    c.roundRect(X(x) - 32, Y(y) - 21, 64, 42, 7);
+    c.roundRect(X(x) - half, Y(y) - 21, 2 * half, 42, 6);
     c.fill();
     c.stroke();
     text(view, x, y, gradient ? `d${box}` : box, "text", "center");

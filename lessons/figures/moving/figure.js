@@ -2,6 +2,7 @@
 // What the moving figures share: the formulas of the Gaussian, sums on a grid, axes, dragging.
 
 const $ = (id) => document.getElementById(id);
+const VIEWS = new Map(); // canvas -> its axes as they were last drawn
 const LOG_2PI = Math.log(2 * Math.PI);
 
 function logNormal(x, mean, std) { return -(LOG_2PI + ((x - mean) / std) ** 2) / 2 - Math.log(std); }
@@ -36,7 +37,7 @@ function axes(canvas, [left, right], [bottom, top], { across = "", up = "", tick
   c.beginPath();
   c.moveTo(x0, y0);
   c.lineTo(x1, y0);
-  c.stroke();
+  if (ticks) c.stroke();
   c.textAlign = "center";
   if (ticks) for (let v = Math.ceil(left); v <= right; v++) c.fillText(v, X(v), y0 + 16);
   c.fillText(across, (x0 + x1) / 2, y0 + 32);
@@ -45,7 +46,12 @@ function axes(canvas, [left, right], [bottom, top], { across = "", up = "", tick
   c.rotate(-Math.PI / 2);
   c.fillText(up, 0, 0);
   c.restore();
-  return { c, X, Y, left, right, bottom, top };
+  c.beginPath();
+  c.rect(x0 - 8, 0, width, y0 + 4);
+  c.clip();
+  const inverse = (x, y) => ({ x: left + (x - x0) / (x1 - x0) * (right - left), y: bottom + (y - y0) / (y1 - y0) * (top - bottom) });
+  VIEWS.set(canvas, { c, X, Y, top, inverse });
+  return VIEWS.get(canvas);
 }
 
 function line({ c, X, Y }, xs, ys, name, { dash = [], width = 2.5, fill = false } = {}) {
@@ -75,10 +81,10 @@ function text({ c, X, Y }, x, y, words, name = "text", align = "left") {
   c.fillText(words, X(x), Y(y));
 }
 
-function dragged(canvas, onMove, onKeys) { // onMove(share of the width, share of the height, from below); onKeys(dx, dy)
+function dragged(canvas, onMove, onKeys) { // onMove(x, y) in the units of the axes; onKeys(right, up) in steps
   const move = (event) => {
-    const { left, top, width, height } = canvas.getBoundingClientRect();
-    onMove((event.clientX - left) / width, 1 - (event.clientY - top) / height);
+    const { left, top } = canvas.getBoundingClientRect(), { x, y } = VIEWS.get(canvas).inverse(event.clientX - left, event.clientY - top);
+    onMove(x, y);
   };
   canvas.onpointerdown = (event) => { canvas.setPointerCapture(event.pointerId); move(event); };
   canvas.onpointermove = (event) => { if (event.buttons) move(event); };
@@ -93,7 +99,7 @@ function dragged(canvas, onMove, onKeys) { // onMove(share of the width, share o
 function sliders(ids, draw) { // the values of range inputs, each shown beside it
   const read = () => ids.map((id) => Number($(id).value));
   const all = () => {
-    ids.forEach((id) => { $(id).parentElement.querySelector("output").textContent = Number($(id).value).toFixed(2); });
+    ids.forEach((id) => { $(id).parentElement.querySelector("output").textContent = Number($(id).value).toFixed(Number($(id).step) < 1 ? 2 : 0); });
     draw(...read());
   };
   ids.forEach((id) => { $(id).oninput = all; });
