@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from minivae.errors import DataError
-from minivae.validation import check_choice, check_matrix
+from minivae.validation import as_finite, check_choice, check_matrix
 
 SCALINGS = ("none", "standard", "minmax", "pixels")
 WHITE = 255.0
@@ -64,6 +65,12 @@ class Scaling:
         """ValueError if the scaling is for data of another width."""
         if self.kind != "none" and self.shift.shape != (input_dim,):
             raise ValueError(f"the scaling is for {len(self.shift)} columns, but input_dim is {input_dim}")
+
+    def check(self, x: Any, dtype: str, width: int, what: str = "X") -> np.ndarray:
+        """A matrix (N, D) of this width in scaled units, finite and of this dtype; DataError otherwise."""
+        if self.kind == "none":
+            return check_matrix(x, dtype, width, what)
+        return as_finite(self.apply(check_matrix(x, "float64", width, what)), dtype, what)
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Data (N, D) in scaled units."""

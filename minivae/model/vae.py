@@ -26,7 +26,6 @@ from minivae.model.workspace import pieces
 from minivae.system.tensorfile import Metadata, Tensors
 from minivae.validation import (
     LARGEST_WIDTH,
-    as_finite,
     check_choice,
     check_eps,
     check_float,
@@ -202,9 +201,7 @@ class VAE(Network):
         return x
 
     def _scaled(self, x: Any) -> np.ndarray:
-        if self.scaling.kind == "none":
-            return check_matrix(x, self.dtype, self.input_dim)
-        return as_finite(self.scaling.apply(check_matrix(x, "float64", self.input_dim)), self.dtype)
+        return self.scaling.check(x, self.dtype, self.input_dim)
 
     # -- the loss ------------------------------------------------------------------------------------------
 

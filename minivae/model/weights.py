@@ -35,8 +35,7 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
     if type(network.likelihood) not in LIKELIHOODS.values():
         raise CheckpointError(f"a model with a likelihood of your own ({network.likelihood!r}) cannot be read back")
     tensors = network.store.views(network.kernels.to_numpy(network.store.vector))[1]
-    if network.scaling.kind != "none":
-        tensors |= {"scaling.shift": network.scaling.shift, "scaling.scale": network.scaling.scale}
+    tensors |= tensors_of(network.scaling)
     config = {key: value for key, value in network.config.items() if key != "backend"}
     return tensors, {
         "format": f"{kind}-{FORMAT}",
@@ -87,9 +86,18 @@ def configuration(tensors: Tensors, metadata: Metadata) -> dict[str, Any]:
     """The arguments of the model in a file, without its backend."""
     config = dict(metadata["config"])
     check_widths_of(config, tensors)
+    return config | {"likelihood": from_config(config["likelihood"]), "scaling": scaling_of(tensors, metadata)}
+
+
+def tensors_of(scaling: Scaling) -> Tensors:
+    """What a file holds of a scaling beside its kind."""
+    return {} if scaling.kind == "none" else {"scaling.shift": scaling.shift, "scaling.scale": scaling.scale}
+
+
+def scaling_of(tensors: Tensors, metadata: Metadata) -> Scaling:
+    """The scaling in a file."""
     kind = metadata.get("scaling", "none")
-    scaling = Scaling() if kind == "none" else Scaling(kind, tensors["scaling.shift"], tensors["scaling.scale"])
-    return config | {"likelihood": from_config(config["likelihood"]), "scaling": scaling}
+    return Scaling() if kind == "none" else Scaling(kind, tensors["scaling.shift"], tensors["scaling.scale"])
 
 
 def counters(metadata: Metadata) -> tuple[int, int]:
