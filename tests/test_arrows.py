@@ -21,6 +21,7 @@ RANKS = (  # from the bottom; a room imports from lower ranks only, and from its
     {"evaluation", "estimator", "gan"},
     {"checkpoint"},
     {"runs", "learn", "benchmark"},
+    {"explorer"},
     {"commands"},
     {"cli"},
     {"__main__"},
