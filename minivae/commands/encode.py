@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from minivae.commands.common import add_command, add_json, add_run, print_json
 from minivae.commands.evaluate import add_binarize, add_data
+from minivae.system.streams import harmless
 
 if TYPE_CHECKING:
     from minivae.runs.rows import Examples
@@ -55,7 +56,7 @@ def encode(options: argparse.Namespace) -> int:
         return 0
     names = describe_labels(examples.label_names) if out.suffix == ".npz" else ""
     labels = f", and labels{names}" if names else ""
-    print(f"wrote {len(mu)} x {mu.shape[1]} posterior means to {out}{labels}")
+    print(harmless(f"wrote {len(mu)} x {mu.shape[1]} posterior means to {out}{labels}"))
     return 0
 
 
