@@ -421,9 +421,7 @@ def hostile_surroundings(bench):
     """Settings of a notebook's or a publication's pictures: ours are drawn with our own."""
     folder = bench.new()
     settings = folder.with_suffix(".rc")
-    settings.write_text(
-        "text.usetex: True\nsavefig.dpi: 9000\nfigure.dpi: 9000\naxes.prop_cycle: cycler('color', [])\n"
-    )
+    settings.write_text("text.usetex: True\nsavefig.dpi: 9000\nfigure.dpi: 9000\nlines.linewidth: 0\n")
     surroundings = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MATPLOTLIBRC": str(settings)}
     options = [*TRAIN, "--data", bench.data, "--epochs", EPOCHS, "--out", folder]
     options.remove("--no-pictures")

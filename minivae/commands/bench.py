@@ -67,10 +67,12 @@ def bench(options: argparse.Namespace) -> int:
         return 1
     print_json(result) if options.json else print("\n".join(report(result)), flush=True)
     if plot is not None:
-        from minivae.benchmark import chart
-        from minivae.plotting import save
+        from minivae import plotting
 
-        save(chart.picture(result), plot)
+        with plotting.own_settings():
+            from minivae.benchmark import chart
+
+            plotting.save(chart.picture(result), plot)
     return 0
 
 

@@ -65,7 +65,8 @@ def write_samples(samples: Any, out: Any, shape: Any, limits: Any) -> None:
     from minivae.system.files import replacing
 
     if out.suffix == ".png":
-        plotting.save(plotting.image_samples(samples, tuple(shape), limits), out)
+        with plotting.own_settings():
+            plotting.save(plotting.image_samples(samples, tuple(shape), limits), out)
         return
     with replacing(out) as beside:
         np.save(beside, samples)
