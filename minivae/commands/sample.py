@@ -32,6 +32,7 @@ def sample(options: argparse.Namespace) -> int:
     """Write samples as a picture or an array, in the units of the data."""
     import numpy as np
 
+    from minivae.gan.gan import GAN
     from minivae.runs.folder import open_run
 
     run = open_run(options.run, getattr(options, "backend", None))
@@ -44,8 +45,11 @@ def sample(options: argparse.Namespace) -> int:
         raise ValueError(f"--out must end in .png or .npy, got {out.name!r}")
     if out.suffix == ".png" and not shape:
         raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")
+    if isinstance(run.model, GAN) and options.draw:
+        raise ValueError("--draw asks for draws from p(x|z), which a GAN has not: leave it out")
+    how = {"draw": True} if options.draw else {}
     with np.errstate(all="ignore"):  # the next line looks
-        samples = run.vae.sample(options.n, seed=options.seed, draw=options.draw)
+        samples = run.model.sample(options.n, seed=options.seed, **how)
     if not np.all(np.isfinite(samples)):
         raise MinivaeError("samples of this model are not finite: it has diverged, or its variance has; train it anew")
     write_samples(samples, out, shape, data.get("value_range"))
