@@ -119,6 +119,7 @@ function drawField(canvas) { // what stays as it is while z moves
     c.globalAlpha = state.only < 0 ? 0.62 : klass === state.only ? 0.95 : 0.07;
     mark(c, klass, X(mu[i]), K > 1 ? Y(mu[j]) : lane(klass) + ((n * 0.618) % 1 - 0.5) * 14, 3);
   });
+  c.restore();
 }
 
 function drawMap() {
