@@ -69,8 +69,7 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
         log.info(describe_data(data))
         settings, mark = group.agree(lambda: (decide(settings, data), fingerprint(data)))
         check_same(group, lambda: bytes.fromhex(mark), "data")
-        known = Known(data, settings)
-        notes.say_all(known)
+        notes.say_all(Known(data, settings))
         folder = RunFolder(settings.out or Path("runs") / data.name)
         if group.decide(settings.resume and folder.holds_a_checkpoint):
             renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
@@ -87,7 +86,7 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
             renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
             group.root(lambda: begin(folder, settings, data, mark, plan.model))
         recorder = renew_lock and Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
-        return carry_out(plan, known, recorder, progress, notes)
+        return carry_out(plan, recorder, progress, notes)
 
 
 def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, model: Model) -> None:
@@ -121,14 +120,12 @@ def free_folder(wanted: Path) -> RunFolder:
             folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def carry_out(
-    plan: Plan | GamePlan, known: Known, recorder: Recorder | None, progress: bool, notes: Notes
-) -> dict[str, Any]:
+def carry_out(plan: Plan | GamePlan, recorder: Recorder | None, progress: bool, notes: Notes) -> dict[str, Any]:
     """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does.
 
     Without a recorder, where another rank keeps the run, only train.
     """
-    model, settings, callbacks = plan.model, known.settings, [recorder] if recorder else []
+    model, settings, callbacks = plan.model, notes.known.settings, [recorder] if recorder else []
     (unit, first), began = reached(model), time.perf_counter()
     try:
         plan.fit(length_left(plan, settings), callbacks, progress)
@@ -145,23 +142,16 @@ def carry_out(
     if isinstance(plan, GamePlan):
         summary = games.finish(folder, plan, settings, history)
     else:
-        mu, logvar = plan.vae.encode_scaled(plan.test)
-        notes.say_all(known._replace(mu=mu))
-        summary = finish(folder, plan, settings, history, mu, logvar)
+        summary = finish(folder, plan, notes, history)
     return summary | now | {"notes": [note._asdict() for note in notes]}
 
 
-def finish(
-    folder: RunFolder,
-    plan: Plan,
-    settings: Settings,
-    history: dict[str, list[float]],
-    mu: np.ndarray,
-    logvar: np.ndarray,
-) -> dict[str, Any]:
-    """Draw the pictures of a VAE, whose codes of the test set are ``mu`` and ``logvar`` (M, K); what is said of it."""
-    vae = plan.vae
+def finish(folder: RunFolder, plan: Plan, notes: Notes, history: dict[str, list[float]]) -> dict[str, Any]:
+    """Draw the pictures of a VAE; returns what is said of it."""
+    vae, settings = plan.vae, notes.known.settings
     best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None
+    mu, logvar = vae.encode_scaled(plan.test)
+    notes.say_all(notes.known._replace(mu=mu))
     if not settings.no_pictures:
         pictures.draw(folder.path, vae, plan.shown, mu, logvar, history, best_epoch)
     return summarise(folder, plan, settings, history, best_epoch or vae.epoch)
