@@ -163,10 +163,13 @@ def check_entry(entry: Entry, as_json: bool = False, file: Path | None = None) -
 
 def print_report(entry: Entry, report: Report, hints: int) -> None:
     """What the file printed, a line for each output, what is wrong, and where to go from here."""
+    from minivae.learn.judge import NOT_JUDGED
+
     for line in report.printed.splitlines():
         print(f"  | {line}")
-    for output in report.outputs:
-        print_output(output, max(len(output.name) for output in report.outputs))
+    judged = [output for output in report.outputs if output.message != NOT_JUDGED]
+    for output in judged:
+        print_output(output, max(len(output.name) for output in judged))
     for complaint in report.complaints:
         print(f"{'FAIL' if report.started else 'TODO'}  {complaint}")
     for note in report.notes:

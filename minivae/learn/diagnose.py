@@ -7,21 +7,12 @@ differ from draw to draw, so that a factor 3 is not taken for K; where nothing e
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from minivae.gradcheck import RATIO_MEANS, diagnose_shape, named_ratios, relative_error
-from minivae.learn.exercise import Arguments, Exercise, Sizes, Wrong, by_name, copied, error
-
-
-class Case(NamedTuple):
-    """One draw: what went in, the learner's answer as far as there is one, the right one."""
-
-    sizes: Sizes
-    arguments: Arguments
-    yours: dict[str, np.ndarray]
-    expected: dict[str, np.ndarray]
+from minivae.learn.exercise import Arguments, Case, Exercise, Wrong, by_name, copied, error
 
 
 def diagnose(exercise: Exercise, name: str, cases: Sequence[Case]) -> tuple[str, str]:
