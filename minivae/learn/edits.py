@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 SIGN, OPERATOR, BRACKETS, ORDER = "the sign", "the operator", "the brackets", "the order of the two sides"
@@ -45,6 +45,7 @@ SYMBOLS = {
     **{type(ast.parse(f"a {op} b", mode="eval").body.ops[0]): op for op in COMPARISONS},  # type: ignore[attr-defined]
 }
 Alternative = tuple[str, float, str]
+Arguments = Mapping[str, Sequence[Any]]
 
 
 class Edit(NamedTuple):
@@ -111,29 +112,27 @@ class Source:
         return Edit(nodes[0].lineno, readable(kind), cost, readable(label + before), readable(label + new), text)
 
 
-def edits(text: str, texts: tuple[str, ...], skip: set[int], late: bool, add: bool = True) -> Iterator[Edit]:
+def edits(text: str, arguments: Arguments, skip: set[int], late: bool) -> Iterator[Edit]:
     """The edits of all functions in a text.
 
     Parameters
     ----------
     text : str
-    texts : tuple of str
-        Texts that an argument may be.
+    arguments : mapping of str to list
+        What the arguments may be, by name.
     skip : set of int
         Lines that are beyond suspicion.
     late : bool
         False: what is exchanged or left out. True: the same in several places, and what is added.
-    add : bool
-        Whether anything is added at all.
     """
     source = Source(text)
     for function in source.tree.body:
         if isinstance(function, ast.FunctionDef):
-            yield from of_function(source, function, texts, skip, late, add)
+            yield from of_function(source, function, arguments, skip, late)
 
 
 def of_function(
-    source: Source, function: ast.FunctionDef, texts: tuple[str, ...], skip: set[int], late: bool, add: bool
+    source: Source, function: ast.FunctionDef, arguments: Arguments, skip: set[int], late: bool
 ) -> Iterator[Edit]:
     """The edits of one function."""
     known = {bytewise(argument.arg): 0 for argument in function.args.args}  # each name, and the line that makes it
@@ -147,10 +146,10 @@ def of_function(
     for group in alike.values():
         names = [name for name, line in known.items() if line <= group[0].node.lineno]
         for nodes in [[place] for place in group] if not late else [group] if len(group) > 1 else []:
-            for alternative in exchanged(source, nodes[0], names, texts):
+            for alternative in exchanged(source, nodes[0], names, arguments):
                 yield source.edit([place.node for place in nodes], alternative, nodes[0].owner)
-        for nodes in [*([place] for place in group if add), *([group] if len(group) > 1 else [])] if late else []:
-            for alternative in added(source, nodes[0], names):
+        for nodes in [*([place] for place in group), *([group] if len(group) > 1 else [])] if late else []:
+            for alternative in added(source, nodes[0], names, arguments):
                 yield source.edit([place.node for place in nodes], alternative)
     for statement in ast.walk(function) if not late else []:
         if isinstance(statement, ast.stmt) and statement is not function and statement.lineno not in skip:
@@ -175,7 +174,7 @@ def places(source: Source, node: ast.AST, in_index: bool = False) -> Iterator[Pl
                 yield from places(source, child, inside or not is_read)
 
 
-def exchanged(source: Source, place: Place, names: list[str], texts: tuple[str, ...]) -> Iterator[Alternative]:
+def exchanged(source: Source, place: Place, names: list[str], arguments: Arguments) -> Iterator[Alternative]:
     """What is exchanged or left out at one place."""
     node, of = place.node, source.of
     if isinstance(place.owner, (ast.stmt, ast.Tuple)) and not (place.in_index or isinstance(node, ast.Tuple)):
@@ -193,7 +192,7 @@ def exchanged(source: Source, place: Place, names: list[str], texts: tuple[str, 
             yield from ((kind, 1, other) for other in names if other != of(node))
             yield from ((kind, 1.5, number) for number in "210")
         case ast.Constant(value):
-            yield from of_constant(place, value, names, texts)
+            yield from of_constant(place, value, names, arguments)
         case ast.Attribute(array, "T"):
             yield SURPLUS.format(".T"), 1, f"({of(array)})"
         case ast.Subscript(array):
@@ -217,11 +216,12 @@ def orders(n: int) -> list[tuple[int, ...]]:
     return [order for order in every if n <= 4 or sum(i != item for i, item in enumerate(order)) == 2]
 
 
-def of_constant(place: Place, value: Any, names: list[str], texts: tuple[str, ...]) -> Iterator[Alternative]:
+def of_constant(place: Place, value: Any, names: list[str], arguments: Arguments) -> Iterator[Alternative]:
     """What a number or a text could have been meant to be."""
-    keyword, op = getattr(place.owner, "arg", ""), type(getattr(place.owner, "op", None))
+    keyword, op = getattr(place.owner, "arg", ""), type(getattr(place.owner, "op", place.owner))
     if isinstance(value, str):
-        yield from ((TEXT, 1, repr(other)) for other in texts if other != value)
+        texts = {other for values in arguments.values() for other in values if isinstance(other, str)}
+        yield from ((TEXT, 1, repr(other)) for other in sorted(texts - {value}))
     elif isinstance(value, bool):
         yield KEEPDIMS if keyword == KEEPDIMS else NAME, 1, repr(not value)
     elif isinstance(value, (int, float)):
@@ -241,7 +241,7 @@ def of_operation(source: Source, node: ast.BinOp, left: str, op: str, right: str
     """Another operator, as it is typed; one side; both in another order."""
     (start, end), (_, gap), (after, _) = source.span(node), source.span(node.left), source.span(node.right)
     between = source.text[gap:after]
-    for other in OPERATORS.get(op, ()):
+    for other in (other for other in OPERATORS.get(op, ()) if right != "1" or other in "+-"):  # * 1 is nothing
         kind = SIGN if {op, other} == {"+", "-"} else OPERATOR
         yield kind, 1, source.text[start:gap] + between.replace(op, other, 1) + source.text[after:end]
     if op in "+-":
@@ -325,7 +325,7 @@ def last_name(node: Any) -> str:
     return ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
 
 
-def added(source: Source, place: Place, names: list[str]) -> Iterator[Alternative]:
+def added(source: Source, place: Place, names: list[str], arguments: Arguments) -> Iterator[Alternative]:
     """What is added at one place: a function, a sign, a factor, a term, an index, an axis."""
     node, owner, text = place.node, place.owner, source.of(place.node)
     unsuited = (ast.Tuple, ast.List, ast.Dict, ast.Lambda, ast.Slice)
@@ -350,6 +350,8 @@ def added(source: Source, place: Place, names: list[str]) -> Iterator[Alternativ
         sizes = [f"len({names[0]})", f"{names[0]}.shape[1]", f"{names[0]}[:, None]"] if names else []
         for factor, op in itertools.product(["2", *names, *sizes], "*/"):
             yield MISSING.format("factor"), 2.2, f"(({text}) {op} {factor})"
+        for name in (name for name, values in arguments.items() if isinstance(values[0], float)):
+            yield MISSING.format("factor"), 2.05, f"(({text}) * (1 - {name}))"
     if is_factor or not isinstance(owner, ast.BinOp):
         for term, op in itertools.product(["1", *names], "+-"):
             if term != text:

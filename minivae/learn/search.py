@@ -152,13 +152,13 @@ def limited(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def search(code: Code, cases: Sequence[Case], names: set[str], keep: set[str], add: bool) -> Found:
+def search(code: Code, cases: Sequence[Case], names: set[str], keep: set[str], stages: Sequence[bool]) -> Found:
     """All edits after which some of the outputs called ``names`` are as expected, and all of ``keep`` still."""
     found: Found = []
     until = time.monotonic() + SECONDS
-    texts = tuple({value for case in cases for value in case.arguments.values() if isinstance(value, str)})
-    for late in (False, True):
-        for edit in edits(code.text, texts, code.skip, late, add):
+    arguments = {name: [case.arguments[name] for case in cases] for name in cases[0].arguments}
+    for late in stages:
+        for edit in edits(code.text, arguments, code.skip, late):
             if time.monotonic() > until:
                 return found
             if explained := as_expected(code, cases, names, keep, edit.text):
@@ -219,7 +219,7 @@ def explain(exercise: Exercise, code: Code, solution: Code | None) -> list[Cause
         if solution is not None:
             code.trust(solution.path.read_text(encoding="utf-8"), right)
         names = there or outputs - right
-        found = search(code, cases, names, right, True)
+        found = search(code, cases, names, right, (False, True))
         if not there:  # an edit that only lets it go on explains nothing
             found = [(edit, explained) for edit, explained in found if explained == names]
         causes = of_edits(found, names, repaired, 0.1)
@@ -228,10 +228,11 @@ def explain(exercise: Exercise, code: Code, solution: Code | None) -> list[Cause
         if solution is None or not left:
             return causes
         cases = [case._replace(expected=case.yours) for case in cases]
-        mutations = of_edits(search(solution, cases, left, set(), False), left, mutated, 0.4)
-        # A repair that adds something may make up for a mistake at another place: then its kind is another one.
+        mutations = of_edits(search(solution, cases, left, set(), (False,)), left, mutated, 0.4)
+        # A repair that adds something may make up for a mistake at another place, where something was exchanged.
         kinds = frozenset().union(*(cause.kinds for cause in causes))
-        return [*(cause for cause in mutations if not cause.kinds & kinds), *causes]
+        exchanged = [cause for cause in mutations if cause.cost <= 1.2 and not cause.kinds & kinds]
+        return [*exchanged, *causes, *mutations]
 
 
 def only_infinite(name: str, cases: Sequence[Case]) -> bool:

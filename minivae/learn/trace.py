@@ -41,7 +41,8 @@ class _Watch(ast.NodeTransformer):
 
 def values_on_the_way(code: Code, arguments: Arguments) -> list[Seen]:
     """Every number and array that the function computes, in the order of computing."""
-    watch, seen = _Watch(), []
+    watch = _Watch()
+    seen: list[Seen] = []
     tree = ast.fix_missing_locations(watch.visit(ast.parse(code.text.encode("latin-1"))))
 
     def note(place: int, value: Any) -> Any:

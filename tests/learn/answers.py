@@ -167,7 +167,7 @@ WRONG = {
         ("error**2", "error", POWER),
         ("(1 - error**2 / np.exp(logvar))", "((1 - error**2) / np.exp(logvar))", BRACKETS),
         ("keepdims=True)[0]", "keepdims=True)", INDEX),
-        ("keepdims=True)[0]", "axis=0)", AXIS),
+        ("keepdims=True)[0]", "axis=0)", f"{AXIS}|{FUNCTION}"),
         ("np.sum(dnll[:, None] * 0.5", "np.sum(0.5", UPSTREAM),
         ("dnll[:, None] * error", "dnll[:, None] + error", OPERATOR),
         ("0.5 * (1 ", "0.5 * (2 ", CONSTANT),
