@@ -36,7 +36,7 @@ WRAPPERS = ("exp", "log", "sqrt", "square", "abs", "log1p")
 SUMS = ("sum", "mean", "max", "min", "prod", "norm", "reduce")
 MODULES = ("np", "math", "numpy")
 ADDED = (
-    *((MISSING.format("function"), 2.1, f"np.{name}({{}})") for name in WRAPPERS),
+    *((MISSING.format("function"), 2.15, f"np.{name}({{}})") for name in WRAPPERS),
     *((MISSING.format("index"), 2, f"({{}})[{index}]") for index in (":, None", "None", ":, 0", "0")),
     *((MISSING.format(".T") + ": it is transposed", 2, "({}).T"), (POWER, 2, "({}) ** 2")),
 )
@@ -190,7 +190,7 @@ def exchanged(source: Source, place: Place, names: list[str], arguments: Argumen
         case ast.Name() if of(node) in names:
             kind = INDEX if place.in_index else NAME
             yield from ((kind, 1, other) for other in names if other != of(node))
-            yield from ((kind, 1.5, number) for number in "210")
+            yield from ((kind, 1.6, number) for number in "210")
         case ast.Constant(value):
             yield from of_constant(place, value, names, arguments)
         case ast.Attribute(array, "T"):
@@ -349,7 +349,7 @@ def added(source: Source, place: Place, names: list[str], arguments: Arguments) 
         yield SIGN, 2, f"(-({text}))"
         sizes = [f"len({names[0]})", f"{names[0]}.shape[1]", f"{names[0]}[:, None]"] if names else []
         for factor, op in itertools.product(["2", *names, *sizes], "*/"):
-            yield MISSING.format("factor"), 2.2, f"(({text}) {op} {factor})"
+            yield MISSING.format("factor"), 2 if factor == "2" else 2.2, f"(({text}) {op} {factor})"
         for name in (name for name, values in arguments.items() if isinstance(values[0], float)):
             yield MISSING.format("factor"), 2.05, f"(({text}) * (1 - {name}))"
     if is_factor or not isinstance(owner, ast.BinOp):

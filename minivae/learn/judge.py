@@ -149,7 +149,7 @@ def _compare(exercise: Exercise, name: str, cases: list[Case], inherits: str) ->
     """The worst error over the draws, and where it is too large the diagnosis, or from which output it inherits."""
     if any(name not in case.yours for case in cases):
         return Output(name, (), None, False, NOT_YET)
-    errors = [0.0 if _follows(name, case) else error(case.yours[name], case.expected[name]) for case in cases]
+    errors = [error(case.yours[name], case.expected[name]) for case in cases]
     passed = all(value < exercise.tolerance for value in errors)
     worst = max(errors) if np.isfinite(errors).all() else None
     if passed or inherits:
@@ -160,16 +160,3 @@ def _compare(exercise: Exercise, name: str, cases: list[Case], inherits: str) ->
     shown = next((case for case, gap in zip(cases, errors, strict=True) if not gap < exercise.tolerance), cases[0])
     message = "; ".join(filter(None, [fact, cause]))
     return Output(name, shown.yours[name].shape, worst, passed, message, cause or None)
-
-
-def _follows(name: str, case: Case) -> bool:
-    """It is right to return an earlier output again, and that was done.
-
-    Then what is wrong with it is wrong with the earlier one, and is said there: one mistake, one FAIL.
-    """
-    names = list(case.yours)
-    return any(
-        np.array_equal(case.expected[name], case.expected[earlier])
-        and np.array_equal(case.yours[name], case.yours[earlier], equal_nan=True)
-        for earlier in names[: names.index(name)]
-    )

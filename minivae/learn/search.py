@@ -266,7 +266,8 @@ def of_edits(found: Found, names: set[str], sentence: Callable[[Edit], Cause], m
 def repaired(edit: Edit) -> Cause:
     """Where in the learner's code the mistake is, and of which kind: not the edit itself."""
     before = " ".join(edit.before.split())
-    text = f"line {edit.line}: {edit.kind} in `{before if len(before) < 60 else before[:56] + ' ...'}`"
+    where = "" if "everywhere" in edit.kind else f" in `{before if len(before) < 60 else before[:56] + ' ...'}`"
+    text = f"line {edit.line}: {edit.kind}{where}"
     mend = f"line {edit.line}: {edit.after} in the place of {edit.before}"
     return Cause(text, edit.line, mend, frozenset(), edit.cost, frozenset({edit.kind}))
 
