@@ -60,10 +60,8 @@ class Edit(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where an expression stands in the text, what it belongs to, and whether it is part of an index."""
+    """An expression, what it belongs to, and whether it is part of an index."""
 
-    start: int
-    end: int
     node: Any
     owner: Any
     in_index: bool
@@ -126,35 +124,24 @@ def edits(text: str, arguments: Arguments, skip: set[int], late: bool) -> Iterat
         False: what is exchanged or left out. True: the same in several places, and what is added.
     """
     source = Source(text)
-    for function in source.tree.body:
-        if isinstance(function, ast.FunctionDef):
-            yield from of_function(source, function, arguments, skip, late)
-
-
-def of_function(
-    source: Source, function: ast.FunctionDef, arguments: Arguments, skip: set[int], late: bool
-) -> Iterator[Edit]:
-    """The edits of one function."""
-    known = {bytewise(argument.arg): 0 for argument in function.args.args}  # each name, and the line that makes it
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            known.setdefault(bytewise(node.id), node.lineno)
-    alike: dict[tuple[str, str], list[Place]] = {}
-    for place in places(source, function):
-        if place.node.lineno not in skip:
-            alike.setdefault((source.of(place.node), getattr(place.owner, "arg", "")), []).append(place)
-    for group in alike.values():
-        names = [name for name, line in known.items() if line <= group[0].node.lineno]
-        for nodes in [[place] for place in group] if not late else [group] if len(group) > 1 else []:
-            for alternative in exchanged(source, nodes[0], names, arguments):
-                yield source.edit([place.node for place in nodes], alternative, nodes[0].owner)
-        for nodes in [*([place] for place in group), *([group] if len(group) > 1 else [])] if late else []:
-            for alternative in added(source, nodes[0], names, arguments):
-                yield source.edit([place.node for place in nodes], alternative)
-    for statement in ast.walk(function) if not late else []:
-        if isinstance(statement, ast.stmt) and statement is not function and statement.lineno not in skip:
-            for alternative in of_statement(source, statement):
-                yield source.edit([statement], alternative)
+    for function in (node for node in source.tree.body if isinstance(node, ast.FunctionDef)):
+        known = {bytewise(argument.arg): 0 for argument in function.args.args}  # each name, and the line that makes it
+        for node in ast.walk(function):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                known.setdefault(bytewise(node.id), node.lineno)
+            if isinstance(node, ast.stmt) and node is not function and node.lineno not in skip and not late:
+                yield from (source.edit([node], alternative) for alternative in of_statement(source, node))
+        alike: dict[tuple[str, str], list[Place]] = {}
+        for place in places(source, function):
+            if place.node.lineno not in skip:
+                alike.setdefault((source.of(place.node), getattr(place.owner, "arg", "")), []).append(place)
+        for group in alike.values():
+            names = [name for name, line in known.items() if line <= group[0].node.lineno]
+            ways = [([place], added if late else exchanged) for place in group]
+            ways += [(group, exchanged), (group, added)] if late and len(group) > 1 else []
+            for some, alternatives in ways:
+                for alternative in alternatives(source, some[0], names, arguments):
+                    yield source.edit([place.node for place in some], alternative, some[0].owner)
 
 
 def places(source: Source, node: ast.AST, in_index: bool = False) -> Iterator[Place]:
@@ -169,7 +156,7 @@ def places(source: Source, node: ast.AST, in_index: bool = False) -> Iterator[Pl
             is_read = not isinstance(getattr(child, "ctx", None), ast.Store)
             inside = in_index or field == "slice"
             if isinstance(child, ast.expr) and is_read and field != "func" and not is_module:
-                yield Place(*source.span(child), child, node, inside)
+                yield Place(child, node, inside)
             if is_read or isinstance(child, ast.Subscript):
                 yield from places(source, child, inside or not is_read)
 
