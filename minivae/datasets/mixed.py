@@ -1,0 +1,152 @@
+"""Text files with categories, counts and holes: cells -> arrays by name -> :class:`minivae.Columns` -> matrix.
+
+A file of finite numbers is read as in tables.py, to the last bit; what that refuses comes here.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+
+from minivae.columns import Column, Columns
+from minivae.datasets import csvfiles, tables
+from minivae.datasets.cells import MISSING, has_comma, has_sign, number
+from minivae.datasets.tables import Table
+from minivae.errors import DataError
+
+NOTHING = {"", "nan", *MISSING}  # in lower case
+
+
+class Cells(dict[str, np.ndarray]):
+    """Name -> what its cells mean, (N,): float64 with NaN, or texts with None; and where and how they stand in a file.
+
+    ``texts`` is name -> the cells themselves.
+    """
+
+    def __init__(self, columns: csvfiles.Columns, rows: list[int], texts: dict[str, list[str]]):
+        super().__init__()
+        self.columns, self.rows, self.texts = columns, rows, texts
+
+    def where(self, name: str, row: int) -> str:
+        """A cell as a spreadsheet shows it."""
+        return self.columns.where(self.rows[row], self.columns.kept[list(self.texts).index(name)])
+
+
+def read(
+    path: str,
+    labels: str | int | None = None,
+    header: str = "auto",
+    drop: Sequence[str | int] = (),
+    columns: Mapping[str, str] | Columns | None = None,
+) -> Table:
+    """A text file with its columns, whose kinds are decided, or asked for by ``columns``, or those of another table.
+
+    A table of finite numbers of which nothing is asked but what to drop stays as :func:`minivae.datasets.tables.read`
+    gives it. Arguments and errors as there, and as for :meth:`minivae.Columns.of`.
+    """
+    path, schema = tables.as_path(path), columns if isinstance(columns, Columns) else None
+    kinds = columns if isinstance(columns, Mapping) else {}
+    if not any(kind != "drop" for kind in kinds.values()) and (schema is None or schema.is_plain):
+        with suppress(DataError):
+            table = tables.read(path, labels, header=header, drop=[*drop, *kinds])
+            return replace(table, schema=schema or plain_columns(table))
+    frame, texts, remarks = read_frame(path, labels, header, kinds, drop, schema)
+    schema = schema or Columns.of(frame, kinds_by_name(frame, kinds, drop))
+    x = schema.encode(frame)
+    return Table(x, *tables.as_classes(texts), columns=schema.names, remarks=tuple(remarks), schema=schema)
+
+
+def plain_columns(table: Table) -> Columns | None:
+    """The columns of a table of numbers: all real. None where two have one name."""
+    names = table.columns or tuple(map(str, table.places))
+    low, high, is_whole = table.x.min(axis=0), table.x.max(axis=0), ~np.any(table.x % 1, axis=0)
+    limits = zip(is_whole.tolist(), low.tolist(), high.tolist(), strict=True)
+    found = [Column(name, "real", "float64", (), *limit) for name, limit in zip(names, limits, strict=True)]
+    return Columns(found) if len(set(names)) == len(names) else None
+
+
+def read_frame(
+    path: str,
+    labels: str | int | None,
+    header: str,
+    kinds: Mapping[str, str],
+    drop: Sequence[str | int] = (),
+    schema: Columns | None = None,
+) -> tuple[Cells, list[str] | None, list[str]]:
+    """The cells of a file, the texts of the labels, and remarks. Columns to ``drop`` are among the cells."""
+    tables.check_file(path, tables.ending_of(path))
+    with csvfiles.described(path, labels, header, ()) as (columns, layout, rows):
+        found = list(csvfiles.examples(columns, layout, rows))
+    if layout.is_guess and not any(number(cell) is not None for cell in found[0][1]):
+        raise DataError(
+            f"{path!r}: the first row may name the columns, or be an example: say which with --header yes or --header no"
+        )
+    places = {(columns.names[k] if columns.names else str(k)): k for k in columns.kept}
+    if len(places) < len(columns.kept):
+        raise DataError(f"{path!r} has two columns of one name: expected different names, got {columns.names}")
+    texts = {name: [cells[k].strip() for _, cells in found] for name, k in places.items()}
+    frame = Cells(columns, [row for row, _ in found], texts)
+    if schema is None:
+        of_texts = {name for name, kind in kinds_by_name(frame, kinds, drop).items() if kind in ("category", "drop")}
+    else:
+        of_texts = {c.name for c in schema.columns if c.dtype != "float64"}
+    for name, cells in texts.items():
+        frame[name] = meaning(frame, name, cells, name in of_texts)
+    if columns.label is None:
+        return frame, None, layout.remarks
+    found_labels = [cells[columns.label].strip() for _, cells in found]
+    for row, text in zip(frame.rows, found_labels, strict=True):
+        csvfiles.check_label(columns, row, text)
+    return frame, found_labels, layout.remarks
+
+
+def kinds_by_name(frame: Cells, kinds: Mapping[str, str], drop: Sequence[str | int]) -> dict[str, str]:
+    """What is asked of the columns, which may be given by their numbers in the file."""
+    columns, given = frame.columns, {**kinds, **dict.fromkeys(map(str, drop), "drop")}
+    names = {place: name for name, place in zip(frame.texts, columns.kept, strict=True)}
+    found = {name: csvfiles.find_column(columns.path, columns.names, columns.width, name) for name in given}
+    return {names[place]: given[name] for name, place in found.items() if place in names}
+
+
+def meaning(frame: Cells, name: str, cells: list[str], is_text: bool) -> np.ndarray:
+    """The cells of a column as numbers with NaN, or as texts with None; DataError where they are some of each."""
+    gone = np.array([cell.lower() in NOTHING for cell in cells])
+    values = [None if is_gone or is_text else number(cell) for cell, is_gone in zip(cells, gone, strict=True)]
+    no_number = np.array([value is None for value in values]) & ~gone
+    if not no_number.any() and not is_text:
+        return np.array([np.nan if value is None else value for value in values])
+    column = frame.columns.kept[list(frame.texts).index(name)]
+    for row in np.flatnonzero(no_number):
+        if not is_text and (not np.array_equal(no_number, ~gone) or has_comma(cells[row]) or has_sign(cells[row])):
+            option = csvfiles.as_option(frame.columns.names, column)
+            what = csvfiles.problem(cells[row], option, may_be_label=frame.columns.label is None)
+            raise DataError(f"{frame.where(name, row)}{what}, or if all are names, use --columns {option}=category")
+    return np.array([None if is_gone else cell for cell, is_gone in zip(cells, gone, strict=True)], object)
+
+
+def write(
+    path: str | os.PathLike, frame: Mapping[str, np.ndarray], given: Cells | None = None, fill: bool = False
+) -> None:
+    """Write arrays by name as CSV; of the frame that was ``given``, what is not its own stands as it stood there."""
+    texts = {}
+    for name, values in frame.items():
+        texts[name] = [as_text(value) for value in values.tolist()]
+        if given is not None and name in given.texts and (fill or values is given[name]):
+            pairs = zip(given.texts[name], texts[name], strict=True)
+            texts[name] = [new if old.lower() in NOTHING else old for old, new in pairs]
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(texts)
+        writer.writerows(zip(*texts.values(), strict=True))
+
+
+def as_text(value: object) -> str:
+    """A value as a cell: float32 has seven digits; nothing for NaN and None."""
+    if not isinstance(value, float):
+        return "" if value is None else str(value)
+    return "" if value != value else str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.7g}"
