@@ -11,6 +11,7 @@ import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from numbers import Real
 from typing import Any
 
@@ -29,7 +30,7 @@ KINDS = {  # what a column may be, and the likelihood of its part of the matrix
 MOST_LEVELS = 1000  # each is a column of the matrix
 LARGEST_COUNT = 100  # that is taken for one without being asked for
 FEW = 20  # levels, or numbers, of which nothing more is guessed
-SKEWED = 3.0  # the skewness of an exponential distribution is 2
+SKEWED = 2.0  # as an exponential distribution is
 SHOWN = 8  # names or levels in a message
 NUMBERS = re.compile("u?int|float|bool")  # dtypes
 DATE = re.compile(r"\d{4}[-/]\d\d?[-/]\d\d?([T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}( .*)?|\d\d?:\d\d(:\d\d)?")
@@ -40,8 +41,7 @@ class Column:
     """One column: its kind, and what is needed to write it as it was.
 
     ``levels`` are those of a category in the order of the matrix, or the two of a binary column, that of 0 first;
-    ``is_whole``: only whole numbers were seen; ``low`` to ``high``: the range of numbers; ``missing``: how many cells are
-    not observed.
+    ``is_whole``: only whole numbers were seen; ``low`` to ``high``: their range; ``missing``: cells not observed.
     """
 
     name: str | int
@@ -77,7 +77,8 @@ class Columns:
     names : tuple of str
         What each of the D is called: the column's name, or "name=level".
     parts : tuple of (str, int)
-        The likelihood and the width of each column, for :class:`minivae.Mixed`.
+        Likelihoods and widths from left to right, for :class:`minivae.Mixed`: neighbours of one kind are one part, but
+        each category is its own.
     is_plain : bool
         Numbers without holes, of which nothing was asked but what to drop. ``minivae train`` and the estimator take
         such a table as one matrix of reals (or of 0 and 1) under one likelihood, which needs no kinds.
@@ -97,7 +98,9 @@ class Columns:
         self.width = sum(column.width for column in self.kept)
         levels = [[f"={level}" for level in c.levels] if c.kind == "category" else [""] for c in self.kept]
         self.names = tuple(f"{c.name}{level}" for c, of_c in zip(self.kept, levels, strict=True) for level in of_c)
-        self.parts = tuple((KINDS[column.kind], column.width) for column in self.kept)
+        runs = groupby(self.kept, lambda c: c.name if c.kind == "category" else KINDS[c.kind])  # one pass for a run
+        parts = [list(run) for _, run in runs]
+        self.parts = tuple((KINDS[run[0].kind], sum(column.width for column in run)) for run in parts)
         self.is_plain = not any(
             c.missing or not c.is_guess or c.kind == "category" or not NUMBERS.match(c.dtype) for c in self.kept
         )
@@ -112,7 +115,7 @@ class Columns:
         kinds : mapping of name -> {"real", "positive", "count", "binary", "category", "drop"}, optional
             What is known better; on the command line ``--columns "zip=category,id=drop"``. The rest is a guess: two
             texts, bools, or 0 and 1 are "binary", other texts a "category"; whole numbers from 0 to 100 at most, of
-            more than two values, are a "count"; 20 or more positive numbers of skewness above 3, whose logarithms have
+            more than two values, are a "count"; 20 or more positive numbers of skewness above 2, whose logarithms have
             less than 1, are "positive"; all other numbers are "real".
 
         Raises
@@ -128,6 +131,13 @@ class Columns:
             if kind not in KINDS:
                 raise DataError(f"column {name!r} cannot be {kind!r}: expected one of {', '.join(KINDS)}")
         return cls([decide(frame, name, kinds.get(name)) for name in names], hasattr(frame, "iloc"))
+
+    @classmethod
+    def plain(cls, names: Iterable[str], x: np.ndarray, dropped: Iterable[str] = ()) -> Columns:
+        """Those of a matrix of finite numbers (N, D): all real; in a file there may be others, which were dropped."""
+        low, high, is_whole = x.min(axis=0).tolist(), x.max(axis=0).tolist(), (~np.any(x % 1, axis=0)).tolist()
+        found = [Column(n, "real", "float64", (), *of_n) for n, *of_n in zip(names, is_whole, low, high, strict=True)]
+        return cls([*found, *(Column(name, "drop", "object") for name in dropped)])
 
     def encode(self, frame: Any) -> np.ndarray:
         """The matrix (N, D) of a frame, float64, NaN for what is missing; its columns may be in any order.
@@ -227,10 +237,10 @@ def numbers_of(frame: Any, name: Any, kind: str) -> np.ndarray:
     expected = {"count": "0, 1, 2, ...", "positive": "numbers above 0"}.get(kind, "finite numbers")
     bad = np.array([not gone and not isinstance(value, Real) for value, gone in zip(values, missing, strict=True)])
     x = np.where(missing | bad, np.nan, values).astype(np.float64)
-    bad |= np.isinf(x) | ((kind == "count") & ((x < 0) | (x % 1 > 0))) | ((kind == "positive") & (x <= 0))
+    bad |= np.isinf(x) | ((kind == "count") & ((x < 0) | (x > np.floor(x)))) | ((kind == "positive") & (x <= 0))
     for row in np.flatnonzero(bad):
         raise DataError(
-            f"{cell(frame, name, row)}: expected {expected}, as a {kind} column holds, got {reprlib.repr(values[row])}: "
+            f"{cell(frame, name, row)}: a column of kind {kind!r} holds {expected}, got {reprlib.repr(values[row])}: "
             "correct it, leave it empty if it is missing, or train with another kind, such as "
             + ask(name, "category" if isinstance(values[row], str) else "real")
         )
@@ -350,8 +360,8 @@ def encode(column: Column, frame: Any) -> np.ndarray:
     codes = np.array([0 if gone else places.get(value, -1) for value, gone in zip(values, missing, strict=True)])
     for row in np.flatnonzero(codes < 0):
         raise DataError(
-            f"{cell(frame, column.name, row)}: {reprlib.repr(values[row])} is no level of {column.name!r} that training "
-            f"saw: expected {listed(column.levels)}"
+            f"{cell(frame, column.name, row)}: training saw no level {reprlib.repr(values[row])} of {column.name!r}: "
+            f"expected {listed(column.levels)}"
         )
     x = np.eye(column.width)[codes] if column.kind == "category" else codes[:, None].astype(np.float64)
     x[missing] = np.nan

@@ -62,9 +62,9 @@ def read(path: str, labels: str | int | None = None, header: str = "auto", drop:
 
 @contextmanager
 def described(
-    path: str, labels: str | int | None, header: str, drop: Sequence[str | int]
+    path: str, labels: str | int | None, header: str, drop: Sequence[str | int], named: Sequence[str | int] = ()
 ) -> Iterator[tuple[Columns, Layout, Iterator[Row]]]:
-    """Open a file: what its columns are, its layout, and the rows below the header."""
+    """Open a file: what its columns are, its layout, and the rows below the header; ``named`` for find_layout."""
     with open(path, "rb") as raw:
         binary = unpacked(raw, path) if path.lower().endswith(".gz") else raw
         file = io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
@@ -72,7 +72,7 @@ def described(
         start = list(itertools.islice(rows, LOOKAHEAD))
         if not start:
             raise DataError(f"{path!r} has no rows: expected a table of numbers")
-        layout = find_layout(start, [*drop] if labels is None else [labels, *drop], header)
+        layout = find_layout(start, [*named, *drop] if labels is None else [labels, *named, *drop], header)
         yield describe(path, layout, labels, drop), layout, itertools.chain(start, rows)
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from minivae.columns import Column, Columns
+from minivae.columns import Columns
 from minivae.datasets import csvfiles, tables
 from minivae.datasets.cells import MISSING, has_comma, has_sign, number
 from minivae.datasets.tables import Table
@@ -34,7 +34,11 @@ class Cells(dict[str, np.ndarray]):
 
     def where(self, name: str, row: int) -> str:
         """A cell as a spreadsheet shows it."""
-        return self.columns.where(self.rows[row], self.columns.kept[list(self.texts).index(name)])
+        return self.columns.where(self.rows[row], self.place(name))
+
+    def place(self, name: str) -> int:
+        """The number of a column in the file, from 0."""
+        return next(k for k, other in names_in(self.columns).items() if other == name)
 
 
 def read(
@@ -54,20 +58,27 @@ def read(
     if not any(kind != "drop" for kind in kinds.values()) and (schema is None or schema.is_plain):
         with suppress(DataError):
             table = tables.read(path, labels, header=header, drop=[*drop, *kinds])
-            return replace(table, schema=schema or plain_columns(table))
+            return replace(table, schema=schema or plain_columns(path, labels, header, [*drop, *kinds], table.x))
     frame, texts, remarks = read_frame(path, labels, header, kinds, drop, schema)
     schema = schema or Columns.of(frame, kinds_by_name(frame, kinds, drop))
     x = schema.encode(frame)
     return Table(x, *tables.as_classes(texts), columns=schema.names, remarks=tuple(remarks), schema=schema)
 
 
-def plain_columns(table: Table) -> Columns | None:
-    """The columns of a table of numbers: all real. None where two have one name."""
-    names = table.columns or tuple(map(str, table.places))
-    low, high, is_whole = table.x.min(axis=0), table.x.max(axis=0), ~np.any(table.x % 1, axis=0)
-    limits = zip(is_whole.tolist(), low.tolist(), high.tolist(), strict=True)
-    found = [Column(name, "real", "float64", (), *limit) for name, limit in zip(names, limits, strict=True)]
-    return Columns(found) if len(set(names)) == len(names) else None
+def plain_columns(
+    path: str, labels: str | int | None, header: str, drop: Sequence[str | int], x: np.ndarray
+) -> Columns:
+    """The columns of a table of numbers: all real, but for the labels and what was dropped."""
+    with csvfiles.described(path, labels, header, drop) as (columns, _, _):
+        names = names_in(columns)
+    kept = [names[k] for k in columns.kept]
+    return Columns.plain(kept, x, [name for k, name in names.items() if k not in columns.kept])
+
+
+def names_in(columns: csvfiles.Columns) -> dict[int, str]:
+    """What each column of a file is called, by its number: that number, where it has no name of its own."""
+    names = columns.names
+    return {k: names[k] if names and names.count(names[k]) == 1 else str(k) for k in range(columns.width)}
 
 
 def read_frame(
@@ -80,15 +91,14 @@ def read_frame(
 ) -> tuple[Cells, list[str] | None, list[str]]:
     """The cells of a file, the texts of the labels, and remarks. Columns to ``drop`` are among the cells."""
     tables.check_file(path, tables.ending_of(path))
-    with csvfiles.described(path, labels, header, ()) as (columns, layout, rows):
+    with csvfiles.described(path, labels, header, (), [*kinds, *drop]) as (columns, layout, rows):
         found = list(csvfiles.examples(columns, layout, rows))
     if layout.is_guess and not any(number(cell) is not None for cell in found[0][1]):
         raise DataError(
-            f"{path!r}: the first row may name the columns, or be an example: say which with --header yes or --header no"
+            f"{path!r}: the first row may name the columns or be an example: say which with --header yes or --header no"
         )
-    places = {(columns.names[k] if columns.names else str(k)): k for k in columns.kept}
-    if len(places) < len(columns.kept):
-        raise DataError(f"{path!r} has two columns of one name: expected different names, got {columns.names}")
+    label = [] if columns.label is None else [columns.label]
+    places = {name: k for k, name in names_in(columns).items() if k in [*columns.kept, *label]}
     texts = {name: [cells[k].strip() for _, cells in found] for name, k in places.items()}
     frame = Cells(columns, [row for row, _ in found], texts)
     if schema is None:
@@ -99,18 +109,18 @@ def read_frame(
         frame[name] = meaning(frame, name, cells, name in of_texts)
     if columns.label is None:
         return frame, None, layout.remarks
-    found_labels = [cells[columns.label].strip() for _, cells in found]
-    for row, text in zip(frame.rows, found_labels, strict=True):
+    of_labels = [cells[columns.label].strip() for _, cells in found]
+    for row, text in zip(frame.rows, of_labels, strict=True):
         csvfiles.check_label(columns, row, text)
-    return frame, found_labels, layout.remarks
+    return frame, of_labels, layout.remarks
 
 
 def kinds_by_name(frame: Cells, kinds: Mapping[str, str], drop: Sequence[str | int]) -> dict[str, str]:
-    """What is asked of the columns, which may be given by their numbers in the file."""
+    """What is asked of the columns, which may be given by their numbers in the file; the labels are dropped."""
     columns, given = frame.columns, {**kinds, **dict.fromkeys(map(str, drop), "drop")}
-    names = {place: name for name, place in zip(frame.texts, columns.kept, strict=True)}
-    found = {name: csvfiles.find_column(columns.path, columns.names, columns.width, name) for name in given}
-    return {names[place]: given[name] for name, place in found.items() if place in names}
+    places = {csvfiles.find_column(columns.path, columns.names, columns.width, name): name for name in given}
+    found = {names_in(columns)[place]: given[name] for place, name in places.items()}
+    return found | ({} if columns.label is None else {names_in(columns)[columns.label]: "drop"})
 
 
 def meaning(frame: Cells, name: str, cells: list[str], is_text: bool) -> np.ndarray:
@@ -120,25 +130,30 @@ def meaning(frame: Cells, name: str, cells: list[str], is_text: bool) -> np.ndar
     no_number = np.array([value is None for value in values]) & ~gone
     if not no_number.any() and not is_text:
         return np.array([np.nan if value is None else value for value in values])
-    column = frame.columns.kept[list(frame.texts).index(name)]
     for row in np.flatnonzero(no_number):
         if not is_text and (not np.array_equal(no_number, ~gone) or has_comma(cells[row]) or has_sign(cells[row])):
-            option = csvfiles.as_option(frame.columns.names, column)
+            option = csvfiles.as_option(frame.columns.names, frame.place(name))
             what = csvfiles.problem(cells[row], option, may_be_label=frame.columns.label is None)
             raise DataError(f"{frame.where(name, row)}{what}, or if all are names, use --columns {option}=category")
     return np.array([None if is_gone else cell for cell, is_gone in zip(cells, gone, strict=True)], object)
 
 
-def write(
-    path: str | os.PathLike, frame: Mapping[str, np.ndarray], given: Cells | None = None, fill: bool = False
-) -> None:
-    """Write arrays by name as CSV; of the frame that was ``given``, what is not its own stands as it stood there."""
+def as_texts(
+    frame: Mapping[str, np.ndarray | list[str]], given: Cells | None = None, fill: bool = False
+) -> dict[str, list[str]]:
+    """Arrays by name as cells; of the frame that was ``given``, what is not new stands as it stood there."""
     texts = {}
     for name, values in frame.items():
-        texts[name] = [as_text(value) for value in values.tolist()]
-        if given is not None and name in given.texts and (fill or values is given[name]):
+        texts[name] = [as_text(value) for value in (values if isinstance(values, list) else values.tolist())]
+        if given is not None and (values is given[name] or fill):
+            is_old = values is given[name]
             pairs = zip(given.texts[name], texts[name], strict=True)
-            texts[name] = [new if old.lower() in NOTHING else old for old, new in pairs]
+            texts[name] = [old if is_old or old.lower() not in NOTHING else new for old, new in pairs]
+    return texts
+
+
+def write(path: str | os.PathLike, texts: Mapping[str, list[str]]) -> None:
+    """Write cells by name as CSV."""
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(texts)

@@ -39,6 +39,8 @@ def identity(settings: Settings, mark: str) -> str:
         "epochs",
     )  # the fingerprint tells how files were read
     values = {name: value for name, value in settings.of_the_run().items() if name not in left_out}
+    if not settings.columns:  # runs of before know no kinds
+        del values["columns"]
     return hashlib.sha256(json.dumps([values, mark], sort_keys=True).encode()).hexdigest()
 
 

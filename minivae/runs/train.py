@@ -59,6 +59,9 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
     """
     data = datasets.load(settings.data, **settings.source())
     log.info(describe_data(data))
+    if data.schema is not None and not data.schema.is_plain:
+        for line in str(data.schema).split("\n"):
+            log.info("columns     %s", line)
     settings, mark = decide(settings, data), fingerprint(data)
     folder = RunFolder(settings.out or Path("runs") / data.name)
     with ExitStack() as until_the_end:  # keeps the lock of the folder
