@@ -154,7 +154,10 @@ def test_new_rows_must_have_the_columns_and_the_levels_of_training():
     table = frame()
     columns = Columns.of(table, {"id": "drop", "visits": "count"})
     for change, words in (
-        (lambda t: t.assign(species="Mars"), "row 0: training saw no level 'Mars' of 'species': expected 'Adelie', 'Chin"),
+        (
+            lambda t: t.assign(species="Mars"),
+            "row 0: training saw no level 'Mars' of 'species': expected 'Adelie', 'Chin",
+        ),
         (lambda t: t.assign(visits=-1), "row 0: a column of kind 'count' holds 0, 1, 2, ..., got -1"),
         (lambda t: t.assign(length="long"), "got 'long'"),
         (lambda t: t.drop(columns="sex"), "the table has no column 'sex'"),

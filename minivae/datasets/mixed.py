@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -123,18 +124,21 @@ def kinds_by_name(frame: Cells, kinds: Mapping[str, str], drop: Sequence[str | i
     return found | ({} if columns.label is None else {names_in(columns)[columns.label]: "drop"})
 
 
-def meaning(frame: Cells, name: str, cells: list[str], is_text: bool) -> np.ndarray:
-    """The cells of a column as numbers with NaN, or as texts with None; DataError where they are some of each."""
+def meaning(frame: Cells, name: str, cells: list[Any], is_text: bool) -> np.ndarray:
+    """The cells of a column as numbers with NaN, or as texts with None; DataError for texts among numbers."""
     gone = np.array([cell.lower() in NOTHING for cell in cells])
     values = [None if is_gone or is_text else number(cell) for cell, is_gone in zip(cells, gone, strict=True)]
     no_number = np.array([value is None for value in values]) & ~gone
     if not no_number.any() and not is_text:
         return np.array([np.nan if value is None else value for value in values])
+    is_mostly_numbers = 2 * no_number.sum() <= (~gone).sum()
     for row in np.flatnonzero(no_number):
-        if not is_text and (not np.array_equal(no_number, ~gone) or has_comma(cells[row]) or has_sign(cells[row])):
+        if not is_text and (is_mostly_numbers or has_comma(cells[row]) or has_sign(cells[row])):
             option = csvfiles.as_option(frame.columns.names, frame.place(name))
             what = csvfiles.problem(cells[row], option, may_be_label=frame.columns.label is None)
             raise DataError(f"{frame.where(name, row)}{what}, or if all are names, use --columns {option}=category")
+    if not is_text:  # whoever decides the kinds will see the numbers among the texts
+        cells = [cell if value is None else value for cell, value in zip(cells, values, strict=True)]
     return np.array([None if is_gone else cell for cell, is_gone in zip(cells, gone, strict=True)], object)
 
 
