@@ -1,4 +1,4 @@
-"""The command line: ``minivae train | evaluate | sample | encode | score | impute | bench | learn | check | ... | info``.
+"""The command line: ``minivae train | evaluate | sample | encode | score | impute | bench | learn | check | ... info``.
 
 Exit status: 0; 1 if a check fails or training diverges; 2 for bad input, with one sentence; 130 after Ctrl-C,
 143 after SIGTERM. Heavy imports happen inside the command that needs them, so that ``--help`` is quick.
