@@ -90,7 +90,7 @@ def estimate_rows(
     """:func:`log_likelihood` of a few rows, x (B, D), with the noise of ``examples`` (B,)."""
     k, n_rows = network.kernels, len(x)
     copies = k.asarray(np.tile(x, (samples_at_once(n_rows, n_samples), 1)), network.dtype)
-    mu, logvar = network.encoder.forward(copies)
+    mu, logvar = network.posterior(copies)
     mu_of_rows, logvar_of_rows = (k.to_numpy(array[:n_rows]).astype(np.float64) for array in (mu, logvar))
     kl = k.to_numpy(k.gaussian_kl_forward(mu[:n_rows], logvar[:n_rows]))
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from minivae.backend import Array, Stream, load
+from minivae.backend import Array, Backend, Stream, load
 from minivae.errors import DataError
-from minivae.model.network import LossTerms
+from minivae.model.network import LossTerms, has_holes
 from minivae.model.vae import VAE
 from minivae.training.recipe import Recipe
+from minivae.validation import check_columns_known
 
 VALUES_CHECKED_AT_ONCE = 2**22
 VALIDATION_ROWS = 512  # with fewer, the noise of a validation loss would decide which epoch is the best
@@ -25,14 +26,15 @@ class RowsOnDisk:
 
     def __init__(self, vae: VAE, x: np.ndarray, recipe: Recipe):
         self.vae, self.x, self.recipe = vae, x, recipe
-        rows = max(1, min(4096, VALUES_CHECKED_AT_ONCE // vae.input_dim))
+        rows, largest = max(1, min(4096, VALUES_CHECKED_AT_ONCE // vae.input_dim)), np.full(vae.input_dim, np.nan)
         for start in range(0, max(1, len(x)), rows):
             try:
-                self[start : start + rows]
+                largest = np.fmax(largest, np.fmax.reduce(self[start : start + rows], axis=0))
             except DataError as error:
                 if start == 0:
                     raise
                 raise DataError(f"counted from row {start}: {error}") from None
+        check_columns_known(largest[None])
 
     def __len__(self) -> int:
         return len(self.x)
@@ -55,7 +57,11 @@ Rows = Array | RowsOnDisk  # (N, D), scaled
 
 def training_rows(vae: VAE, x: Any, recipe: Recipe) -> Rows:
     """``x`` (N, D), checked, scaled and, if the recipe says so, thresholded; rows on disk stay there."""
-    return RowsOnDisk(vae, x, recipe) if is_on_disk(x) else check_examples(vae, x, recipe)
+    if is_on_disk(x):
+        return RowsOnDisk(vae, x, recipe)
+    rows = check_examples(vae, x, recipe)
+    check_columns_known(rows)
+    return rows
 
 
 def check_examples(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
@@ -68,7 +74,16 @@ def check_examples(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
             f"binarize={recipe.binarize!r} needs likelihood='bernoulli', this model has {vae.likelihood.name!r}"
         )
     x = vae.check(x, grey_is_fine=True)
-    return (x >= 0.5).astype(vae.dtype) if recipe.binarize == "threshold" else x
+    return np.where(np.isnan(x), x, x >= 0.5).astype(vae.dtype) if recipe.binarize == "threshold" else x
+
+
+def binarize(kernels: Backend, x: Array, seed: int, step: int | Array, rows: Array, out: Array) -> Array:
+    """The kernel of that name, (B, D) -> ``out``; NaN stays NaN, which no comparison with a uniform would keep."""
+    holes = np.isnan(x) if has_holes(x) else None
+    kernels.binarize(x, seed, step, rows, out=out)
+    if holes is not None:
+        out[holes] = np.nan
+    return out
 
 
 def held_out_rows(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
@@ -76,7 +91,7 @@ def held_out_rows(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
     x = check_examples(vae, x, recipe)
     if recipe.binarize != "stochastic":
         return x
-    return load("numpy").binarize(x, recipe.seed, VALIDATION_STEP, np.arange(len(x)), out=np.empty_like(x))
+    return binarize(load("numpy"), x, recipe.seed, VALIDATION_STEP, np.arange(len(x)), np.empty_like(x))
 
 
 def on_device(vae: VAE, x: Rows) -> Rows:
