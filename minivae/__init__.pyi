@@ -21,6 +21,7 @@ from .gan.gan import GAN as GAN
 from .model.likelihoods import Bernoulli as Bernoulli
 from .model.likelihoods import Categorical as Categorical
 from .model.likelihoods import Gaussian as Gaussian
+from .model.likelihoods import Mixed as Mixed
 from .model.network import LossTerms as LossTerms
 from .model.scaling import Scaling as Scaling
 from .model.vae import VAE as VAE

@@ -103,7 +103,7 @@ def numbers_of(frame: Any, name: Any, kind: str) -> np.ndarray:
     return x
 
 
-def cell(frame: Any, name: Any, row: int) -> str:
+def cell(frame: Any, name: Any, row: Any) -> str:
     """Where a value stands: as the file that it is from calls the place, else its row from 0."""
     return (
         frame.where(name, row)
@@ -151,11 +151,15 @@ def decide(frame: Any, name: Any, kind: str | None) -> Column:
     if kind in ("real", "positive", "count") or (kind is None and words[0] == "number" and set(seen) != {0, 1}):
         numbers = numbers_of(frame, name, kind or "real")[rows]
         guess, note = guess_of_numbers(numbers)
-        limits = {"low": float(numbers.min()), "high": float(numbers.max()), "is_whole": not np.any(numbers % 1)}
+        limits: dict[str, Any] = {
+            "low": float(numbers.min()),
+            "high": float(numbers.max()),
+            "is_whole": not np.any(numbers % 1),
+        }
         return Column(kind=kind or guess, note=note, **limits, **known)
     if len(np.unique(words)) > 1:
         seen = np.array(list(map(str, seen)), object)
-    declared = getattr(getattr(frame[name], "cat", None), "categories", ())
+    declared: Any = getattr(getattr(frame[name], "cat", None), "categories", ())
     levels = declared.tolist() if len(declared) else sorted(set(seen))
     check_levels(name, levels, len(seen), kind)
     note = "one level only, nothing to learn" if len(levels) == 1 else ""

@@ -163,7 +163,7 @@ def test_new_rows_must_have_the_columns_and_the_levels_of_training():
         (lambda t: t.drop(columns="sex"), "the table has no column 'sex'"),
         (lambda t: t.assign(more=1), "the table has a column 'more'"),
     ):
-        with pytest.raises(DataError, match="^(?s:.*)$") as caught:
+        with pytest.raises(DataError) as caught:
             columns.encode(change(table))
         assert words in str(caught.value)
     with pytest.raises(TypeError, match="expected a DataFrame or a mapping of names to arrays, got ndarray"):

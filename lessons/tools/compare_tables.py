@@ -97,7 +97,9 @@ def true_log_p(table: Table, step: int = 1) -> np.ndarray:
     grid = GRID[::step]
     z = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
     n = len(table[NAMES[0]])
-    log_p = np.broadcast_to(-0.5 * (z * z).sum(axis=1) - np.log(2 * np.pi) + 2 * np.log(grid[1] - grid[0]), (n, len(z))).copy()
+    log_p = np.broadcast_to(
+        -0.5 * (z * z).sum(axis=1) - np.log(2 * np.pi) + 2 * np.log(grid[1] - grid[0]), (n, len(z))
+    ).copy()
     for j, (name, kind) in enumerate(zip(NAMES, KINDS, strict=True)):
         m, x = centre(j, z), table[name]
         if kind in ("real", "positive"):
@@ -182,7 +184,9 @@ def with_holes(table: Table, rate: float, seed: int) -> tuple[Table, dict[str, n
     return found, where
 
 
-def errors(columns: Columns, truth: Table, filled: Table, where: dict[str, np.ndarray], train: Table) -> tuple[float, float]:
+def errors(
+    columns: Columns, truth: Table, filled: Table, where: dict[str, np.ndarray], train: Table
+) -> tuple[float, float]:
     """RMSE of numbers in standard deviations, and accuracy of levels, of the cells that were taken out."""
     squares, hits = [], []
     for column in columns.kept:
@@ -190,7 +194,11 @@ def errors(columns: Columns, truth: Table, filled: Table, where: dict[str, np.nd
         if column.levels:
             hits.extend(new[rows] == old[rows])
             continue
-        scale = (lambda v: np.log(np.maximum(v.astype(float), 1e-3))) if column.kind == "positive" else lambda v: v.astype(float)
+        scale = (
+            (lambda v: np.log(np.maximum(v.astype(float), 1e-3)))
+            if column.kind == "positive"
+            else lambda v: v.astype(float)
+        )
         squares.extend(((scale(new[rows]) - scale(old[rows])) / np.nanstd(scale(train[column.name]))) ** 2)
     return float(np.sqrt(np.mean(squares))), float(np.mean(hits))
 
@@ -245,7 +253,10 @@ def anomalies(vae: VAE, train_table: Table, test: Table, name: str) -> dict[str,
     from sklearn.metrics import roc_auc_score
 
     columns, rng = vae.columns, np.random.default_rng(3)
-    names, n = [column.name for column in columns.kept], len(test[NAMES[0]] if name == "generated" else next(iter(test.values())))
+    names, n = (
+        [column.name for column in columns.kept],
+        len(test[NAMES[0]] if name == "generated" else next(iter(test.values()))),
+    )
     odd, exchanged = {key: values.copy() for key, values in test.items()}, np.full(n, "", object)
     for row in range(0, n, 2):
         key = names[rng.integers(len(names))]
@@ -282,7 +293,10 @@ def penguins() -> Table:
 def density(vae: VAE, test: Table) -> dict[str, float]:
     """The model's and the true log p of held-out rows, and the true one of the model's own."""
     drawn = vae.columns.decode(vae.sample(HELD_OUT, seed=5, draw=True).astype(float))
-    drawn = {key: np.where(values <= 0, 1e-9, values) if key.startswith("positive") else values for key, values in drawn.items()}
+    drawn = {
+        key: np.where(values <= 0, 1e-9, values) if key.startswith("positive") else values
+        for key, values in drawn.items()
+    }
     return {
         "model_of_rows": float(log_likelihood(vae, vae.columns.encode(test), 1000).log_px.mean()),
         "truth_of_its_draws": float(in_pieces(drawn).mean()),

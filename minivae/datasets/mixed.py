@@ -33,7 +33,7 @@ class Cells(dict[str, np.ndarray]):
         super().__init__()
         self.columns, self.rows, self.texts = columns, rows, texts
 
-    def where(self, name: str, row: int) -> str:
+    def where(self, name: str, row: Any) -> str:
         """A cell as a spreadsheet shows it."""
         return self.columns.where(self.rows[row], self.place(name))
 
@@ -105,7 +105,7 @@ def read_frame(
     if schema is None:
         of_texts = {name for name, kind in kinds_by_name(frame, kinds, drop).items() if kind in ("category", "drop")}
     else:
-        of_texts = {c.name for c in schema.columns if c.dtype != "float64"}
+        of_texts = {str(c.name) for c in schema.columns if c.dtype != "float64"}
     for name, cells in texts.items():
         frame[name] = meaning(frame, name, cells, name in of_texts)
     if columns.label is None:

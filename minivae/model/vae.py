@@ -16,8 +16,10 @@ import numpy as np
 
 from minivae import backend as backends
 from minivae.backend import Array, Stream
+from minivae.column import is_frame
+from minivae.columns import Columns
 from minivae.errors import BackendError, DataError, GreyDataWarning
-from minivae.model import importance, weights
+from minivae.model import importance, oddness, weights
 from minivae.model.likelihoods import Bernoulli, Likelihood, LogNormal, Mixed, Poisson, resolve
 from minivae.model.network import LossTerms, Network, mean
 from minivae.model.parameters import Views
@@ -100,6 +102,9 @@ class VAE(Network):
         Updates made so far; the noise of a training step is a function of it.
     epoch : int
         Epochs trained so far.
+    columns : Columns or None
+        Set it, and every method takes frames of these columns in the place of ``x``, and those that return rows
+        return frames; kept in files.
 
     Raises
     ------
@@ -133,6 +138,7 @@ class VAE(Network):
         missing: str = "zero",
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
+        self.columns: Columns | None = None
         self._said_grey = False
         input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
         likelihood, scaling = resolve(likelihood), Scaling() if scaling is None else scaling
@@ -218,6 +224,8 @@ class VAE(Network):
         return x
 
     def _scaled(self, x: Any) -> np.ndarray:
+        if self.columns is not None and is_frame(x):
+            x = self.columns.encode(x)
         complete = self.backend == "cupy" or not self.likelihood.takes_holes
         if self.scaling.kind == "none":
             return check_matrix(x, self.dtype, self.input_dim, allow_nan=not complete)
@@ -329,7 +337,8 @@ class VAE(Network):
 
     def reconstruct(self, x: Any) -> np.ndarray:
         """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
-        return self.decode(self.encode(x)[0])
+        mean = self.decode(self.encode(x)[0])
+        return self.columns.decode(mean, x) if self.columns is not None and is_frame(x) else mean
 
     def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
         """New data from the prior.
@@ -344,8 +353,12 @@ class VAE(Network):
 
         Returns
         -------
-        x : ndarray of shape (n, D)
+        x : ndarray of shape (n, D), or DataFrame if ``columns`` are those of one
         """
+        x = self._sample(n, seed, draw)
+        return self.columns.decode(x) if self.columns is not None and self.columns.is_pandas else x
+
+    def _sample(self, n: int, seed: int, draw: bool) -> np.ndarray:
         n, seed = check_int(n, "n", 1), check_seed(seed)
         noise, rows = backends.load("numpy"), np.arange(n)
         z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
@@ -370,6 +383,46 @@ class VAE(Network):
         estimate = importance.log_likelihood(self, self.check(x), n_samples, self.seed)
         importance.warn_of_outliers(estimate)
         return estimate.log_px
+
+    def score(self, x: Any, train: Any, n_samples: int = 500, seed: int | None = None) -> Any:
+        """How odd rows are, and which of their columns make them so.
+
+        Parameters
+        ----------
+        x : array-like of shape (N, D), or a frame
+        train : array-like of shape (M, D), or a frame
+            Rows of the training data, to compare with; at most 1000 of them are used.
+        n_samples : int, default 500
+            Importance samples of each row.
+        seed : int, optional
+            Default: the model's.
+
+        Returns
+        -------
+        scores : DataFrame, or dict of name -> ndarray of shape (N,)
+            "log_px", "standard_error", "effective_sample_size": see :func:`minivae.evaluation.log_likelihood`.
+            "quantile": the share of the training rows whose log p(x) is no higher. "odd_1" is the name of the column
+            that is most surprising, given the others, beside what is usual for that column: -log p(x_j | other columns)
+            in standard deviations above its mean over training rows. "odd_1_nats" is that -log p; then "odd_2", ...
+
+        Notes
+        -----
+        log p(x) is that of what was observed: rows with other holes have another scale.
+        """
+        seed = self.seed if seed is None else check_seed(seed)
+        widths: list[int] = [1] * self.input_dim
+        names: list[Any] = list(range(self.input_dim))
+        if self.columns is not None:
+            widths, names = [c.width for c in self.columns.kept], [c.name for c in self.columns.kept]
+        n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
+        found, odd, nats = oddness.score(self, self.check(x), self.check(train), widths, n_samples, seed)
+        for i in range(odd.shape[1]):
+            found |= {f"odd_{i + 1}": np.array(names, object)[odd[:, i]], f"odd_{i + 1}_nats": nats[:, i]}
+        if not hasattr(x, "iloc"):
+            return found
+        import pandas
+
+        return pandas.DataFrame(found, index=x.index)
 
     # -- files -----------------------------------------------------------------------------------------------
 
@@ -416,5 +469,9 @@ class VAE(Network):
         with weights.refused(path):
             vae = cls(**weights.configuration(tensors, metadata), backend=backend)
             vae.step, vae.epoch = weights.counters(metadata)
+            if metadata.get("columns") is not None:
+                vae.columns = Columns.from_config(metadata["columns"])
+                if vae.columns.width != vae.input_dim:
+                    raise ValueError(f"its columns are {vae.columns.width} wide, its data {vae.input_dim}")
         weights.fill(vae, tensors, path)
         return vae

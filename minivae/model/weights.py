@@ -38,6 +38,7 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
     if network.scaling.kind != "none":
         tensors |= {f"scaling.{name}": array for name, array in network.scaling.arrays().items()}
     config = {key: value for key, value in network.config.items() if key != "backend"}
+    columns = getattr(network, "columns", None)
     return tensors, {
         "format": f"{kind}-{FORMAT}",
         "run": run,
@@ -46,6 +47,7 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
         "scaling": network.scaling.kind,
         "step": network.step,
         "epoch": network.epoch,
+        **({} if columns is None else {"columns": columns.config()}),
     }
 
 

@@ -94,7 +94,8 @@ def write(out: str, frame: Mapping[str, Any]) -> None:
         if Path(out).suffix == ".csv":
             mixed.write(beside, mixed.as_texts(frame))
         elif Path(out).suffix == ".npz":
-            np.savez(beside, **{name: np.asarray(values) for name, values in frame.items()})
+            arrays: dict[str, Any] = {name: np.asarray(values) for name, values in frame.items()}
+            np.savez(beside, **arrays)
         else:
             numbers = [array for array in map(np.asarray, frame.values()) if array.dtype.kind == "f"]
             np.save(beside, numbers[0] if len(numbers) == 1 else np.column_stack(numbers))

@@ -67,7 +67,7 @@ def test_a_file_of_numbers_is_read_as_ever_and_says_that_it_is_plain(written):
 
 
 def test_without_columns_a_data_set_is_numbers_only(written):
-    with pytest.raises(DataError, match="row 2, column 1 \\(name\\)"):
+    with pytest.raises(DataError, match=r"row 2, column 1 \(name\)"):
         datasets.load(written(TEXT))
     data = datasets.load(written(TEXT), columns={}, drop=["name"])
     assert data.train.shape == (3, 5)
@@ -81,7 +81,7 @@ def test_a_test_file_is_read_with_the_levels_of_the_first(written):
     path, other = written(TEXT), written(TEXT.splitlines()[0] + "\nz,Dream,1,male,0,7\n", "other.csv")
     data = datasets.load(path, columns={"name": "drop"}, test=other)
     np.testing.assert_array_equal(data.test, [[1, 1, 1, 0, 7]])
-    with pytest.raises(DataError, match="row 2, column 2 \\(island\\): training saw no level 'Mars' of 'island'"):
+    with pytest.raises(DataError, match=r"row 2, column 2 \(island\): training saw no level 'Mars' of 'island'"):
         datasets.load(path, columns={"name": "drop"}, test=written(TEXT.replace("Biscoe", "Mars"), "mars.csv"))
 
 
