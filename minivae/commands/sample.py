@@ -32,6 +32,7 @@ def sample(options: argparse.Namespace) -> int:
     """Write samples as a picture or an array, in the units of the data."""
     import numpy as np
 
+    from minivae.gan.gan import GAN
     from minivae.runs.folder import open_run
 
     run = open_run(options.run, getattr(options, "backend", None))
@@ -45,8 +46,11 @@ def sample(options: argparse.Namespace) -> int:
     draw = options.draw or out.suffix == ".csv"
     if out.suffix == ".png" and not shape:
         raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")
+    if isinstance(run.model, GAN) and draw:
+        raise ValueError("draws from p(x|z), as in a .csv, are what a GAN has not: leave out --draw, and write a .npy")
+    how = {"draw": True} if draw else {}
     with np.errstate(all="ignore"):  # the next line looks
-        samples = run.vae.sample(options.n, seed=options.seed, draw=draw)
+        samples = run.model.sample(options.n, seed=options.seed, **how)
     if not np.all(np.isfinite(samples)):
         raise MinivaeError("samples of this model are not finite: it has diverged, or its variance has; train it anew")
     if out.suffix == ".csv":

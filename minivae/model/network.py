@@ -201,11 +201,16 @@ class Network:
         self.backward(buffers.doutput, dkl, mu, logvar, eps)
         return recon_nll, kl
 
-    def forward_backward(self, x: Array, eps: Array, target: Array | None = None) -> LossTerms:
-        """The loss of a batch, and d loss / d parameter into ``store.gradient``. Arguments as for :meth:`terms`."""
+    def forward_backward(
+        self, x: Array, eps: Array, target: Array | None = None, batch_size: int | None = None
+    ) -> LossTerms:
+        """The loss of a batch, and d loss / d parameter into ``store.gradient``. Arguments as for :meth:`terms`.
+
+        Where ``x`` is a shard of a larger batch of ``batch_size`` examples, the gradient is its share of the whole one.
+        """
         # loss = sum_b recon_nll_b / B + sum_b beta kl_b / B, so that these are the first two gradients.
-        upstream = self.workspace.named(len(x), drecon_nll=(), dkl=())
-        upstream.drecon_nll[:], upstream.dkl[:] = 1 / len(x), self.beta / len(x)
+        upstream, B = self.workspace.named(len(x), drecon_nll=(), dkl=()), batch_size or len(x)
+        upstream.drecon_nll[:], upstream.dkl[:] = 1 / B, self.beta / B
         target = x if target is None else target
         recon_nll, kl = self.terms_and_gradients(x, eps, target, upstream.drecon_nll, upstream.dkl)
         return LossTerms.of(mean(recon_nll), mean(kl), self.beta)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minivae.errors import DataError
-from minivae.validation import check_choice, check_columns_known, check_matrix
+from minivae.validation import as_finite, check_choice, check_columns_known, check_matrix
 
 SCALINGS = ("none", "standard", "minmax", "pixels")
 WHITE = 255.0
@@ -106,6 +106,13 @@ class Scaling:
         """ValueError if the scaling is for data of another width."""
         if self.kind != "none" and (self.shift.shape != (input_dim,) or self.seen_shift.size not in (0, input_dim)):
             raise ValueError(f"the scaling is for {len(self.shift)} columns, but input_dim is {input_dim}")
+
+    def check(self, x: Any, dtype: str, width: int, what: str = "X", allow_nan: bool = False) -> np.ndarray:
+        """A matrix (N, D) of this width in scaled units, finite and of this dtype; DataError otherwise."""
+        if self.kind == "none":
+            return check_matrix(x, dtype, width, what, allow_nan=allow_nan)
+        x = check_matrix(x, "float64", width, what, allow_nan=allow_nan)
+        return as_finite(self.apply(x), dtype, what, allow_nan=allow_nan)
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Data (N, D) in scaled units."""

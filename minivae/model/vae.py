@@ -28,7 +28,6 @@ from minivae.model.workspace import pieces
 from minivae.system.tensorfile import Metadata, Tensors
 from minivae.validation import (
     LARGEST_WIDTH,
-    as_finite,
     check_choice,
     check_columns_known,
     check_eps,
@@ -38,6 +37,7 @@ from minivae.validation import (
     check_seed,
     check_widths,
 )
+from minivae.workers.group import Alone, Group, share_out
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
 INITS = ("torch", "glorot", "he")
@@ -226,11 +226,8 @@ class VAE(Network):
     def _scaled(self, x: Any) -> np.ndarray:
         if self.columns is not None and is_frame(x):
             x = self.columns.encode(x)
-        complete = self.backend == "cupy" or not self.likelihood.takes_holes
-        if self.scaling.kind == "none":
-            return check_matrix(x, self.dtype, self.input_dim, allow_nan=not complete)
-        x = check_matrix(x, "float64", self.input_dim, allow_nan=not complete)
-        return as_finite(self.scaling.apply(x), self.dtype, allow_nan=True)
+        holes = self.backend != "cupy" and self.likelihood.takes_holes
+        return self.scaling.check(x, self.dtype, self.input_dim, allow_nan=holes)
 
     # -- the loss ------------------------------------------------------------------------------------------
 
@@ -259,14 +256,17 @@ class VAE(Network):
         return self.loss_of_scaled(x, check_eps(eps, self.dtype, (len(x), self.latent_dim)))
 
     @one_at_a_time
-    def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None) -> LossTerms:
+    def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None, group: Group | None = None) -> LossTerms:
         """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, K) of the model's dtype."""
-        sums = np.zeros(2)
-        for rows in pieces(len(x)):
-            batch = self.kernels.asarray(x[rows], self.dtype)
-            recon_nll, kl = self.terms(batch, self._eps(eps, rows))
-            sums += mean(recon_nll) * len(batch), mean(kl) * len(batch)
-        recon_nll, kl = sums / len(x)
+        parts = pieces(len(x))
+
+        def sums_of(i: int) -> tuple[float, float]:
+            batch = self.kernels.asarray(x[parts[i]], self.dtype)
+            recon_nll, kl = self.terms(batch, self._eps(eps, parts[i]))
+            return mean(recon_nll) * len(batch), mean(kl) * len(batch)
+
+        sums = share_out(group or Alone(), np.zeros((len(parts), 2)), range(len(parts)), sums_of)
+        recon_nll, kl = sum(sums, np.zeros(2)) / len(x)  # one after the other, whoever computed them
         return LossTerms.of(float(recon_nll), float(kl), self.beta)
 
     @one_at_a_time

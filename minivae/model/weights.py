@@ -35,8 +35,7 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
     if type(network.likelihood) not in LIKELIHOODS.values():
         raise CheckpointError(f"a model with a likelihood of your own ({network.likelihood!r}) cannot be read back")
     tensors = network.store.views(network.kernels.to_numpy(network.store.vector))[1]
-    if network.scaling.kind != "none":
-        tensors |= {f"scaling.{name}": array for name, array in network.scaling.arrays().items()}
+    tensors |= tensors_of(network.scaling)
     config = {key: value for key, value in network.config.items() if key != "backend"}
     columns = getattr(network, "columns", None)
     return tensors, {
@@ -89,10 +88,19 @@ def configuration(tensors: Tensors, metadata: Metadata) -> dict[str, Any]:
     """The arguments of the model in a file, without its backend."""
     config = dict(metadata["config"])
     check_widths_of(config, tensors)
+    return config | {"likelihood": from_config(config["likelihood"]), "scaling": scaling_of(tensors, metadata)}
+
+
+def tensors_of(scaling: Scaling) -> Tensors:
+    """What a file holds of a scaling beside its kind."""
+    return {} if scaling.kind == "none" else {f"scaling.{name}": array for name, array in scaling.arrays().items()}
+
+
+def scaling_of(tensors: Tensors, metadata: Metadata) -> Scaling:
+    """The scaling in a file."""
     kind = metadata.get("scaling", "none")
     names = ("shift", "scale", *(["seen_shift", "seen_scale"] if "scaling.seen_shift" in tensors else []))
-    scaling = Scaling(kind, *(tensors[f"scaling.{name}"] for name in (names if kind != "none" else ())))
-    return config | {"likelihood": from_config(config["likelihood"]), "scaling": scaling}
+    return Scaling(kind, *(tensors[f"scaling.{name}"] for name in (names if kind != "none" else ())))
 
 
 def counters(metadata: Metadata) -> tuple[int, int]:

@@ -21,20 +21,26 @@ VALIDATION_STEP = 2**32 - 1  # for the noise of a validation set: no training st
 class RowsOnDisk:
     """A matrix x (N, D) that is mapped from a file; indexing brings rows into memory, checked and scaled.
 
-    The constructor reads all rows once, and raises DataError if one does not fit the model.
+    The constructor reads all rows once, each worker its part, and raises DataError if one does not fit the model.
     """
 
     def __init__(self, vae: VAE, x: np.ndarray, recipe: Recipe):
         self.vae, self.x, self.recipe = vae, x, recipe
-        rows, largest = max(1, min(4096, VALUES_CHECKED_AT_ONCE // vae.input_dim)), np.full(vae.input_dim, np.nan)
-        for start in range(0, max(1, len(x)), rows):
+        group = recipe.group
+        check_columns_known(group.gather(lambda rank: group.agree(lambda: self.largest(rank))))
+
+    def largest(self, rank: int) -> np.ndarray:
+        """Read and check a worker's part of the rows; the largest value of each column, (D,), NaN where all are."""
+        step = max(1, min(4096, VALUES_CHECKED_AT_ONCE // self.vae.input_dim))
+        largest = np.full(self.vae.input_dim, np.nan)
+        for start in range(0, max(1, len(self)), step)[rank :: self.recipe.group.size]:
             try:
-                largest = np.fmax(largest, np.fmax.reduce(self[start : start + rows], axis=0))
+                largest = np.fmax(largest, np.fmax.reduce(self[start : start + step], axis=0))
             except DataError as error:
                 if start == 0:
                     raise
                 raise DataError(f"counted from row {start}: {error}") from None
-        check_columns_known(largest[None])
+        return largest
 
     def __len__(self) -> int:
         return len(self.x)
