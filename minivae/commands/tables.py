@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minivae.commands.common import add_command, add_json, add_run
+from minivae.commands.common import add_command, add_json, add_run, print_json
 
 if TYPE_CHECKING:
     from minivae.runs.tables import Rows
@@ -48,7 +47,7 @@ def opened(options: argparse.Namespace) -> Rows:
 def done(options: argparse.Namespace, rows: Rows, what: str, **more: Any) -> int:
     """Say what was written."""
     summary = {"out": options.out, "rows": len(rows.x), **more}
-    print(json.dumps(summary) if options.json else f"wrote {what} of {len(rows.x)} rows to {options.out}")
+    print_json(summary) if options.json else print(f"wrote {what} of {len(rows.x)} rows to {options.out}")
     return 0
 
 

@@ -8,7 +8,6 @@ Every split is a fixed function of the data: two people who load the same name t
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,6 +41,8 @@ class Dataset:
         Label k is called ``label_names[k]``; empty if the labels are numbers without names, or there are none.
     white : float
         The largest value that the pixels of a file can have: 65535 for 16-bit images.
+    places : tuple of int
+        The numbers of the columns in the file, from 0; empty if it holds no others.
     schema : Columns or None
         The kinds of a table's columns, if they were asked for.
     """
@@ -55,6 +56,7 @@ class Dataset:
     columns: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
     white: float = WHITE
+    places: tuple[int, ...] = ()
     schema: Columns | None = None
 
     @property
@@ -163,12 +165,12 @@ def load(
         others = drop if labels is None else (*drop, labels)
         ids, drop = read(path, groups, header=header, drop=others).labels, (*drop, groups)
     table = read(path, labels, header=header, drop=drop)
-    notes.say(path, table)
+    notes.warn(path, notes.of_a_table(table, test is None and groups is None and holdout == "random"))
     if test is not None:
         if table.schema is not None:
             read = partial(mixed.read, columns=table.schema)
         other = read(os.fspath(test), labels, header=header, drop=drop)
-        notes.say(os.fspath(test), other)
+        notes.warn(os.fspath(test), notes.of_a_table(other, by_chance=False))
         table = _with_test(path, table, os.fspath(test), other)
     return _own(path, table, holdout, ids)
 
@@ -247,7 +249,9 @@ def load_mnist() -> Dataset:
 
 def load_npy(path: str | os.PathLike) -> Dataset:
     """A matrix that ``np.save`` wrote, whatever the file's name ends in; arguments and errors as for :func:`load`."""
-    return _own(tables.as_path(path), tables.read(path, ending=".npy"))
+    path, table = tables.as_path(path), tables.read(path, ending=".npy")
+    notes.warn(path, notes.of_a_table(table, by_chance=True))
+    return _own(path, table)
 
 
 HOLDOUTS = ("random", "last")
@@ -264,14 +268,12 @@ def _own(path: str, table: tables.Table, holdout: str = "random", groups: np.nda
     if table.train_rows is None and holdout == "random":
         test = split.held_out(table.x, n - n_train, groups=groups)
         train = np.setdiff1d(np.arange(n), test)
-        for sentence in () if groups is not None else split.dependences(table.x):
-            warnings.warn(sentence, stacklevel=3)
     else:
         train, test = slice(n_train), slice(n_train, n)
     name, x, y = os.path.splitext(os.path.basename(path))[0], table.x, table.labels
     y_train, y_test = (None, None) if y is None else (y[train], y[test])
-    names = (table.columns, table.label_names)
-    return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, *names, table.white, table.schema)
+    more = (table.columns, table.label_names, table.white, table.places, table.schema)
+    return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, *more)
 
 
 def _with_test(path: str, table: tables.Table, test: str, other: tables.Table) -> tables.Table:

@@ -23,7 +23,7 @@ from minivae.runs import games, pictures, resume
 from minivae.runs.folder import FILES, RunFolder
 from minivae.runs.games import GamePlan
 from minivae.runs.identity import fingerprint, identity
-from minivae.runs.notes import log_collapse
+from minivae.runs.notes import Known, Notes
 from minivae.runs.plan import Plan, decide, make_plan
 from minivae.runs.recorder import Recorder
 from minivae.runs.rows import describe_labels
@@ -62,8 +62,9 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
     TrainingDiverged, KeyboardInterrupt
         After the last good state has been saved.
     """
-    group = group or Alone()
+    group, notes = group or Alone(), Notes()
     with ExitStack() as until_the_end:  # keeps the lock of the folder
+        until_the_end.enter_context(notes.heard())
         data = group.agree(lambda: datasets.load(settings.data, **settings.source()))
         log.info(describe_data(data))
         if data.schema is not None and not data.schema.is_plain:
@@ -71,6 +72,8 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
                 log.info("columns     %s", line)
         settings, mark = group.agree(lambda: (decide(settings, data), fingerprint(data)))
         check_same(group, lambda: bytes.fromhex(mark), "data")
+        known = Known(data, settings)
+        notes.say_all(known)
         folder = RunFolder(settings.out or Path("runs") / data.name)
         if group.decide(settings.resume and folder.holds_a_checkpoint):
             renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
@@ -87,7 +90,7 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
             renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
             group.root(lambda: begin(folder, settings, data, mark, plan.model))
         recorder = renew_lock and Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
-        return carry_out(plan, settings, recorder, progress)
+        return carry_out(plan, known, recorder, progress, notes)
 
 
 def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, model: Model) -> None:
@@ -121,13 +124,15 @@ def free_folder(wanted: Path) -> RunFolder:
             folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def carry_out(plan: Plan | GamePlan, settings: Settings, recorder: Recorder | None, progress: bool) -> dict[str, Any]:
+def carry_out(
+    plan: Plan | GamePlan, known: Known, recorder: Recorder | None, progress: bool, notes: Notes
+) -> dict[str, Any]:
     """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does.
 
     Without a recorder, where another rank keeps the run, only train.
     """
-    model, callbacks, began = plan.model, [recorder] if recorder else [], time.perf_counter()
-    unit, first = reached(model)
+    model, settings, callbacks = plan.model, known.settings, [recorder] if recorder else []
+    (unit, first), began = reached(model), time.perf_counter()
     try:
         plan.fit(length_left(plan, settings), callbacks, progress)
     except (TrainingDiverged, KeyboardInterrupt) as error:
@@ -141,16 +146,25 @@ def carry_out(plan: Plan | GamePlan, settings: Settings, recorder: Recorder | No
     checkpoint.save(model, folder.model, recorder.run)
     history = folder.read_history()
     if isinstance(plan, GamePlan):
-        return games.finish(folder, plan, settings, history) | now
-    return finish(folder, plan, settings, history) | now
+        summary = games.finish(folder, plan, settings, history)
+    else:
+        mu, logvar = plan.vae.encode_scaled(plan.test)
+        notes.say_all(known._replace(mu=mu))
+        summary = finish(folder, plan, settings, history, mu, logvar)
+    return summary | now | {"notes": [note._asdict() for note in notes]}
 
 
-def finish(folder: RunFolder, plan: Plan, settings: Settings, history: dict[str, list[float]]) -> dict[str, Any]:
-    """Draw the pictures of a VAE; returns what is said of it."""
+def finish(
+    folder: RunFolder,
+    plan: Plan,
+    settings: Settings,
+    history: dict[str, list[float]],
+    mu: np.ndarray,
+    logvar: np.ndarray,
+) -> dict[str, Any]:
+    """Draw the pictures of a VAE, whose codes of the test set are ``mu`` and ``logvar`` (M, K); what is said of it."""
     vae = plan.vae
     best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None
-    mu, logvar = vae.encode_scaled(plan.test)
-    log_collapse(mu)
     if not settings.no_pictures:
         pictures.draw(folder.path, vae, plan.shown, mu, logvar, history, best_epoch)
     return summarise(folder, plan, settings, history, best_epoch or vae.epoch)
