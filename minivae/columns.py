@@ -33,6 +33,8 @@ class Columns:
     ----------
     width : int
         D, the columns of the matrix: one for each level of a category, none for what is dropped, else one.
+    widths : tuple of (name, int)
+        The columns that are not dropped, and how many of the D each takes.
     names : tuple of str
         What each of the D is called: the column's name, or "name=level".
     parts : tuple of (str, int)
@@ -59,6 +61,7 @@ class Columns:
         self.names = tuple(f"{c.name}{level}" for c, of_c in zip(self.kept, levels, strict=True) for level in of_c)
         runs = groupby(self.kept, lambda c: c.name if c.kind == "category" else KINDS[c.kind])  # one pass for a run
         parts = [list(run) for _, run in runs]
+        self.widths = tuple((column.name, column.width) for column in self.kept)
         self.parts = tuple((KINDS[run[0].kind], sum(column.width for column in run)) for run in parts)
         self.is_plain = not any(
             c.missing or not c.is_guess or c.kind == "category" or not NUMBERS.match(c.dtype) for c in self.kept

@@ -41,7 +41,7 @@ def sample(options: argparse.Namespace) -> int:
     shape = data.get("image_shape")
     out = Path(options.out) if "out" in options else run.folder / f"new-samples{'.png' if shape else '.npy'}"
     if out.suffix not in (".png", ".npy", ".csv"):
-        raise ValueError(f"--out must end in .png, .npy or .csv, got {out.name!r}")
+        raise ValueError(f"--out must end in .png or .npy, got {out.name!r} (or in .csv)")
     draw = options.draw or out.suffix == ".csv"
     if out.suffix == ".png" and not shape:
         raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")

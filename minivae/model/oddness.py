@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,23 +17,47 @@ SAMPLES_OF_A_COLUMN = 50
 REFERENCE = 1000  # training rows that others are compared with
 
 
-def score(
-    network: Network, x: np.ndarray, train: np.ndarray, widths: Sequence[int], n_samples: int, seed: int
-) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """:meth:`minivae.VAE.score` of checked rows (N, D), of which the columns are ``widths`` wide.
+def score(vae: Any, x: Any, train: Any, n_samples: int, seed: int) -> Any:
+    """How odd rows are, and which of their columns make them so.
 
-    Returns the four numbers of each row by name, and the columns that make it odd, the oddest first, and their
-    contributions in nats, each (N, ODD) or as many as there are.
+    Parameters
+    ----------
+    vae : VAE
+    x, train : array-like of shape (N, D) and (M, D), or frames where the model has ``columns``
+        The rows, and rows of the training data to compare with, of which at most 1000 are used.
+    n_samples : int
+        Importance samples of each row.
+    seed : int
+
+    Returns
+    -------
+    scores : dict of name -> ndarray of shape (N,), or DataFrame if ``x`` is one
+        "log_px", "standard_error", "effective_sample_size": see :func:`minivae.evaluation.log_likelihood`. "quantile":
+        the share of the training rows whose log p(x) is no higher. "odd_1": the column that is most surprising given
+        the others: of all -log p(x_j | other columns) the one that lies most standard deviations above its mean over
+        the training rows; "odd_1_nats": that -log p. Then "odd_2" and "odd_3".
+
+    Notes
+    -----
+    log p(x) is that of what was observed, so that rows with other holes have another scale.
     """
-    rows = np.linspace(0, len(train) - 1, min(len(train), REFERENCE)).astype(int)
-    estimate, known = (importance.log_likelihood(network, part, n_samples, seed) for part in (x, train[rows]))
-    quantile = np.searchsorted(np.sort(known.log_px), estimate.log_px, side="right") / len(rows)
-    of_rows, of_train = (contributions(network, part, widths, seed) for part in (x, train[rows]))
-    usual, spread = np.nanmean(of_train, axis=0), np.nanstd(of_train, axis=0)
-    excess = np.nan_to_num((of_rows - usual) / np.maximum(spread, 1e-6), nan=-np.inf)
-    odd = np.argsort(-excess, axis=1, kind="stable")[:, :ODD]
-    numbers = {name: getattr(estimate, name) for name in ("log_px", "standard_error", "effective_sample_size")}
-    return numbers | {"quantile": quantile}, odd, np.take_along_axis(of_rows, odd, axis=1)
+    x_scaled, known = vae.check(x), vae.check(train)
+    known = known[np.linspace(0, len(known) - 1, min(len(known), REFERENCE)).astype(int)]
+    columns = [(i, 1) for i in range(vae.input_dim)] if vae.columns is None else vae.columns.widths
+    names, widths = zip(*columns, strict=True)
+    estimate, usual = (importance.log_likelihood(vae, part, n_samples, seed) for part in (x_scaled, known))
+    of_rows, of_train = (contributions(vae, part, widths, seed) for part in (x_scaled, known))
+    scores = {name: getattr(estimate, name) for name in ("log_px", "standard_error", "effective_sample_size")}
+    scores["quantile"] = np.searchsorted(np.sort(usual.log_px), estimate.log_px, side="right") / len(known)
+    spread = np.maximum(np.nanstd(of_train, axis=0), 1e-6)
+    excess = np.nan_to_num((of_rows - np.nanmean(of_train, axis=0)) / spread, nan=-np.inf)
+    for i, odd in enumerate(np.argsort(-excess, axis=1, kind="stable")[:, :ODD].T, 1):
+        scores |= {f"odd_{i}": np.array(names, object)[odd], f"odd_{i}_nats": of_rows[np.arange(len(odd)), odd]}
+    if not hasattr(x, "iloc"):
+        return scores
+    import pandas
+
+    return pandas.DataFrame(scores, index=x.index)
 
 
 def contributions(network: Network, x: np.ndarray, widths: Sequence[int], seed: int) -> np.ndarray:

@@ -385,44 +385,8 @@ class VAE(Network):
         return estimate.log_px
 
     def score(self, x: Any, train: Any, n_samples: int = 500, seed: int | None = None) -> Any:
-        """How odd rows are, and which of their columns make them so.
-
-        Parameters
-        ----------
-        x : array-like of shape (N, D), or a frame
-        train : array-like of shape (M, D), or a frame
-            Rows of the training data, to compare with; at most 1000 of them are used.
-        n_samples : int, default 500
-            Importance samples of each row.
-        seed : int, optional
-            Default: the model's.
-
-        Returns
-        -------
-        scores : DataFrame, or dict of name -> ndarray of shape (N,)
-            "log_px", "standard_error", "effective_sample_size": see :func:`minivae.evaluation.log_likelihood`.
-            "quantile": the share of the training rows whose log p(x) is no higher. "odd_1" is the name of the column
-            that is most surprising, given the others, beside what is usual for that column: -log p(x_j | other columns)
-            in standard deviations above its mean over training rows. "odd_1_nats" is that -log p; then "odd_2", ...
-
-        Notes
-        -----
-        log p(x) is that of what was observed: rows with other holes have another scale.
-        """
-        seed = self.seed if seed is None else check_seed(seed)
-        widths: list[int] = [1] * self.input_dim
-        names: list[Any] = list(range(self.input_dim))
-        if self.columns is not None:
-            widths, names = [c.width for c in self.columns.kept], [c.name for c in self.columns.kept]
-        n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
-        found, odd, nats = oddness.score(self, self.check(x), self.check(train), widths, n_samples, seed)
-        for i in range(odd.shape[1]):
-            found |= {f"odd_{i + 1}": np.array(names, object)[odd[:, i]], f"odd_{i + 1}_nats": nats[:, i]}
-        if not hasattr(x, "iloc"):
-            return found
-        import pandas
-
-        return pandas.DataFrame(found, index=x.index)
+        """How odd rows ``x`` are beside those of ``train``, and which columns make them so: see :mod:`.oddness`."""
+        return oddness.score(self, x, train, n_samples, self.seed if seed is None else check_seed(seed))
 
     # -- files -----------------------------------------------------------------------------------------------
 
