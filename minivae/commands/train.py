@@ -49,6 +49,14 @@ def add_data(group: Any) -> None:
         metavar="COLUMN,...",
     )
     setting(
+        group,
+        "--columns",
+        "kinds of columns: real, positive, count, binary, category or drop (default: guessed, and shown)",
+        type=column_kinds,
+        action="extend",
+        metavar="COLUMN=KIND,...",
+    )
+    setting(
         group, "--test", "another file, whose rows are held out; all of --data train then", type=a_file, metavar="FILE"
     )
     setting(group, "--groups", "column of rows that belong together, and are held out together", metavar="COLUMN")
@@ -68,8 +76,8 @@ def add_model(group: Any) -> None:
     setting(
         group,
         "--likelihood",
-        "auto: bernoulli if every value lies in [0, 1], else gaussian",
-        choices=("auto", "bernoulli", "gaussian", "categorical"),
+        "auto: mixed for a table with kinds, bernoulli if every value lies in [0, 1], else gaussian",
+        choices=("auto", "bernoulli", "gaussian", "categorical", "mixed"),
     )
     setting(group, "--hidden", "widths of the hidden layers", type=whole_numbers, metavar="400,200|none")
     setting(group, "--latent", "latent dimensions", type=int)
@@ -166,6 +174,14 @@ def column_names(text: str) -> tuple[str, ...]:
     if not all(map(str.strip, names)) or not names:
         raise argparse.ArgumentTypeError(f"expected names or numbers of columns such as Id,3; got {text!r}")
     return names
+
+
+def column_kinds(text: str) -> tuple[str, ...]:
+    """``"zip=category,id=drop"`` to ("zip=category", "id=drop")."""
+    kinds = column_names(text)
+    if not all("=" in kind.strip("=") for kind in kinds):
+        raise argparse.ArgumentTypeError(f"expected columns and their kinds such as zip=category,id=drop; got {text!r}")
+    return kinds
 
 
 def a_file(text: str) -> str:

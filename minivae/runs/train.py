@@ -67,6 +67,9 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
         until_the_end.enter_context(notes.heard())
         data = group.agree(lambda: datasets.load(settings.data, **settings.source()))
         log.info(describe_data(data))
+        if data.schema is not None and not data.schema.is_plain:
+            for line in str(data.schema).split("\n"):
+                log.info("columns     %s", line)
         settings, mark = group.agree(lambda: (decide(settings, data), fingerprint(data)))
         check_same(group, lambda: bytes.fromhex(mark), "data")
         notes.say_all(Known(data, settings))
