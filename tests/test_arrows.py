@@ -15,6 +15,7 @@ RANKS = (  # from the bottom; a room imports from lower ranks only, and from its
     {"kernels"},
     {"backend"},
     {"system"},
+    {"workers"},
     {"model", "datasets"},
     {"training", "gradcheck", "plotting"},
     {"evaluation", "estimator", "gan"},
