@@ -1,5 +1,5 @@
 "use strict";
-// The run in this page, its model forwards, and its exact posterior on a grid. explorer.js, which follows, shows them.
+// The run in this page, its model forwards, and its exact posterior on a grid. drawing.js and explorer.js, which follow, show them.
 
 const RUN = JSON.parse(document.getElementById("run").textContent);
 
