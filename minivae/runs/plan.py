@@ -9,8 +9,8 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,18 +22,14 @@ from minivae.errors import DataError, GreyDataWarning
 from minivae.gan.gan import GAN
 from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
-from minivae.runs import games
-from minivae.runs.games import GamePlan
 from minivae.runs.notes import say_what_is_constant
 from minivae.runs.settings import Settings
 from minivae.training.corruption import CORRUPTIONS, Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.examples import Rows, as_trained, held_out_rows, training_rows
-from minivae.training.loop import fit_prepared
-from minivae.training.optimizers import OPTIMIZERS
-from minivae.training.recipe import Callback, Recipe
+from minivae.training.optimizers import OPTIMIZERS, Adam
+from minivae.training.recipe import Recipe
 from minivae.training.schedules import Cosine, Schedule, StepList
-from minivae.training.warmup import warm_up
 from minivae.validation import check_choice, check_int
 
 UPDATES = 3000  # what the default number of epochs aims at
@@ -48,19 +44,20 @@ class Plan:
 
     Attributes
     ----------
-    vae : VAE
+    model : VAE or GAN
         Untrained, or as a checkpoint has it; with its optimizer.
     recipe : Recipe
     early_stopping : EarlyStopping or None
     train : array of shape (N, D) or RowsOnDisk
         As :mod:`minivae.training.examples` prepares it; so are the next two.
     validation, test : ndarray of shape (M, D)
-        Those whose loss is computed after each epoch: the test set itself, unless early stopping chooses by it.
+        Those whose loss is computed after each epoch, or with which samples of a GAN are compared: the test set
+        itself, unless early stopping chooses by it.
     shown : Dataset
         What pictures show, in its own units: binarised where the model was trained so, without the rows set aside.
     """
 
-    vae: VAE
+    model: Any
     recipe: Recipe
     early_stopping: EarlyStopping | None
     train: Rows
@@ -68,25 +65,10 @@ class Plan:
     test: np.ndarray
     shown: Dataset
 
-    @property
-    def model(self) -> VAE:
-        """As of a :class:`minivae.runs.games.GamePlan`; so are the next two."""
-        return self.vae
-
-    def warm_up(self, progress: bool) -> None:
-        """Compile what training needs."""
-        warm_up(self.vae, progress=progress)
-
-    def fit(self, epochs: int, callbacks: Sequence[Callback], progress: bool) -> None:
-        """Train for so many epochs more."""
-        fit_prepared(
-            self.vae, self.train, self.recipe, epochs, self.validation, self.early_stopping, callbacks, progress
-        )
-
 
 def make_plan(
     settings: Settings, data: Dataset, model: Model | None = None, early_stopping: EarlyStopping | None = None
-) -> Plan | GamePlan:
+) -> Plan:
     """Build and check all that a training needs; nothing is written.
 
     Parameters
@@ -103,9 +85,11 @@ def make_plan(
         For data and settings that make no training.
     """
     if settings.model == "gan":
-        return games.make_plan(settings, data, model if isinstance(model, GAN) else None)
+        gan = model if isinstance(model, GAN) else build_gan(settings, data)
+        scaled, test = (gan.scaling.check(x, gan.dtype, gan.data_dim) for x in (data.train, data.test))
+        return Plan(gan, Recipe(settings.batch_size), None, scaled, test, test, data)
     data, aside = set_validation_aside(settings, data)
-    if model is None or isinstance(model, GAN):
+    if not isinstance(model, VAE):
         model, early_stopping = build_model(settings, data), build_early_stopping(settings)
     vae, recipe = model, build_recipe(settings)
     with warnings.catch_warnings(record=True) as caught:
@@ -227,6 +211,18 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
     if settings.output_bias == "data":
         vae.set_output_bias(data.train)
     return vae
+
+
+def build_gan(settings: Settings, data: Dataset) -> GAN:
+    """The untrained GAN that the settings describe, with its optimizer; it stays in [0, 1] where its data do."""
+    scaling = Scaling.of(settings.scale, data.train, data.white)
+    u = scaling.apply(data.train)
+    said = {name: getattr(settings, name) for name in ("loss", "penalty", "seed", "activation", "backend", "dtype")}
+    output = "sigmoid" if u.min() >= 0 and u.max() <= 1 else "identity"
+    gan = GAN(data.train.shape[1], settings.hidden, settings.latent, **said, output=output, scaling=scaling)
+    is_adam = settings.optimizer == "adam"  # without momentum, as GAN.fit has it
+    gan.optimizer = Adam(settings.lr, (0.0, 0.99)) if is_adam else OPTIMIZERS[settings.optimizer](settings.lr)
+    return gan
 
 
 def build_recipe(settings: Settings) -> Recipe:

@@ -19,9 +19,8 @@ from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.gan import fitting
 from minivae.gan.game import widths
 from minivae.gan.gan import GAN
-from minivae.runs import games, pictures, resume
+from minivae.runs import pictures, resume
 from minivae.runs.folder import FILES, RunFolder
-from minivae.runs.games import GamePlan
 from minivae.runs.identity import fingerprint, identity
 from minivae.runs.notes import log_collapse
 from minivae.runs.plan import Plan, decide, make_plan
@@ -29,7 +28,8 @@ from minivae.runs.recorder import Recorder
 from minivae.runs.rows import describe_labels
 from minivae.runs.settings import Settings, same_file
 from minivae.system.locks import locked
-from minivae.training.loop import columns
+from minivae.training.loop import columns, fit_prepared
+from minivae.training.warmup import warm_up
 
 log = logging.getLogger("minivae")
 
@@ -74,7 +74,8 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
             log.info(describe_model(plan.model, settings))
             if settings.out is None and not settings.resume:
                 folder = free_folder(folder.path)
-            plan.warm_up(progress)  # a backend that does not work ends here
+            prepare = fitting.warm_up if settings.model == "gan" else warm_up
+            prepare(plan.model, progress=progress)  # a backend that does not work ends here
             renew_lock = until_the_end.enter_context(locked(folder.path))
             begin(folder, settings, data, mark, plan.model)
         recorder = Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
@@ -94,8 +95,7 @@ def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, model
         log.info("resumed     from the beginning: %s holds no checkpoint yet", folder)
     with folder.make(settings.overwrite or settings.resume):
         folder.write_config(settings, data, mark, model)
-        low = isinstance(model, GAN) and model.data_dim <= fitting.LOW
-        folder.begin_history(fitting.columns(low) if settings.model == "gan" else columns(validation=True))
+        folder.begin_history(fitting.columns(model) if isinstance(model, GAN) else columns(validation=True))
 
 
 def free_folder(wanted: Path) -> RunFolder:
@@ -112,26 +112,27 @@ def free_folder(wanted: Path) -> RunFolder:
             folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def carry_out(plan: Plan | GamePlan, settings: Settings, recorder: Recorder, progress: bool) -> dict[str, Any]:
+def carry_out(plan: Plan, settings: Settings, recorder: Recorder, progress: bool) -> dict[str, Any]:
     """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does."""
-    model, folder, began = plan.model, recorder.folder, time.perf_counter()
-    unit, first = reached(model)
+    model, folder, began, early_stopping = plan.model, recorder.folder, time.perf_counter(), plan.early_stopping
+    (unit, first), left = reached(model), length_left(plan, settings)
     try:
-        plan.fit(length_left(plan, settings), [recorder], progress)
+        if isinstance(model, GAN):
+            fitting.fit(model, plan.train, left, settings.batch_size, plan.test, progress, [recorder])
+        else:
+            fit_prepared(model, plan.train, plan.recipe, left, plan.validation, early_stopping, [recorder], progress)
     except (TrainingDiverged, KeyboardInterrupt) as error:
         recorder.cut_short(model, can_go_on=isinstance(error, KeyboardInterrupt))
         raise
     now = {f"{unit}s_now": reached(model)[1] - first, "seconds": round(time.perf_counter() - began, 3)}
     checkpoint.save(model, folder.model, recorder.run)
-    history = folder.read_history()
-    if isinstance(plan, GamePlan):
-        return games.finish(folder, plan, settings, history) | now
-    return finish(folder, plan, settings, history) | now
+    show = finish_game if isinstance(model, GAN) else finish
+    return show(folder, plan, settings, folder.read_history()) | now
 
 
 def finish(folder: RunFolder, plan: Plan, settings: Settings, history: dict[str, list[float]]) -> dict[str, Any]:
     """Draw the pictures of a VAE; returns what is said of it."""
-    vae = plan.vae
+    vae = plan.model
     best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None
     mu, logvar = vae.encode_scaled(plan.test)
     log_collapse(mu)
@@ -140,7 +141,18 @@ def finish(folder: RunFolder, plan: Plan, settings: Settings, history: dict[str,
     return summarise(folder, plan, settings, history, best_epoch or vae.epoch)
 
 
-def length_left(plan: Plan | GamePlan, settings: Settings) -> int:
+def finish_game(folder: RunFolder, plan: Plan, settings: Settings, history: dict[str, list[float]]) -> dict[str, Any]:
+    """Draw the pictures of a GAN; returns what is said of it."""
+    gan, last = plan.model, {name: values[-1] for name, values in history.items()}
+    if not settings.no_pictures:
+        pictures.draw_game(folder.path, gan, plan.shown, history)
+    said = {name: getattr(settings, name) for name in ("model", "loss", "penalty", "backend")}
+    shares = {name: last[name] for name in ("coverage", "precision") if name in last}
+    names = {"run": str(folder), "data": plan.shown.name, **said, "scaling": gan.scaling.kind, "steps": gan.step}
+    return {**names, "train": {name: last[name] for name in fitting.LOSSES}, "test": shares}
+
+
+def length_left(plan: Plan, settings: Settings) -> int:
     """How many epochs or steps are still to be trained."""
     unit, done = reached(plan.model)
     if plan.early_stopping is not None and plan.early_stopping.is_over:
@@ -167,16 +179,14 @@ def describe_data(data: Dataset) -> str:
 def describe_model(model: Model, settings: Settings) -> str:
     """One line about a model and its training."""
     if isinstance(model, GAN):
-        down, up = ("-".join(map(str, dims)) for dims in widths(model.config))
-        about = f"{up} against {down}, {model.loss} loss, penalty {model.penalty}"
+        about = " against ".join("-".join(map(str, dims)) for dims in reversed(widths(model.config)))
     else:
-        about = "-".join(map(str, (model.input_dim, *model.hidden_dims, model.latent_dim)))
+        about = "-".join(str(width) for width in (model.input_dim, *model.hidden_dims, model.latent_dim))
     size = sum(array.size for array in model.parameters.values())
     return (
         f"model       {about}, {settings.activation}, {size:,} parameters; {settings.length} {reached(model)[0]}s of "
         f"batches of {settings.batch_size}, {settings.optimizer} at {settings.lr:g}; {model.backend} backend, "
-        + model.dtype
-        + (f" ({states()['mine']})" if model.backend == "mine" else "")
+        f"{model.dtype}" + (f" ({states()['mine']})" if model.backend == "mine" else "")
     )
 
 
@@ -184,7 +194,7 @@ def summarise(
     folder: RunFolder, plan: Plan, settings: Settings, history: dict[str, list[float]], epoch: int
 ) -> dict[str, Any]:
     """What ``minivae train --json`` prints, about the parameters of the epoch that was kept."""
-    vae, terms = plan.vae, ("loss", "recon_nll", "kl", "elbo")
+    vae, terms = plan.model, ("loss", "recon_nll", "kl", "elbo")
     row = {name: values[history["epoch"].index(epoch)] for name, values in history.items()}
     if plan.validation is plan.test:
         test = {name: row[f"val_{name}"] for name in terms}
