@@ -16,7 +16,7 @@ import traceback
 from typing import Any
 
 from minivae import backend
-from minivae.benchmark import contenders, facts, gpu, roofs
+from minivae.benchmark import contenders, facts, game, gpu, roofs
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.verify import ODD, verify
 from minivae.errors import BackendError
@@ -77,7 +77,12 @@ class Worker:
         return {name: roofs.seconds_of(action) for name, action in self.contender.passes.items()}
 
     def verify(self) -> str | None:
-        """Compare every kernel with the reference: a sentence about the first that is wrong, or None."""
+        """Compare every kernel with the reference: a sentence about the first that is wrong, or None.
+
+        Of a GAN compare the gradients.
+        """
+        if self.name.startswith(game.PREFIX):
+            return game.mismatch(self.name.removeprefix(game.PREFIX))
         return verify(backend.load(self.name), ODD, self.problem.sizes)
 
     def kernels(self) -> list[dict[str, Any]]:

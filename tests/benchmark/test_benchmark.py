@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minivae.backend import from_module, load
-from minivae.benchmark import chart, roofs, suite, turns
+from minivae.benchmark import chart, game, roofs, suite, turns
 from minivae.benchmark.arguments import Arguments, Sizes
 from minivae.benchmark.calls import CALLS
 from minivae.benchmark.contenders import PEERS, make
@@ -196,6 +196,16 @@ def test_the_loss_of_jax_and_its_adam_are_ours(ours):
     np.testing.assert_allclose(state[0]["output"][0], vae.parameters["decoder.output.W"], atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["numba", "torch eager"])
+def test_the_gradients_of_a_gan_are_those_of_numpy_and_wrong_ones_are_named(name, monkeypatch):
+    pytest.importorskip(name.split()[0])
+    assert game.mismatch(name) is None
+    first, last = game.make(name)(60)
+    assert 0.3 < last < first == pytest.approx(np.log(2), abs=0.05)  # the discriminator is the first to learn
+    monkeypatch.setattr(game, "gradients", lambda name: [np.ones(3), np.array([1, 1, 1 + 1e-7 * (name == "numpy")])])
+    assert f"the gradients of a GAN by {name} are wrong: relative error" in game.mismatch(name)
+
+
 @pytest.mark.parametrize("name", [*PLAIN, "numpy", "torch eager", "jax jit", "jax scan"])
 def test_a_contender_learns(name):
     if (framework := name.split()[0]) in PEERS:
@@ -285,6 +295,7 @@ def test_json_has_the_contracted_keys_and_nothing_else_is_printed(minivae, stub)
     result = json.loads(out)
     assert [*result["training_step_ms"]] == ["numpy"]
     assert result["training_step_ms"]["numpy"] == result["timings"]["numpy"]["median"] > 0
+    assert result["gan_step_ms"]["numpy"] == result["gan"]["timings"]["numpy"]["median"] > 0
     assert result["ratios"] == {}
     assert result["skipped"] == {"torch eager": "no torch today", "torch compile": "no torch today"}
     assert result["verified"] == {"numpy": len(CALLS)}
