@@ -7,9 +7,13 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from minivae.system.streams import Printer
+from minivae.errors import MinivaeError
+from minivae.system.streams import Printer, silence
+
+if TYPE_CHECKING:
+    from minivae.workers import Group
 
 
 def add_command(
@@ -41,6 +45,28 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
     )
+
+
+NEITHER = (
+    "{0} processes were started, and each would train the same run: let them share each minibatch, with --shards {0}, "
+    "or another multiple of {0}, or with --data-parallel"
+)
+
+
+@contextmanager
+def workers(shared: bool) -> Iterator[Group]:
+    """The group of this process: alone, or with the others that ``mpiexec`` has started, which must be ``shared``."""
+    from minivae.workers import Alone, Mpi
+    from minivae.workers.mpi import launched
+
+    rank, size = launched()
+    if rank:
+        silence()
+    if size > 1 and not shared:
+        raise MinivaeError(NEITHER.format(size))
+    group = Mpi() if size > 1 else Alone()
+    with group.together():
+        yield group
 
 
 @contextmanager

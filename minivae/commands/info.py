@@ -18,8 +18,9 @@ def add(commands: Any) -> None:
 def info(options: argparse.Namespace) -> int:
     """Print facts for a bug report or a benchmark."""
     from minivae.system.machine import facts
+    from minivae.workers.mpi import found
 
-    values = facts()
+    values = facts() | {"mpi": found()}
     if options.json:
         print(json.dumps(values))
         return 0

@@ -8,7 +8,8 @@ import json
 import os
 from typing import Any
 
-from minivae.commands.common import add_backend, add_command, add_json, log_printed
+from minivae.commands.common import NEITHER, add_backend, add_command, add_json, log_printed, workers
+from minivae.errors import MinivaeError
 from minivae.runs.settings import DEFAULTS, HOLDOUTS, IN_WORDS, MODELS, OF_GAN, Settings, shown
 from minivae.system.streams import print_line
 
@@ -119,6 +120,18 @@ def add_training(group: Any) -> None:
     setting(group, "--l1", "L1 penalty on the weights", type=float)
     setting(group, "--l2", "L2 penalty on the weights", type=float)
     setting(group, "--seed", "of everything random", type=int)
+    setting(
+        group,
+        "--shards",
+        "cut each minibatch into M parts: every number of processes of mpiexec that divides M trains the same model",
+        type=int,
+        metavar="M",
+    )
+    group.add_argument(
+        "--data-parallel",
+        action="store_true",
+        help="cut it into as many parts as mpiexec starts processes, whose number then changes the last digits",
+    )
 
 
 def add_place(group: Any) -> None:
@@ -171,9 +184,18 @@ def train(options: argparse.Namespace) -> int:
 
     given = {name: value for name, value in vars(options).items() if name in DEFAULTS}
     given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-    settings = settings_of_a_resumed_run(given) if given.get("resume") else Settings.of(given)
-    with log_printed(options):
-        summary = runs.train(settings)
+    resumed, unfixed = given.get("resume", False), options.data_parallel
+    with workers(shared=resumed or unfixed or "shards" in given) as group, log_printed(options):
+        settings = group.agree(lambda: settings_of_a_resumed_run(given) if resumed else Settings.of(given))
+        if unfixed and settings.shards is not None:
+            raise ValueError("--shards fixes the parts of a minibatch, --data-parallel does not: only one can be had")
+        if group.size > 1 and settings.model == "gan":
+            raise ValueError("a GAN trains in one process: start it without mpiexec")
+        if group.size > 1 and not unfixed and settings.shards is None:
+            raise MinivaeError(NEITHER.format(group.size))
+        summary = runs.train(settings, group=group)
+    if group.rank > 0:
+        return 0
     if options.json:
         print(json.dumps(summary))
         return 0

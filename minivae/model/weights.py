@@ -91,13 +91,14 @@ def configuration(tensors: Tensors, metadata: Metadata) -> dict[str, Any]:
 
 def tensors_of(scaling: Scaling) -> Tensors:
     """What a file holds of a scaling beside its kind."""
-    return {} if scaling.kind == "none" else {"scaling.shift": scaling.shift, "scaling.scale": scaling.scale}
+    return {} if scaling.kind == "none" else {f"scaling.{name}": array for name, array in scaling.arrays().items()}
 
 
 def scaling_of(tensors: Tensors, metadata: Metadata) -> Scaling:
     """The scaling in a file."""
     kind = metadata.get("scaling", "none")
-    return Scaling() if kind == "none" else Scaling(kind, tensors["scaling.shift"], tensors["scaling.scale"])
+    names = ("shift", "scale", *(["seen_shift", "seen_scale"] if "scaling.seen_shift" in tensors else []))
+    return Scaling(kind, *(tensors[f"scaling.{name}"] for name in (names if kind != "none" else ())))
 
 
 def counters(metadata: Metadata) -> tuple[int, int]:
@@ -109,7 +110,8 @@ def counters(metadata: Metadata) -> tuple[int, int]:
 def check_widths_of(config: dict[str, Any], tensors: Tensors) -> None:
     """CheckpointError unless the widths are those of the tensors."""
     # Otherwise a small file could ask for any amount of memory. The matrices decide: vectors may promise much more.
-    widths = (config["input_dim"], *config["hidden_dims"], config["latent_dim"])
+    inputs = config["input_dim"] * (2 if config.get("missing") == "mask" else 1)
+    widths = (inputs, *config["hidden_dims"], config["latent_dim"])
     names = [f"encoder.hidden.{i}.W" for i in range(len(widths) - 2)] + ["encoder.mu.W"]
     for name, shape in zip(names, pairwise(widths), strict=True):
         if name not in tensors or tensors[name].shape != shape:

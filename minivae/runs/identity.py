@@ -30,8 +30,8 @@ def identity(settings: Settings, mark: str) -> str:
     ``mark`` is the :func:`fingerprint` of its data.
     """
     of_files = ("data", "header", "drop", "test", "holdout", "groups")  # the fingerprint tells how they were read
-    newer = ("model", *ONLY["gan"]) if settings.model == "vae" else ()  # older runs had no such settings
-    left_out = {*of_files, "epochs", "steps", *newer}
+    newer = {"model", *ONLY["gan"]} if settings.model == "vae" else set()  # older runs had no such settings
+    left_out = {*of_files, "epochs", "steps", *newer} | ({"shards"} if settings.shards is None else set())
     values = {name: value for name, value in settings.of_the_run().items() if name not in left_out}
     return hashlib.sha256(json.dumps([values, mark], sort_keys=True).encode()).hexdigest()
 

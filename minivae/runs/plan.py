@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from minivae.checkpoint import Model
 from minivae.datasets import LOADERS, Dataset
 from minivae.datasets.split import held_out
 from minivae.errors import DataError, GreyDataWarning
+from minivae.gan import fitting
 from minivae.gan.gan import GAN
 from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
@@ -27,10 +29,13 @@ from minivae.runs.settings import Settings
 from minivae.training.corruption import CORRUPTIONS, Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.examples import Rows, as_trained, held_out_rows, training_rows
+from minivae.training.loop import fit_prepared
 from minivae.training.optimizers import OPTIMIZERS, Adam
-from minivae.training.recipe import Recipe
+from minivae.training.recipe import Callback, Recipe
 from minivae.training.schedules import Cosine, Schedule, StepList
+from minivae.training.warmup import warm_up
 from minivae.validation import check_choice, check_int
+from minivae.workers.group import Alone, Group
 
 UPDATES = 3000  # what the default number of epochs aims at
 SCHEDULES = ("constant", "steps", "cosine")
@@ -65,9 +70,25 @@ class Plan:
     test: np.ndarray
     shown: Dataset
 
+    def warm_up(self, progress: bool) -> None:
+        """Compile what training needs."""
+        (fitting.warm_up if isinstance(self.model, GAN) else warm_up)(self.model, progress=progress)
+
+    def fit(self, more: int, callbacks: Sequence[Callback], progress: bool) -> None:
+        """Train for so many epochs, or steps of a GAN."""
+        if isinstance(self.model, GAN):
+            fitting.fit(self.model, self.train, more, self.recipe.batch_size, self.test, progress, callbacks)
+        else:
+            rest = (self.validation, self.early_stopping, callbacks, progress)
+            fit_prepared(self.model, self.train, self.recipe, more, *rest)
+
 
 def make_plan(
-    settings: Settings, data: Dataset, model: Model | None = None, early_stopping: EarlyStopping | None = None
+    settings: Settings,
+    data: Dataset,
+    model: Model | None = None,
+    early_stopping: EarlyStopping | None = None,
+    group: Group | None = None,
 ) -> Plan:
     """Build and check all that a training needs; nothing is written.
 
@@ -78,6 +99,8 @@ def make_plan(
     data : Dataset
     model, early_stopping : VAE or GAN, and EarlyStopping, optional
         To go on with: those of a checkpoint.
+    group : Group, optional
+        The workers that share each minibatch.
 
     Raises
     ------
@@ -91,7 +114,7 @@ def make_plan(
     data, aside = set_validation_aside(settings, data)
     if not isinstance(model, VAE):
         model, early_stopping = build_model(settings, data), build_early_stopping(settings)
-    vae, recipe = model, build_recipe(settings)
+    vae, recipe = model, build_recipe(settings, group or Alone())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", GreyDataWarning)
         train = training_rows(vae, data.train, recipe)
@@ -225,7 +248,7 @@ def build_gan(settings: Settings, data: Dataset) -> GAN:
     return gan
 
 
-def build_recipe(settings: Settings) -> Recipe:
+def build_recipe(settings: Settings, group: Group) -> Recipe:
     """The settings of each step."""
     return Recipe(
         batch_size=settings.batch_size,
@@ -235,6 +258,8 @@ def build_recipe(settings: Settings) -> Recipe:
         binarize=settings.binarize,
         corruption=build_corruption(settings),
         schedule=build_schedule(settings),
+        group=group,
+        shards=settings.shards,
     )
 
 

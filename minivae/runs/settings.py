@@ -38,6 +38,7 @@ class Settings:
     corruption_target: str = "clean"
     epochs: int | None = None
     batch_size: int = 128
+    shards: int | None = None
     optimizer: str = "adam"
     lr: float = 1e-3
     schedule: str = "constant"
@@ -119,6 +120,7 @@ ONLY = {
     "vae": (
         *("likelihood", "beta", "init", "output_bias", "binarize", "corruption", "corruption_level"),
         *("corruption_target", "epochs", "schedule", "milestones", "factor", "patience", "l1", "l2"),
+        "shards",
     ),
 }
 HOLDOUTS = ("random", "last")

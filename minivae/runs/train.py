@@ -28,13 +28,13 @@ from minivae.runs.recorder import Recorder
 from minivae.runs.rows import describe_labels
 from minivae.runs.settings import Settings, same_file
 from minivae.system.locks import locked
-from minivae.training.loop import columns, fit_prepared
-from minivae.training.warmup import warm_up
+from minivae.training.loop import columns
+from minivae.workers.group import Alone, Group, check_same
 
 log = logging.getLogger("minivae")
 
 
-def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
+def train(settings: Settings, progress: bool = True, group: Group | None = None) -> dict[str, Any]:
     """Train a model as the settings say and write its run folder.
 
     What a reader should see is logged to "minivae", at level INFO.
@@ -45,11 +45,14 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
         To go on with a run: what :func:`minivae.runs.resume.settings_of_a_resumed_run` returns.
     progress : bool, default True
         As for :func:`minivae.fit`.
+    group : Group, optional
+        The workers that share each minibatch. All of them call this function; rank 0 writes.
 
     Returns
     -------
     summary : dict
-        Plain values: the run folder, the settings that were decided, the losses in nats per example.
+        Plain values: the run folder, the settings that were decided, the losses in nats per example. Empty where
+        another rank writes.
 
     Raises
     ------
@@ -58,27 +61,28 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
     TrainingDiverged, KeyboardInterrupt
         After the last good state has been saved.
     """
-    data = datasets.load(settings.data, **settings.source())
-    log.info(describe_data(data))
-    settings, mark = decide(settings, data), fingerprint(data)
-    folder = RunFolder(settings.out or Path("runs") / data.name)
+    group = group or Alone()
     with ExitStack() as until_the_end:  # keeps the lock of the folder
-        if settings.resume and folder.holds_a_checkpoint:
-            renew_lock = until_the_end.enter_context(locked(folder.path))
-            model, early_stopping, config = resume.read_state(folder, settings, data, mark)
-            plan = make_plan(settings, data, model, early_stopping)
+        data = group.agree(lambda: datasets.load(settings.data, **settings.source()))
+        log.info(describe_data(data))
+        settings, mark = group.agree(lambda: (decide(settings, data), fingerprint(data)))
+        check_same(group, lambda: bytes.fromhex(mark), "data")
+        folder = RunFolder(settings.out or Path("runs") / data.name)
+        if group.decide(settings.resume and folder.holds_a_checkpoint):
+            renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
+            model, early_stopping, config = group.agree(lambda: resume.read_state(folder, settings, data, mark))
+            plan = make_plan(settings, data, model, early_stopping, group)
             log.info(describe_model(model, settings))
-            resume.rewind(folder, settings, data, mark, model, config)
+            group.root(lambda: resume.rewind(folder, settings, data, mark, model, config))
         else:
-            plan = make_plan(settings, data)
+            plan = make_plan(settings, data, group=group)
             log.info(describe_model(plan.model, settings))
             if settings.out is None and not settings.resume:
-                folder = free_folder(folder.path)
-            prepare = fitting.warm_up if settings.model == "gan" else warm_up
-            prepare(plan.model, progress=progress)  # a backend that does not work ends here
-            renew_lock = until_the_end.enter_context(locked(folder.path))
-            begin(folder, settings, data, mark, plan.model)
-        recorder = Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
+                folder = group.root(lambda: free_folder(folder.path)) or folder
+            plan.warm_up(progress)  # a backend that does not work ends here
+            renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
+            group.root(lambda: begin(folder, settings, data, mark, plan.model))
+        recorder = renew_lock and Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
         return carry_out(plan, settings, recorder, progress)
 
 
@@ -112,18 +116,22 @@ def free_folder(wanted: Path) -> RunFolder:
             folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def carry_out(plan: Plan, settings: Settings, recorder: Recorder, progress: bool) -> dict[str, Any]:
-    """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does."""
-    model, folder, began, early_stopping = plan.model, recorder.folder, time.perf_counter(), plan.early_stopping
-    (unit, first), left = reached(model), length_left(plan, settings)
+def carry_out(plan: Plan, settings: Settings, recorder: Recorder | None, progress: bool) -> dict[str, Any]:
+    """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does.
+
+    Without a recorder, where another rank keeps the run, only train.
+    """
+    model, callbacks, began = plan.model, [recorder] if recorder else [], time.perf_counter()
+    unit, first = reached(model)
     try:
-        if isinstance(model, GAN):
-            fitting.fit(model, plan.train, left, settings.batch_size, plan.test, progress, [recorder])
-        else:
-            fit_prepared(model, plan.train, plan.recipe, left, plan.validation, early_stopping, [recorder], progress)
+        plan.fit(length_left(plan, settings), callbacks, progress)
     except (TrainingDiverged, KeyboardInterrupt) as error:
-        recorder.cut_short(model, can_go_on=isinstance(error, KeyboardInterrupt))
+        if recorder:
+            recorder.cut_short(model, can_go_on=isinstance(error, KeyboardInterrupt))
         raise
+    if not recorder:
+        return {}
+    folder = recorder.folder
     now = {f"{unit}s_now": reached(model)[1] - first, "seconds": round(time.perf_counter() - began, 3)}
     checkpoint.save(model, folder.model, recorder.run)
     show = finish_game if isinstance(model, GAN) else finish

@@ -287,6 +287,7 @@ def test_an_interrupt_ends_the_process():
 # The command
 
 
+@pytest.mark.slow
 def test_json_has_the_contracted_keys_and_nothing_else_is_printed(minivae, stub):
     stub("raise ImportError('no torch today')")
     options = ("--backends", "numpy", "--peers", "torch", "--batch-size", 16, "--rounds", 2)
