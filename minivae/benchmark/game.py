@@ -1,4 +1,4 @@
-"""A step of the GAN of lesson 19 on its ring, by a backend or by PyTorch eager, whose gradients are compared first."""
+"""A step of the GAN of lesson 19 on its ring, by a backend or by PyTorch eager."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def ring(n: int = 20_000) -> np.ndarray:
 
 def make(name: str) -> Run:
     """Steps of a backend, or of "torch eager"; each returns the discriminator's loss."""
-    train = torch_step() if name == "torch eager" else our_step(name)
+    gan = GAN(2, backend="numpy" if name == "torch eager" else name)
+    gan.optimizer = Adam(RATE, BETAS)
+    x = gan.kernels.asarray(ring(), gan.dtype)
+    train = torch_step(gan, x) if name == "torch eager" else lambda: step(gan, x, BATCH)[0]
 
     def run(n: int) -> tuple[float, float]:
         losses = [train() for _ in range(n)]
@@ -36,19 +39,11 @@ def make(name: str) -> Run:
     return run
 
 
-def our_step(backend: str) -> Callable[[], float]:
-    """The step that ``GAN.fit`` makes."""
-    gan = GAN(2, backend=backend)
-    gan.optimizer = Adam(RATE, BETAS)
-    x = gan.kernels.asarray(ring(), gan.dtype)
-    return lambda: step(gan, x, BATCH)[0]
-
-
-def torch_step() -> Callable[[], Any]:
-    """The same as one writes it in PyTorch, with its fused Adam; no step waits for its loss."""
+def torch_step(gan: GAN, data: np.ndarray) -> Callable[[], Any]:
+    """The step as one writes it in PyTorch, with its fused Adam; no step waits for its loss."""
     import torch
 
-    gan, x = GAN(2, backend="numpy"), torch.from_numpy(ring().astype(np.float32))
+    x = torch.from_numpy(data)
     D, G, of_discriminator, of_generator = torch_game(gan)
     adams = [torch.optim.Adam(net.parameters(), lr=RATE, betas=BETAS, fused=True) for net in (D, G)]
 
@@ -56,10 +51,12 @@ def torch_step() -> Callable[[], Any]:
         batch, noise = x[torch.randint(len(x), (BATCH,))], torch.randn(BATCH, 2)
         z = torch.randn(2, BATCH, gan.latent_dim)
         loss = of_discriminator(batch, z[0], noise)
-        for adam, value in zip(adams, (loss, None), strict=True):
-            adam.zero_grad(set_to_none=True)
-            (of_generator(batch, z[1]) if value is None else value).backward()
-            adam.step()
+        adams[0].zero_grad(set_to_none=True)
+        loss.backward()
+        adams[0].step()
+        adams[1].zero_grad(set_to_none=True)
+        of_generator(batch, z[1]).backward()
+        adams[1].step()
         return loss.detach()
 
     return train
@@ -96,32 +93,21 @@ def torch_game(gan: GAN) -> tuple[Any, Any, Callable[..., Any], Callable[..., An
     return D, G, of_discriminator, of_generator
 
 
-def gradients(name: str) -> list[np.ndarray]:
-    """The gradient of each network, in float64, of one batch: the discriminator's, then the generator's."""
-    rng, is_torch = np.random.default_rng(1), name == "torch eager"
-    gan = GAN(2, dtype="float64", backend="numpy" if is_torch else name)
-    batch: list[Any] = [ring(BATCH), *rng.standard_normal((2, BATCH, gan.latent_dim)), rng.standard_normal((BATCH, 2))]
-    if is_torch:
-        return torch_gradients(gan, batch)
-    x, z, others, noise = (gan.kernels.asarray(array, "float64") for array in batch)
-    gan.discriminator_pass(x, z, noise)
-    gan.generator_pass(x, others)
-    parts = [[g for layer in net.layers for g in (layer.dW, layer.db)] for net in (gan.discriminator, gan.generator)]
-    return [np.concatenate([gan.kernels.to_numpy(g).ravel() for g in part]) for part in parts]
-
-
-def torch_gradients(gan: GAN, batch: list[np.ndarray]) -> list[np.ndarray]:
-    """The same by autograd."""
+def mismatch() -> str | None:
+    """A sentence if autograd finds other gradients in float64 than the NumPy backend, or None."""
     import torch
 
+    gan, rng = GAN(2, dtype="float64", backend="numpy"), np.random.default_rng(1)
+    x, noise, (z, others) = ring(BATCH), rng.standard_normal((BATCH, 2)), rng.standard_normal((2, BATCH, 8))
+    gan.discriminator_pass(x, z, noise)
+    gan.generator_pass(x, others)
     D, G, of_discriminator, of_generator = torch_game(gan)
-    x, z, others, noise = map(torch.from_numpy, batch)
-    losses = ((D, of_discriminator(x, z, noise)), (G, of_generator(x, others)))
-    parts = [torch.autograd.grad(loss, [*net.parameters()]) for net, loss in losses]
-    return [np.concatenate([g.numpy().T.ravel() for g in part]) for part in parts]
-
-
-def mismatch(name: str) -> str | None:
-    """A sentence if a contender computes other gradients than the NumPy backend in float64, or None."""
-    error = max(map(relative_error, gradients(name), gradients("numpy")))
-    return None if error <= TOLERANCE else f"the gradients of a GAN by {name} are wrong: relative error {error:.1e}"
+    batch = {name: torch.from_numpy(array) for name, array in (("x", x), ("z", z), ("noise", noise))}
+    losses = ((D, of_discriminator(**batch)), (G, of_generator(batch["x"], torch.from_numpy(others))))
+    for (name, network), (module, loss) in zip(reversed(gan.networks.items()), losses, strict=True):
+        ours = [g.ravel() for layer in network.layers for g in (layer.dW, layer.db)]
+        theirs = [g.numpy().T.ravel() for g in torch.autograd.grad(loss, [*module.parameters()])]
+        error = relative_error(np.concatenate(theirs), np.concatenate(ours))
+        if not error <= TOLERANCE:
+            return f"autograd finds another gradient of a GAN's {name}: relative error {error:.1e}"
+    return None

@@ -77,7 +77,7 @@ def test_images_stay_in_their_range_and_have_no_coverage(minivae):
     before = contents("run")
     for command in ("encode", "evaluate"):
         status, _, err = minivae(command, "run")
-        assert status == 1
+        assert status == 2
         assert "run is a GAN, which has no encoder and no p(x): draw from it with minivae sample, or train a VAE" in err
     assert "which a GAN has not" in minivae("sample", "run", "--draw")[2]
     for options, words in (

@@ -73,7 +73,7 @@ def test_no_row_that_is_held_out_has_a_say_in_the_model(scale, patience):
         wild.train[held_out(TABLE.train, 8, epoch=1)] *= -1e5
     plan, other = planned(TABLE, **options)[1], planned(wild, **options)[1]
     assert plan.model.scaling.kind == scale
-    same_model(plan.model, other.vae)
+    same_model(plan.model, other.model)
     np.testing.assert_array_equal(plan.train, other.train)
     assert not np.array_equal(plan.test, other.test)
     assert (patience is None) == np.array_equal(plan.validation, plan.test)
