@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from minivae.commands.common import add_command, add_json, add_run
+from minivae.commands.common import add_command, add_json, add_run, print_json
 from minivae.errors import MinivaeError
 from minivae.system.streams import print_line
 
@@ -54,7 +53,7 @@ def sample(options: argparse.Namespace) -> int:
         raise MinivaeError("samples of this model are not finite: it has diverged, or its variance has; train it anew")
     write_samples(samples, out, shape, data.get("value_range"))
     summary = {"out": str(out), "shape": samples.shape, "seed": options.seed, "draw": options.draw}
-    print(json.dumps(summary) if options.json else f"wrote {len(samples)} samples to {out}")
+    print_json(summary) if options.json else print(f"wrote {len(samples)} samples to {out}")
     return 0
 
 
@@ -66,7 +65,8 @@ def write_samples(samples: Any, out: Any, shape: Any, limits: Any) -> None:
     from minivae.system.files import replacing
 
     if out.suffix == ".png":
-        plotting.save(plotting.image_samples(samples, tuple(shape), limits), out)
+        with plotting.own_settings():
+            plotting.save(plotting.image_samples(samples, tuple(shape), limits), out)
         return
     with replacing(out) as beside:
         np.save(beside, samples)

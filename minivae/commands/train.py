@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 from typing import Any
 
-from minivae.commands.common import NEITHER, add_backend, add_command, add_json, log_printed, workers
+from minivae.commands.common import NEITHER, add_backend, add_command, add_json, log_printed, print_json, workers
 from minivae.errors import MinivaeError
 from minivae.runs.settings import DEFAULTS, HOLDOUTS, IN_WORDS, MODELS, OF_GAN, Settings, shown
 from minivae.system.streams import print_line
@@ -197,7 +196,7 @@ def train(options: argparse.Namespace) -> int:
     if group.rank > 0:
         return 0
     if options.json:
-        print(json.dumps(summary))
+        print_json(summary)
         return 0
     for part in ("train", "test") if settings.model == "gan" else ():
         terms = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in summary[part].items())

@@ -44,10 +44,12 @@ def new_figure(width: float, height: float) -> Figure:
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Draw with matplotlib's defaults."""
-    import matplotlib
-
-    # A matplotlibrc or a notebook may ask for fonts that do not exist.
+    """Draw with matplotlib's defaults: a matplotlibrc or a notebook may ask for fonts or windows that there are not."""
+    notebook = os.environ.pop("MPLBACKEND", None)  # of a backend that is not installed here even the import fails
+    try:
+        import matplotlib
+    finally:
+        os.environ |= {} if notebook is None else {"MPLBACKEND": notebook}
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         yield

@@ -149,10 +149,11 @@ class RunFolder:
         """history.csv with the names of its columns and no row yet."""
         write_text(self.history, ",".join(names) + "\n")
 
-    def add_to_history(self, metrics: Mapping[str, float]) -> None:
-        """One more row, as soon as its epoch or round is done."""
+    def add_to_history(self, metrics: Mapping[str, float]) -> int:
+        """One more row, as soon as its epoch or round is done; returns the length of the file, in bytes."""
         with named(self.history), open(self.history, "a", encoding="utf-8", newline="") as file:
             file.write(line([*metrics.values()]))
+            return file.tell()
 
     def read_history(self) -> dict[str, list[float]]:
         """What ``fit`` would have returned, from history.csv; DataError where it cannot be read."""

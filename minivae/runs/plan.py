@@ -1,6 +1,6 @@
 """A run planned once: what is decided where nothing is said, and all that training needs, built and checked.
 
-``decide`` fills the settings in, ``make_plan`` builds from them; whatever a reader should know is logged on the way.
+``decide`` fills the settings in, ``make_plan`` builds from them; what they decide is logged.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,12 +18,11 @@ from minivae.backend import load
 from minivae.checkpoint import Model
 from minivae.datasets import LOADERS, Dataset
 from minivae.datasets.split import held_out
-from minivae.errors import DataError, GreyDataWarning
+from minivae.errors import DataError
 from minivae.gan import fitting
 from minivae.gan.gan import GAN
 from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
-from minivae.runs.notes import say_what_is_constant
 from minivae.runs.settings import Settings
 from minivae.training.corruption import CORRUPTIONS, Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
@@ -115,13 +113,9 @@ def make_plan(
     if not isinstance(model, VAE):
         model, early_stopping = build_model(settings, data), build_early_stopping(settings)
     vae, recipe = model, build_recipe(settings, group or Alone())
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", GreyDataWarning)
-        train = training_rows(vae, data.train, recipe)
-        test = held_out_rows(vae, data.test, recipe)
-        validation = test if aside is None else held_out_rows(vae, aside, recipe)
-    for warning in caught:  # a line like the others
-        log.info("note        %s", warning.message)
+    train = training_rows(vae, data.train, recipe)
+    test = held_out_rows(vae, data.test, recipe)
+    validation = test if aside is None else held_out_rows(vae, aside, recipe)
     shown = data if recipe.binarize == "none" else replace(data, test=vae.scaling.invert(test))
     if recipe.binarize != "none" and not data.image_shape:  # no picture of images shows training examples
         shown = replace(shown, train=as_trained(vae, data.train, recipe))
@@ -135,8 +129,6 @@ def decide(settings: Settings, data: Dataset) -> Settings:
     """The same settings with nothing left open."""
     is_gan = settings.model == "gan"  # whose data are scaled as a Gaussian's
     likelihood = choose_likelihood(replace(settings, likelihood="gaussian") if is_gan else settings, data)
-    if likelihood == "gaussian" and data.image_shape is None:  # pixels are often constant
-        say_what_is_constant(data)
     check_int(1 if settings.epochs is None else settings.epochs, "epochs", 1, 2**32 - 1)
     check_int(1 if settings.steps is None else settings.steps, "steps", 1, 2**32 - 1)
     check_int(settings.batch_size, "batch_size", 1)
@@ -160,12 +152,6 @@ def choose_likelihood(settings: Settings, data: Dataset) -> str:
     is_image, fits = data.image_shape is not None, low >= 0 and high <= 1
     if scale == "pixels":
         fits = low >= 0 and high <= data.white
-    elif low >= 0 and high == data.white and name in ("auto", "gaussian"):
-        log.info(
-            "note        values from 0 to %g look like pixels: --scale pixels divides them by %g",
-            data.white,
-            data.white,
-        )
     if name != "auto":
         return name
     if fits and (is_image or data.is_binary or settings.binarize != "none"):

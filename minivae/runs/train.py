@@ -22,7 +22,7 @@ from minivae.gan.gan import GAN
 from minivae.runs import pictures, resume
 from minivae.runs.folder import FILES, RunFolder
 from minivae.runs.identity import fingerprint, identity
-from minivae.runs.notes import log_collapse
+from minivae.runs.notes import Known, Notes
 from minivae.runs.plan import Plan, decide, make_plan
 from minivae.runs.recorder import Recorder
 from minivae.runs.rows import describe_labels
@@ -61,12 +61,15 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
     TrainingDiverged, KeyboardInterrupt
         After the last good state has been saved.
     """
-    group = group or Alone()
+    group, notes = group or Alone(), Notes()
     with ExitStack() as until_the_end:  # keeps the lock of the folder
+        until_the_end.enter_context(notes.heard())
         data = group.agree(lambda: datasets.load(settings.data, **settings.source()))
         log.info(describe_data(data))
         settings, mark = group.agree(lambda: (decide(settings, data), fingerprint(data)))
         check_same(group, lambda: bytes.fromhex(mark), "data")
+        known = Known(data, settings)
+        notes.say_all(known)
         folder = RunFolder(settings.out or Path("runs") / data.name)
         if group.decide(settings.resume and folder.holds_a_checkpoint):
             renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
@@ -83,7 +86,7 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
             renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
             group.root(lambda: begin(folder, settings, data, mark, plan.model))
         recorder = renew_lock and Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
-        return carry_out(plan, settings, recorder, progress)
+        return carry_out(plan, known, recorder, progress, notes)
 
 
 def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, model: Model) -> None:
@@ -116,13 +119,13 @@ def free_folder(wanted: Path) -> RunFolder:
             folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def carry_out(plan: Plan, settings: Settings, recorder: Recorder | None, progress: bool) -> dict[str, Any]:
+def carry_out(plan: Plan, known: Known, recorder: Recorder | None, progress: bool, notes: Notes) -> dict[str, Any]:
     """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does.
 
     Without a recorder, where another rank keeps the run, only train.
     """
-    model, callbacks, began = plan.model, [recorder] if recorder else [], time.perf_counter()
-    unit, first = reached(model)
+    model, settings, callbacks = plan.model, known.settings, [recorder] if recorder else []
+    (unit, first), began = reached(model), time.perf_counter()
     try:
         plan.fit(length_left(plan, settings), callbacks, progress)
     except (TrainingDiverged, KeyboardInterrupt) as error:
@@ -134,16 +137,27 @@ def carry_out(plan: Plan, settings: Settings, recorder: Recorder | None, progres
     folder = recorder.folder
     now = {f"{unit}s_now": reached(model)[1] - first, "seconds": round(time.perf_counter() - began, 3)}
     checkpoint.save(model, folder.model, recorder.run)
-    show = finish_game if isinstance(model, GAN) else finish
-    return show(folder, plan, settings, folder.read_history()) | now
+    history = folder.read_history()
+    if isinstance(model, GAN):
+        summary = finish_game(folder, plan, settings, history)
+    else:
+        mu, logvar = model.encode_scaled(plan.test)
+        notes.say_all(known._replace(mu=mu))
+        summary = finish(folder, plan, settings, history, mu, logvar)
+    return summary | now | {"notes": [note._asdict() for note in notes]}
 
 
-def finish(folder: RunFolder, plan: Plan, settings: Settings, history: dict[str, list[float]]) -> dict[str, Any]:
-    """Draw the pictures of a VAE; returns what is said of it."""
+def finish(
+    folder: RunFolder,
+    plan: Plan,
+    settings: Settings,
+    history: dict[str, list[float]],
+    mu: np.ndarray,
+    logvar: np.ndarray,
+) -> dict[str, Any]:
+    """Draw the pictures of a VAE, whose codes of the test set are ``mu`` and ``logvar`` (M, K); what is said of it."""
     vae = plan.model
     best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None
-    mu, logvar = vae.encode_scaled(plan.test)
-    log_collapse(mu)
     if not settings.no_pictures:
         pictures.draw(folder.path, vae, plan.shown, mu, logvar, history, best_epoch)
     return summarise(folder, plan, settings, history, best_epoch or vae.epoch)
