@@ -47,10 +47,13 @@ def add_binarize(parser: argparse.ArgumentParser) -> None:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Print log p(x), the ELBO and its parts, and how they were measured."""
+    from minivae import marks
     from minivae.errors import GreyDataWarning
     from minivae.evaluation import evaluate
     from minivae.runs.folder import open_run
-    from minivae.runs.rows import examples_for, rows_trained_on
+    from minivae.runs.rows import examples_for, rows_trained_on, training_rows_of
+    from minivae.training.examples import held_out_rows
+    from minivae.training.recipe import Recipe
 
     run = open_run(options.run, getattr(options, "backend", None))
     examples = examples_for(run, getattr(options, "data", None), getattr(options, "labels", None))
@@ -62,6 +65,9 @@ def evaluate(options: argparse.Namespace) -> int:
     result["run"] = str(run.path)
     n_trained = rows_trained_on(run, examples)
     result["protocol"] |= {"data": examples.name, "part": examples.part, "rows_trained_on": n_trained}
+    x = held_out_rows(run.vae, examples.x, Recipe(seed=options.seed, binarize=binarize))
+    train = training_rows_of(run, examples)
+    result["scale"] = marks.scale_of(run.vae, train, x, -result["log_likelihood"], binarize)
     if options.json:
         print(json.dumps(result))
     else:
@@ -70,6 +76,8 @@ def evaluate(options: argparse.Namespace) -> int:
             lines.append(
                 f"note        {n_trained} of these {len(examples.x)} rows are equal to rows of the run's training set"
             )
+        lines.append(marks.line(result["scale"], result["log_likelihood_standard_error_of_examples"]))
+        lines.append(f"next        minivae report {options.run}")
         for line in lines:
             print(harmless(line))
     return 0

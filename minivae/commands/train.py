@@ -159,6 +159,7 @@ def folder(text: str) -> str:
 
 def train(options: argparse.Namespace) -> int:
     """Train, then say how it went and where the run folder is."""
+    from minivae import marks
     from minivae.runs import train as runs
     from minivae.runs.resume import settings_of_a_resumed_run
 
@@ -179,4 +180,6 @@ def train(options: argparse.Namespace) -> int:
     if summary["best_epoch"] != summary["epochs"]:
         print_line(f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}")
     print_line(f"run folder  {summary['run']} ({summary['epochs_now']} epochs in {summary['seconds']:.1f} s)")
+    print_line(marks.line(summary["scale"], summary["scale_error"]))
+    print_line(f"next        minivae report {summary['run']}")
     return 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minivae import datasets
+from minivae import datasets, marks
 from minivae.backend import states
 from minivae.datasets import Dataset
 from minivae.errors import MinivaeError, TrainingDiverged
@@ -77,7 +77,9 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
             renew_lock = until_the_end.enter_context(locked(folder.path))
             begin(folder, settings, data, mark, plan.vae)
         recorder = Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
-        return carry_out(plan, settings, recorder, progress)
+        summary = carry_out(plan, settings, recorder, progress)
+        scale = marks.scale_of(plan.vae, data.train, plan.test, -summary["test"]["elbo"], settings.binarize)
+        return summary | {"scale": scale, "scale_error": marks.error_of(marks.bounds(plan.vae, plan.test))}
 
 
 def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, vae: VAE) -> None:
