@@ -8,28 +8,50 @@ from __future__ import annotations
 import os
 
 from minivae.errors import CheckpointError
+from minivae.gan.gan import GAN, KIND
 from minivae.model import weights
 from minivae.model.vae import VAE
 from minivae.system import tensorfile
-from minivae.system.tensorfile import in_one_line
+from minivae.system.tensorfile import Metadata, Tensors, in_one_line
 from minivae.training import optimizers
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.optimizers import State
 from minivae.validation import check_int
 
-__all__ = ["load", "load_training", "save", "save_training"]
+__all__ = ["load", "load_training", "reached", "save", "save_training"]
 
-save, load = weights.save, VAE.load  # of a model alone
+Model = VAE | GAN
+
+
+def reached(model: Model) -> tuple[str, int]:
+    """In what its training is counted, and how far it has come."""
+    return ("step", model.step) if isinstance(model, GAN) else ("epoch", model.epoch)
+
+
+def save(model: Model, path: str | os.PathLike, run: str | None = None) -> None:
+    """Write a model alone; of a GAN the optimizer goes with it. ``run`` is the training run it comes from."""
+    model.save(path, run) if isinstance(model, GAN) else weights.save(model, path, run)
+
+
+def load(path: str | os.PathLike, backend: str | None = None) -> Model:
+    """The model in a file of either kind; errors as for :meth:`minivae.VAE.load`."""
+    return of_content(*weights.read(path, weights.MODEL, weights.CHECKPOINT, KIND), path, backend)
+
+
+def of_content(tensors: Tensors, metadata: Metadata, path: str | os.PathLike, backend: str | None) -> Model:
+    """The model of the kind that the format says."""
+    kind = GAN if metadata["format"].startswith(KIND) else VAE
+    return kind.of_content(tensors, metadata, path, backend)
 
 
 def save_training(
-    vae: VAE, path: str | os.PathLike, early_stopping: EarlyStopping | None = None, run: str | None = None
+    vae: Model, path: str | os.PathLike, early_stopping: EarlyStopping | None = None, run: str | None = None
 ) -> None:
     """Write a checkpoint: the model, its optimizer, and early stopping, as they are between two epochs.
 
     Parameters
     ----------
-    vae : VAE
+    vae : VAE or GAN
         Trained by ``fit`` before, so that it has an optimizer.
     path : str or path-like
     early_stopping : EarlyStopping, optional
@@ -42,6 +64,8 @@ def save_training(
     CheckpointError, OSError
         As for :meth:`minivae.VAE.save`.
     """
+    if isinstance(vae, GAN):  # whose file holds all that
+        return vae.save(path, run)
     tensors, metadata = weights.content(vae, weights.CHECKPOINT, run)
     state = vae.optimizer.state_of(vae)
     tensors |= {f"optimizer.{name}": vae.kernels.to_numpy(array) for name, array in state.arrays.items()}
@@ -53,7 +77,7 @@ def save_training(
     tensorfile.write(path, tensors, metadata | {"training": training})
 
 
-def load_training(path: str | os.PathLike, backend: str | None = None) -> tuple[VAE, EarlyStopping | None]:
+def load_training(path: str | os.PathLike, backend: str | None = None) -> tuple[Model, EarlyStopping | None]:
     """Read a checkpoint that :func:`save_training` wrote; ``fit`` goes on from it as if it had never stopped.
 
     Parameters
@@ -64,7 +88,7 @@ def load_training(path: str | os.PathLike, backend: str | None = None) -> tuple[
 
     Returns
     -------
-    vae : VAE
+    vae : VAE or GAN
         Its ``optimizer`` has the state that was saved.
     early_stopping : EarlyStopping or None
 
@@ -73,8 +97,10 @@ def load_training(path: str | os.PathLike, backend: str | None = None) -> tuple[
     CheckpointError, BackendError
         As for :meth:`minivae.VAE.load`; also for a file that holds a model and no more.
     """
-    tensors, metadata = weights.read(path, weights.CHECKPOINT)
-    vae = VAE.of_content(tensors, metadata, path, backend)
+    tensors, metadata = weights.read(path, weights.CHECKPOINT, KIND)
+    vae = of_content(tensors, metadata, path, backend)
+    if isinstance(vae, GAN):
+        return vae, None
     try:
         training = metadata["training"]
         vae.optimizer = optimizers.from_config(training["optimizer"])

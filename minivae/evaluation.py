@@ -18,6 +18,7 @@ from minivae.training.examples import held_out_rows
 from minivae.training.recipe import Recipe
 from minivae.validation import check_float, check_int, check_seed
 from minivae.version import __version__
+from minivae.workers.group import Group
 
 __all__ = ["ActiveUnits", "LogLikelihood", "active_units", "evaluate", "kl_per_dimension", "log_likelihood"]
 
@@ -100,7 +101,13 @@ def log_likelihood(
 
 
 def evaluate(
-    vae: VAE, x: Any, n_samples: int = 5000, seed: int = 0, binarize: str = "none", progress: bool = False
+    vae: VAE,
+    x: Any,
+    n_samples: int = 5000,
+    seed: int = 0,
+    binarize: str = "none",
+    progress: bool = False,
+    group: Group | None = None,
 ) -> dict[str, Any]:
     """Everything that is reported about a model on a test set, with the protocol that it was measured by.
 
@@ -120,6 +127,8 @@ def evaluate(
         What becomes of values between 0 and 1: kept; drawn once with the value as probability; or 1 from 0.5 on.
     progress : bool, default False
         As for :func:`log_likelihood`.
+    group : Mpi or Pretend, optional
+        Workers that share the rows (lesson 18), each of which calls this function; the result is the same.
 
     Returns
     -------
@@ -144,7 +153,7 @@ def evaluate(
     n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
     recipe = Recipe(seed=check_seed(seed), binarize=binarize)
     x = held_out_rows(vae, x, recipe)
-    estimate = importance.log_likelihood(vae, x, n_samples, recipe.seed, progress)
+    estimate = importance.log_likelihood(vae, x, n_samples, recipe.seed, progress, group=group)
     mu, logvar = vae.encode_scaled(x)
     with np.errstate(all="ignore"):  # what is not finite shows in the report
         report = {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minivae.evaluation import plain, values_of
-from minivae.model.likelihoods import LIKELIHOODS
+from minivae.model.network import mean
 from minivae.model.vae import VAE
 from minivae.model.workspace import pieces
 from minivae.training.examples import held_out_rows
@@ -24,8 +24,8 @@ def scale_of(vae: VAE, train: Any, x: np.ndarray, model: float, binarize: str = 
     units; "pca": probabilistic PCA with as many dimensions, exact; "floor": the entropy of grey pixels.
     """
     marks: dict[str, float | None] = {"constant": None, "pca": None, "model": model, "floor": floor(vae, x)}
-    if train is not None and type(vae.likelihood) in LIKELIHOODS.values():
-        train = held_out_rows(vae, train[:: -(-len(train) // ROWS)], Recipe(binarize=binarize)).astype(np.float64)
+    if train is not None:
+        train = held_out_rows(vae, train[:: -(-len(train) // ROWS)], Recipe(binarize=binarize))
         with np.errstate(all="ignore"):  # a column that is constant has no density: None
             marks |= {"constant": constant(vae, train, x), "pca": pca(vae, train, x)}
     return plain(marks)
@@ -33,9 +33,15 @@ def scale_of(vae: VAE, train: Any, x: np.ndarray, model: float, binarize: str = 
 
 def constant(vae: VAE, train: np.ndarray, x: np.ndarray) -> float:
     """-log p(x) of a decoder that answers every z with the means of ``train``, and the variances of its columns."""
-    k, output = vae.kernels, np.tile(vae.likelihood.output_bias(train.mean(axis=0)), (len(x), 1))
-    arrays = (k.asarray(array, "float64") for array in (output, x, np.log(train.var(axis=0))))
-    return float(vae.likelihood.nll(k, *arrays).mean()) + vae.scaling.log_volume() * vae.likelihood.is_density
+    output, logvar = vae.likelihood.constant(train)
+    if vae.likelihood.name == "gaussian":
+        logvar = np.log(np.nanvar(train, axis=0, dtype=np.float64))
+    arrays = (
+        None if a is None else vae.kernels.asarray(a, vae.dtype) for a in (np.tile(output, (len(x), 1)), x, logvar)
+    )
+    output, x, logvar = arrays
+    with vae.lock:
+        return mean(vae.recon_nll(output, x, logvar=logvar))
 
 
 def pca(vae: VAE, train: np.ndarray, x: np.ndarray) -> float | None:
@@ -43,9 +49,10 @@ def pca(vae: VAE, train: np.ndarray, x: np.ndarray) -> float | None:
     from sklearn.decomposition import PCA
 
     n_components = min(vae.latent_dim, train.shape[1], len(train) - 1)
-    if vae.likelihood.name != "gaussian" or n_components < 1:
+    if vae.likelihood.name != "gaussian" or n_components < 1 or not np.isfinite(train.sum() + x.sum()):
         return None
-    return vae.scaling.log_volume() - float(PCA(n_components, svd_solver="covariance_eigh").fit(train).score(x))
+    fitted = PCA(n_components, svd_solver="covariance_eigh").fit(train.astype(np.float64))
+    return float(vae.log_volume()) - float(fitted.score(x))
 
 
 def floor(vae: VAE, x: np.ndarray) -> float | None:

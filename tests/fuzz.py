@@ -166,7 +166,7 @@ def valid_histories():
 
 def write_history(epochs, folder):
     run = RunFolder(folder)
-    run.begin_history()
+    run.begin_history(columns(validation=True))
     for epoch in range(1, epochs + 1):
         run.add_to_history(dict.fromkeys(columns(validation=True), epoch / 3) | {"epoch": epoch})
 

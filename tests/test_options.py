@@ -99,6 +99,7 @@ OF_THE_COMMAND = [
     ("corruption_target", [*MASKED, "--corruption-target", "noisy"], {"corruption": Masking(0.25, denoise=False)}),
     ("epochs", ["--epochs", 4], {"epochs": 4}),
     ("batch_size", ["--batch-size", 20], {"batch_size": 20}),
+    ("shards", ["--shards", 4], {"shards": 4}),
     ("optimizer", ["--optimizer", "adagrad"], {"optimizer": Adagrad(1e-3)}),
     ("optimizer", ["--optimizer", "sgd"], {"optimizer": SGD(1e-3, momentum=0.9)}),
     ("lr", ["--lr", 0.02], {"optimizer": Adam(0.02)}),
@@ -172,7 +173,16 @@ def by_hand(epochs=3, batch_size=16, optimizer=None, seed=0, l1=0.0, l2=0.0, bin
     return vae.store.vector
 
 
-SEEN_ELSEWHERE = {"vae", "x", "validation", "early_stopping", "callbacks", "progress"}  # they have no say in a step
+SEEN_ELSEWHERE = {
+    "vae",
+    "x",
+    "validation",
+    "early_stopping",
+    "callbacks",
+    "progress",
+    "group",
+    "shards",
+}  # no say in a step
 OF_FIT = [
     ("epochs", {"epochs": 4}), ("batch_size", {"batch_size": 20}), ("seed", {"seed": 7}),
     ("optimizer", {"optimizer": SGD(0.01)}), ("l1", {"l1": 0.1}), ("l2", {"l2": 0.1}),

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from minivae.system.streams import Printer
+from minivae.errors import MinivaeError
+from minivae.system.streams import Printer, silence
+
+if TYPE_CHECKING:
+    from minivae.workers import Group
 
 
 def add_command(
@@ -41,6 +46,33 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
     )
+
+
+def print_json(values: Any) -> None:
+    """Print one JSON object; infinity and NaN, which JSON does not know, become null."""
+    print(json.dumps(json.loads(json.dumps(values), parse_constant=lambda _: None)), flush=True)
+
+
+NEITHER = (
+    "{0} processes were started, and each would train the same run: let them share each minibatch, with --shards {0}, "
+    "or another multiple of {0}, or with --data-parallel"
+)
+
+
+@contextmanager
+def workers(shared: bool) -> Iterator[Group]:
+    """The group of this process: alone, or with the others that ``mpiexec`` has started, which must be ``shared``."""
+    from minivae.workers import Alone, Mpi
+    from minivae.workers.mpi import launched
+
+    rank, size = launched()
+    if rank:
+        silence()
+    if size > 1 and not shared:
+        raise MinivaeError(NEITHER.format(size))
+    group = Mpi() if size > 1 else Alone()
+    with group.together():
+        yield group
 
 
 @contextmanager

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from typing import Any
 
-from minivae.commands.common import add_command, add_json, add_run
+from minivae.commands.common import add_command, add_json, add_run, print_json, workers
 from minivae.system.streams import harmless
 
 
@@ -18,6 +17,14 @@ def add(commands: Any) -> None:
     add_data(parser, "(default: the test set of the run; of another file all rows, of a named set its test set)")
     parser.add_argument("--samples", type=int, default=5000, help="importance samples for each example")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument(
+        "--shards",
+        type=int,
+        default=argparse.SUPPRESS,
+        metavar="M",
+        help="the processes of mpiexec share the rows; M is a multiple of their number, and changes nothing",
+    )
+    parser.add_argument("--data-parallel", action="store_true", help="they share the rows, and any number of them can")
     add_binarize(parser)
     add_json(parser)
 
@@ -50,18 +57,26 @@ def evaluate(options: argparse.Namespace) -> int:
     from minivae import marks
     from minivae.errors import GreyDataWarning
     from minivae.evaluation import evaluate
-    from minivae.runs.folder import open_run
-    from minivae.runs.rows import examples_for, rows_trained_on, training_rows_of
+    from minivae.runs.folder import Run, open_run
+    from minivae.runs.rows import Examples, examples_for, rows_trained_on, training_rows_of
     from minivae.training.examples import held_out_rows
     from minivae.training.recipe import Recipe
+    from minivae.workers.group import check_same, digest
+    from minivae.workers.tree import check_shards
 
-    run = open_run(options.run, getattr(options, "backend", None))
-    examples = examples_for(run, getattr(options, "data", None), getattr(options, "labels", None))
-    run.say_if_far_off(examples.x)
-    binarize = getattr(options, "binarize", run.binarize)
-    with warnings.catch_warnings():
+    def read() -> tuple[Run, Examples]:
+        run = open_run(options.run, getattr(options, "backend", None))
+        return run, examples_for(run, getattr(options, "data", None), getattr(options, "labels", None))
+
+    with workers(shared=True) as group, warnings.catch_warnings():
+        check_shards(getattr(options, "shards", group.size), group.size)
+        run, examples = group.agree(read)
+        vector = run.vae.kernels.to_numpy(run.vae.store.vector)
+        check_same(group, lambda: digest(vector, examples.x), "parameters or data")
+        run.say_if_far_off(examples.x)
         warnings.simplefilter("ignore", GreyDataWarning)  # the report says so itself
-        result = evaluate(run.vae, examples.x, options.samples, options.seed, binarize, progress=True)
+        binarize = getattr(options, "binarize", run.binarize)
+        result = evaluate(run.vae, examples.x, options.samples, options.seed, binarize, progress=True, group=group)
     result["run"] = str(run.path)
     n_trained = rows_trained_on(run, examples)
     result["protocol"] |= {"data": examples.name, "part": examples.part, "rows_trained_on": n_trained}
@@ -69,7 +84,7 @@ def evaluate(options: argparse.Namespace) -> int:
     train = training_rows_of(run, examples)
     result["scale"] = marks.scale_of(run.vae, train, x, -result["log_likelihood"], binarize)
     if options.json:
-        print(json.dumps(result))
+        print_json(result)
     else:
         lines = report(result)
         if n_trained:

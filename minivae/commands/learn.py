@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minivae.commands.common import add_command, add_json
+from minivae.commands.common import add_command, add_json, print_json
 
 if TYPE_CHECKING:
     from minivae.answers import Workspace
@@ -67,7 +66,7 @@ def learn(options: argparse.Namespace) -> int:
     progress, workspace = Progress(known[0].folder), Workspace(known[0].folder)
     if options.json:
         exercises = [facts(entry, progress, workspace) for entry in known]
-        print(json.dumps({"workspace": folder and str(folder), "exercises": exercises}))
+        print_json({"workspace": folder and str(folder), "exercises": exercises})
         return 0
     print(f"{sum(progress.of(entry.name)['passed'] for entry in known)} of {len(known)} exercises passed. Take any:")
     lesson = None
@@ -92,7 +91,7 @@ def start(folder: Path, as_json: bool) -> int:
 
     n, first = start(folder), entries(folder)[0]
     if as_json:
-        print(json.dumps({"workspace": str(folder.resolve()), "new": n}))
+        print_json({"workspace": str(folder.resolve()), "new": n})
         return 0
     print(f"{shown(folder)} is your workspace; {n} exercises are new in it. Begin, for example, with:")
     print(f"\ncd {shown(folder)}\nminivae check {first.number}      # judges {first.file.name}, which you edit")
@@ -155,7 +154,7 @@ def check_entry(entry: Entry, as_json: bool = False, file: Path | None = None) -
     if as_json:
         values = report.to_dict()
         del values["edit"]  # the answer, which is for minivae hint
-        print(json.dumps({"number": entry.number, "name": entry.name} | values))
+        print_json({"number": entry.number, "name": entry.name} | values)
     else:
         print_report(entry, report, known["hints"])
     return 0 if report.passed else 1

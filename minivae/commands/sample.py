@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from minivae.commands.common import add_command, add_json, add_run
+from minivae.commands.common import add_command, add_json, add_run, print_json
 from minivae.errors import MinivaeError
 from minivae.system.streams import print_line
 
@@ -32,6 +31,7 @@ def sample(options: argparse.Namespace) -> int:
     """Write samples as a picture or an array, in the units of the data."""
     import numpy as np
 
+    from minivae.gan.gan import GAN
     from minivae.runs.folder import open_run
 
     run = open_run(options.run, getattr(options, "backend", None))
@@ -44,13 +44,16 @@ def sample(options: argparse.Namespace) -> int:
         raise ValueError(f"--out must end in .png or .npy, got {out.name!r}")
     if out.suffix == ".png" and not shape:
         raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")
+    if isinstance(run.model, GAN) and options.draw:
+        raise ValueError("--draw asks for draws from p(x|z), which a GAN has not: leave it out")
+    how = {"draw": True} if options.draw else {}
     with np.errstate(all="ignore"):  # the next line looks
-        samples = run.vae.sample(options.n, seed=options.seed, draw=options.draw)
+        samples = run.model.sample(options.n, seed=options.seed, **how)
     if not np.all(np.isfinite(samples)):
         raise MinivaeError("samples of this model are not finite: it has diverged, or its variance has; train it anew")
     write_samples(samples, out, shape, data.get("value_range"))
     summary = {"out": str(out), "shape": samples.shape, "seed": options.seed, "draw": options.draw}
-    print(json.dumps(summary) if options.json else f"wrote {len(samples)} samples to {out}")
+    print_json(summary) if options.json else print(f"wrote {len(samples)} samples to {out}")
     return 0
 
 
@@ -62,7 +65,8 @@ def write_samples(samples: Any, out: Any, shape: Any, limits: Any) -> None:
     from minivae.system.files import replacing
 
     if out.suffix == ".png":
-        plotting.save(plotting.image_samples(samples, tuple(shape), limits), out)
+        with plotting.own_settings():
+            plotting.save(plotting.image_samples(samples, tuple(shape), limits), out)
         return
     with replacing(out) as beside:
         np.save(beside, samples)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
-from minivae.commands.common import add_backend, add_command, add_json, log_printed
-from minivae.runs.settings import DEFAULTS, HOLDOUTS, IN_WORDS, Settings
+from minivae.commands.common import NEITHER, add_backend, add_command, add_json, log_printed, print_json, workers
+from minivae.errors import MinivaeError
+from minivae.runs.settings import DEFAULTS, HOLDOUTS, IN_WORDS, MODELS, OF_GAN, Settings, shown
 from minivae.system.streams import print_line
 
 
@@ -26,8 +27,11 @@ def add(commands: Any) -> None:
 
 def setting(group: Any, flag: str, text: str, **options: Any) -> None:
     """An option that is absent where it is not given: a resumed run must know which were. Its default is Settings'."""
-    default = IN_WORDS.get(flag.lstrip("-").replace("-", "_"))
-    known = "" if default is None else f" (default: {default})"
+    name = flag.lstrip("-").replace("-", "_")
+    defaults = [IN_WORDS[name]] if name in IN_WORDS else []
+    if name in OF_GAN:
+        defaults.append(shown(OF_GAN[name]) + " of a GAN" * (name in IN_WORDS))
+    known = f" (default: {', '.join(defaults)})" if defaults else ""
     group.add_argument(flag, default=argparse.SUPPRESS, help=text + known, **options)
 
 
@@ -60,6 +64,7 @@ def add_data(group: Any) -> None:
 
 def add_model(group: Any) -> None:
     """The model."""
+    setting(group, "--model", "gan: two networks that play against each other (lesson 19)", choices=MODELS)
     setting(
         group,
         "--likelihood",
@@ -69,15 +74,21 @@ def add_model(group: Any) -> None:
     setting(group, "--hidden", "widths of the hidden layers", type=whole_numbers, metavar="400,200|none")
     setting(group, "--latent", "latent dimensions", type=int)
     setting(group, "--beta", "weight of the KL", type=float)
-    setting(group, "--activation", "of the hidden layers", choices=("relu", "tanh", "sigmoid", "softplus"))
+    setting(
+        group, "--activation", "of the hidden layers", choices=("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
+    )
     setting(group, "--init", "initial weights", choices=("torch", "glorot", "he"))
     setting(group, "--output-bias", "data: the decoder starts at the data's mean", choices=("init", "data"))
+    losses, penalties = ("relativistic", "nonsaturating", "saturating"), ("approximate-r1", "none", "r1", "r1-r2")
+    setting(group, "--loss", "of a GAN", choices=losses)
+    setting(group, "--penalty", "of a GAN, on the slope of its discriminator", choices=penalties)
     setting(group, "--dtype", "precision", choices=("float32", "float64"))
 
 
 def add_training(group: Any) -> None:
     """How it is trained."""
     setting(group, "--epochs", "(default: about 3000 updates, but 10 to 200 epochs)", type=int)
+    setting(group, "--steps", "of a GAN, each an update of both networks", type=int)
     setting(group, "--batch-size", "examples in an update", type=int)
     setting(group, "--optimizer", "sgd has momentum 0.9", choices=("adam", "adagrad", "sgd"))
     setting(group, "--lr", "learning rate", type=float)
@@ -112,6 +123,18 @@ def add_training(group: Any) -> None:
     setting(group, "--l1", "L1 penalty on the weights", type=float)
     setting(group, "--l2", "L2 penalty on the weights", type=float)
     setting(group, "--seed", "of everything random", type=int)
+    setting(
+        group,
+        "--shards",
+        "cut each minibatch into M parts: every number of processes of mpiexec that divides M trains the same model",
+        type=int,
+        metavar="M",
+    )
+    group.add_argument(
+        "--data-parallel",
+        action="store_true",
+        help="cut it into as many parts as mpiexec starts processes, whose number then changes the last digits",
+    )
 
 
 def add_place(group: Any) -> None:
@@ -165,21 +188,53 @@ def train(options: argparse.Namespace) -> int:
 
     given = {name: value for name, value in vars(options).items() if name in DEFAULTS}
     given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-    settings = settings_of_a_resumed_run(given) if given.get("resume") else Settings(**given)
-    with log_printed(options):
-        summary = runs.train(settings)
-    if options.json:
-        print(json.dumps(summary))
+    resumed, unfixed = given.get("resume", False), options.data_parallel
+    with workers(shared=resumed or unfixed or "shards" in given) as group, log_printed(options):
+        settings = group.agree(lambda: settings_of_a_resumed_run(given) if resumed else Settings.of(given))
+        if unfixed and settings.shards is not None:
+            raise ValueError("--shards fixes the parts of a minibatch, --data-parallel does not: only one can be had")
+        if group.size > 1 and settings.model == "gan":
+            raise ValueError("a GAN trains in one process: start it without mpiexec")
+        if group.size > 1 and not unfixed and settings.shards is None:
+            raise MinivaeError(NEITHER.format(group.size))
+        summary = runs.train(settings, group=group)
+    if group.rank > 0:
         return 0
+    if options.json:
+        print_json(summary)
+        return 0
+    is_gan = settings.model == "gan"
+    for line in lines_of_game(summary) if is_gan else lines_of_vae(summary):
+        print_line(line)
+    length = f"{summary['steps_now']} steps" if is_gan else f"{summary['epochs_now']} epochs"
+    print_line(f"run folder  {summary['run']} ({length} in {summary['seconds']:.1f} s)")
+    if not is_gan:
+        print_line(marks.line(summary["scale"], summary["scale_error"]))
+        print_line(f"next        minivae report {summary['run']}")
+    return 0
+
+
+def lines_of_vae(summary: dict[str, Any]) -> Iterator[str]:
+    """How the training of a VAE went."""
     for part in ("train", "test"):
         terms = summary[part]
-        print_line(
+        yield (
             f"{part:<11} loss {terms['loss']:.3f} nats per example "
             f"= reconstruction {terms['recon_nll']:.3f} + beta * KL {terms['kl']:.3f}"
         )
     if summary["best_epoch"] != summary["epochs"]:
-        print_line(f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}")
-    print_line(f"run folder  {summary['run']} ({summary['epochs_now']} epochs in {summary['seconds']:.1f} s)")
-    print_line(marks.line(summary["scale"], summary["scale_error"]))
-    print_line(f"next        minivae report {summary['run']}")
-    return 0
+        yield f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}"
+
+
+def lines_of_game(summary: dict[str, Any]) -> Iterator[str]:
+    """How a game went: neither loss need fall."""
+    losses, test = summary["train"], summary["test"]
+    yield (
+        f"train       discriminator loss {losses['discriminator_loss']:.3f} nats per example, generator loss "
+        f"{losses['generator_loss']:.3f}, penalty {losses['penalty']:.3f}"
+    )
+    if test:
+        yield (
+            f"test        {test['coverage']:.0%} of the test examples have a sample near, {test['precision']:.0%} of "
+            "the samples have a test example near"
+        )

@@ -8,7 +8,6 @@ Every split is a fixed function of the data: two people who load the same name t
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -40,6 +39,8 @@ class Dataset:
         Label k is called ``label_names[k]``; empty if the labels are numbers without names, or there are none.
     white : float
         The largest value that the pixels of a file can have: 65535 for 16-bit images.
+    places : tuple of int
+        The numbers of the columns in the file, from 0; empty if it holds no others.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dataset:
     columns: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
     white: float = WHITE
+    places: tuple[int, ...] = ()
 
     @property
     def is_binary(self) -> bool:
@@ -148,10 +150,10 @@ def load(
         others = drop if labels is None else (*drop, labels)
         ids, drop = tables.read(path, groups, header=header, drop=others).labels, (*drop, groups)
     table = tables.read(path, labels, header=header, drop=drop)
-    notes.say(path, table)
+    notes.warn(path, notes.of_a_table(table, test is None and groups is None and holdout == "random"))
     if test is not None:
         other = tables.read(os.fspath(test), labels, header=header, drop=drop)
-        notes.say(os.fspath(test), other)
+        notes.warn(os.fspath(test), notes.of_a_table(other, by_chance=False))
         table = _with_test(path, table, os.fspath(test), other)
     return _own(path, table, holdout, ids)
 
@@ -230,7 +232,9 @@ def load_mnist() -> Dataset:
 
 def load_npy(path: str | os.PathLike) -> Dataset:
     """A matrix that ``np.save`` wrote, whatever the file's name ends in; arguments and errors as for :func:`load`."""
-    return _own(tables.as_path(path), tables.read(path, ending=".npy"))
+    path, table = tables.as_path(path), tables.read(path, ending=".npy")
+    notes.warn(path, notes.of_a_table(table, by_chance=True))
+    return _own(path, table)
 
 
 HOLDOUTS = ("random", "last")
@@ -247,14 +251,12 @@ def _own(path: str, table: tables.Table, holdout: str = "random", groups: np.nda
     if table.train_rows is None and holdout == "random":
         test = split.held_out(table.x, n - n_train, groups=groups)
         train = np.setdiff1d(np.arange(n), test)
-        for sentence in () if groups is not None else split.dependences(table.x):
-            warnings.warn(sentence, stacklevel=3)
     else:
         train, test = slice(n_train), slice(n_train, n)
     name, x, y = os.path.splitext(os.path.basename(path))[0], table.x, table.labels
     y_train, y_test = (None, None) if y is None else (y[train], y[test])
     names = (table.columns, table.label_names)
-    return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, *names, table.white)
+    return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, *names, table.white, table.places)
 
 
 def _with_test(path: str, table: tables.Table, test: str, other: tables.Table) -> tables.Table:

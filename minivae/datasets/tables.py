@@ -230,10 +230,11 @@ def drop_columns(table: Table, path: str, drop: Sequence[str | int]) -> Table:
     if table.image_shape is not None:
         raise DataError(f"{path!r} holds images: pixels are not to be dropped, so remove drop={tuple(drop)!r}")
     width = table.x.shape[1]
-    places = [csvfiles.find_column(path, (), width, column) for column in drop]
-    if len(set(places)) == width:
+    dropped = {csvfiles.find_column(path, (), width, column) for column in drop}
+    places = tuple(k for k in range(width) if k not in dropped)
+    if not places:
         raise DataError(f"{path!r} has no column but those that are dropped: expected numbers beside them")
-    return replace(table, x=np.ascontiguousarray(np.delete(table.x, places, axis=1)))
+    return replace(table, x=np.ascontiguousarray(table.x[:, places]), places=places)
 
 
 def white_of(array: np.ndarray) -> float:

@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
 
 import numpy as np
 
 from minivae.backend import Array, Stream, load
 from minivae.errors import TrainingDiverged
 from minivae.gan.game import Game
-from minivae.system.progress import History, epochs_shown
+from minivae.system.progress import History, epochs_shown, said_if_slow
 
 ROUND = 100  # steps between two entries of the history
 LOW = 16  # dimensions up to which samples are compared with real examples by distance
+Callback = Callable[[Any, int, dict[str, float]], Any]
 LOSSES = ("discriminator_loss", "generator_loss", "penalty")
 
 
 def fit(
-    gan: Game, x: np.ndarray, steps: int, batch_size: int, validation: np.ndarray | None, progress: bool
+    gan: Game,
+    x: np.ndarray,
+    steps: int,
+    batch_size: int,
+    validation: np.ndarray | None,
+    progress: bool,
+    callbacks: Sequence[Callback],
 ) -> History:
-    """:meth:`minivae.gan.gan.GAN.fit` of checked arguments."""
+    """:meth:`minivae.gan.gan.GAN.fit` of checked arguments, in the units of the networks."""
     real = validation if gan.data_dim <= LOW else None
-    compared = () if real is None else ("coverage", "precision")
-    history: History = {name: [] for name in ("step", *LOSSES, *compared)}
+    history: History = {name: [] for name in columns(real is not None)}
     on_device, last = gan.kernels.asarray(x, gan.dtype), gan.step + steps
-    rounds = range(1, -(-steps // ROUND) + 1)
-    for _ in epochs_shown(rounds, history, progress, "round", summary):
-        with undone_if_cut_short(gan), np.errstate(all="ignore"), gan.kernels.session():
-            played = [step(gan, on_device, batch_size) for _ in range(min(ROUND, last - gan.step))]
-            check_finite(gan, np.array(played))
-        means = dict(zip(LOSSES, np.mean(played, axis=0).tolist(), strict=True))
-        if real is not None:
-            means |= compare(gan.sample(len(real)), real)
-        for name, value in {"step": gan.step, **means}.items():
-            history[name].append(value)
+    rounds = range(gan.step // ROUND + 1, -(-last // ROUND) + 1 if steps else 0)
+    for number in epochs_shown(rounds, history, progress, "round", summary):
+        with undone_if_cut_short(gan):
+            with np.errstate(all="ignore"), gan.kernels.session():
+                played = [step(gan, on_device, batch_size) for _ in range(gan.step, min(number * ROUND, last))]
+                check_finite(gan, np.array(played))
+            metrics = {"step": gan.step, **dict(zip(LOSSES, np.mean(played, axis=0).tolist(), strict=True))}
+            if real is not None:
+                metrics |= compare(gan.sample_scaled(len(real)), real)
+            for name, value in metrics.items():
+                history[name].append(value)
+            for callback in callbacks:
+                callback(gan, gan.step, metrics)
     return history
+
+
+def columns(compared: bool) -> list[str]:
+    """The names in a history."""
+    return ["step", *LOSSES, *(("coverage", "precision") if compared else ())]
+
+
+def warm_up(gan: Game, progress: bool = True) -> None:
+    """Compile all that a game needs, by a step of a copy; a backend that does not work fails here."""
+    with said_if_slow(f"compiling the {gan.kernels.name} kernels", progress), np.errstate(all="ignore"):
+        step(deepcopy(gan), gan.kernels.zeros((2, gan.data_dim), gan.dtype), 2)
 
 
 def step(gan: Game, x: Array, batch_size: int) -> tuple[float, float, float]:
@@ -70,13 +92,13 @@ def check_finite(gan: Game, losses: np.ndarray) -> None:
 
 @contextmanager
 def undone_if_cut_short(gan: Game) -> Iterator[None]:
-    """Put both networks and their optimizer back to where they were, if the steps inside diverge or are interrupted."""
+    """Put both networks and their optimizer back to where they were, if what is inside fails or is interrupted."""
     before = [
         (net, net.step, net.store.vector.copy(), gan.optimizer.state_of(net).copy()) for net in gan.networks.values()
     ]
     try:
         yield
-    except (TrainingDiverged, KeyboardInterrupt):
+    except BaseException:  # divergence, Ctrl-C, a full disk under a callback
         for network, count, vector, state in before:
             network.step, network.store.vector[:] = count, vector
             gan.optimizer.set_state(network, state)
@@ -98,7 +120,7 @@ def compare(samples: np.ndarray, real: np.ndarray, k: int = 5) -> dict[str, floa
     """
     from scipy.spatial import cKDTree
 
-    radius = cKDTree(real).query(real, k=min(k + 1, len(real)))[0][:, -1]
+    radius = cKDTree(real).query(real, k=[min(k + 1, len(real))])[0][:, 0]
     inside = cKDTree(samples).query_ball_point(real, radius)
     return {
         "coverage": float(np.mean([len(found) > 0 for found in inside])),

@@ -77,8 +77,8 @@ class Game:
         G.backward(dfake, fake_cache)
         return loss
 
-    def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """``n`` new examples (n, D), a function of the seed (stream 4)."""
+    def sample_scaled(self, n: int, seed: int = 0) -> np.ndarray:
+        """``n`` new examples (n, D) as the generator makes them, a function of the seed (stream 4)."""
         n, seed = check_int(n, "n", 1), check_seed(seed)
         z = np.empty((n, self.latent_dim), self.dtype)
         load("numpy").standard_normal(seed, Stream.PRIOR, 0, np.arange(n), out=z)

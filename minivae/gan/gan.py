@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NoReturn
 
@@ -14,19 +14,19 @@ from minivae.errors import CheckpointError, MinivaeError
 from minivae.gan import fitting, losses
 from minivae.gan.game import Game, widths
 from minivae.model import weights
+from minivae.model.scaling import Scaling
 from minivae.model.vae import ACTIVATIONS, DTYPES
 from minivae.system import tensorfile
 from minivae.system.progress import History
 from minivae.system.tensorfile import Metadata, Tensors
 from minivae.training import optimizers
 from minivae.training.optimizers import Optimizer, State
-from minivae.training.recipe import check_optimizer
+from minivae.training.recipe import check_callbacks, check_optimizer
 from minivae.validation import (
     LARGEST_WIDTH,
     check_choice,
     check_float,
     check_int,
-    check_matrix,
     check_seed,
     check_widths,
 )
@@ -41,7 +41,7 @@ class GAN(Game):
     Parameters
     ----------
     data_dim : int
-        D, the width of the data, which should be of about unit size.
+        D, the width of the data, which should be of about unit size, by themselves or by ``scaling``.
     hidden_dims : sequence of int, default (128, 128)
         Of the discriminator; the generator mirrors them.
     latent_dim : int, default 8
@@ -59,6 +59,8 @@ class GAN(Game):
         Of the hidden layers.
     output : {"identity", "sigmoid", "tanh"}
         Of the generator's last layer: "sigmoid" for data in [0, 1].
+    scaling : Scaling, optional
+        What is done to data on their way in and undone on their way out, as for :class:`minivae.VAE`.
     backend, dtype
         As for :class:`minivae.VAE`; "cupy" has not yet been run on a GPU.
 
@@ -92,6 +94,7 @@ class GAN(Game):
         output: str = "identity",
         backend: str | None = None,
         dtype: str = "float32",
+        scaling: Scaling | None = None,
     ):
         config = {
             "data_dim": check_int(data_dim, "data_dim", 1, LARGEST_WIDTH),
@@ -107,7 +110,8 @@ class GAN(Game):
             "dtype": check_choice(str(np.dtype(dtype)), "dtype", DTYPES),
         }
         super().__init__(config, backends.load(backend))
-        self.backend = self.kernels.name
+        self.backend, self.scaling = self.kernels.name, scaling or Scaling()
+        self.scaling.check_dim(self.data_dim)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
@@ -123,6 +127,7 @@ class GAN(Game):
         validation: Any = None,
         progress: bool = True,
         optimizer: Optimizer | None = None,
+        callbacks: Iterable[fitting.Callback] = (),
     ) -> History:
         """Train: in each step one update of the discriminator, then one of the generator.
 
@@ -139,34 +144,44 @@ class GAN(Game):
             Show how it goes on standard error.
         optimizer : Adam, Adagrad or SGD, optional
             For both networks. Default: that of the last call, or ``Adam(1e-3, betas=(0, 0.99))``.
+        callbacks : iterable of callables
+            Each is called after every hundred steps as ``callback(gan, step, metrics)``.
 
         Returns
         -------
         history : dict of str -> list of float
-            One value per hundred steps: "step", the means of "discriminator_loss", "generator_loss" and "penalty";
-            with ``validation`` also "coverage" and "precision", see :func:`minivae.gan.fitting.compare`.
+            One value at each multiple of a hundred steps, and at the last: "step", the means of "discriminator_loss",
+            "generator_loss" and "penalty"; with ``validation`` also "coverage" and "precision", see
+            :func:`minivae.gan.fitting.compare`.
 
         Raises
         ------
         DataError, TypeError, ValueError
             If an argument makes no sense.
         TrainingDiverged
-            If a loss is not finite. Then, and after Ctrl-C, the model is as the last hundred steps left it.
+            If a loss is not finite. Then, and after Ctrl-C or an error in a callback, the model is as the last entry
+            of the history left it.
         """
-        x = check_matrix(x, self.dtype, self.data_dim)
+        x = self.scaling.check(x, self.dtype, self.data_dim)
         if validation is not None:
-            validation = check_matrix(validation, self.dtype, self.data_dim, "validation")
+            validation = self.scaling.check(validation, self.dtype, self.data_dim, "validation")
         steps, batch_size = check_int(steps, "steps", 0, 2**32 - 1), check_int(batch_size, "batch_size", 1)
         self.optimizer = check_optimizer(optimizer) or self.optimizer or optimizers.Adam(1e-3, betas=(0.0, 0.99))
-        return fitting.fit(self, x, steps, batch_size, validation, progress)
+        return fitting.fit(self, x, steps, batch_size, validation, progress, check_callbacks(callbacks))
+
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """``n`` new examples (n, D) in the units of the data, a function of the seed (stream 4)."""
+        return self.scaling.invert(self.sample_scaled(n, seed))
 
     def discriminate(self, x: Any) -> np.ndarray:
         """Logits of "real", (N, D) -> (N,). Of a relativistic loss only their differences have a meaning."""
-        return self.through(self.discriminator, check_matrix(x, self.dtype, self.data_dim))[:, 0]
+        return self.through(self.discriminator, self.scaling.check(x, self.dtype, self.data_dim))[:, 0]
 
     def encode(self, x: Any) -> NoReturn:
         """Raise MinivaeError."""
         raise MinivaeError("a GAN has no encoder: no z belongs to an x; train a VAE to encode data")
+
+    reconstruct = encode
 
     def log_likelihood(self, x: Any) -> NoReturn:
         """Raise MinivaeError."""
@@ -176,9 +191,10 @@ class GAN(Game):
 
     # -- files -----------------------------------------------------------------------------------------------
 
-    def content(self) -> tuple[Tensors, Metadata]:
-        """All that a file of this model holds: networks, optimizer, step, configuration."""
+    def content(self, run: str | None = None) -> tuple[Tensors, Metadata]:
+        """All that a file of this model holds: networks, optimizer, step, configuration, scaling."""
         tensors = {name: self.kernels.to_numpy(array) for name, array in self.parameters.items()}
+        tensors |= weights.tensors_of(self.scaling)
         training: dict[str, Any] = {}
         if self.optimizer is not None:
             training["optimizer"] = self.optimizer.config()
@@ -186,16 +202,24 @@ class GAN(Game):
                 state = self.optimizer.state_of(network)
                 training[name] = state.t
                 tensors |= {f"optimizer.{name}.{key}": self.kernels.to_numpy(a) for key, a in state.arrays.items()}
-        metadata = {"format": f"{KIND}-{weights.FORMAT}", "minivae_version": __version__, "step": self.step}
-        return tensors, metadata | {"config": self.config, "training": training}
+        return tensors, {
+            "format": f"{KIND}-{weights.FORMAT}",
+            "run": run,
+            "minivae_version": __version__,
+            "config": self.config,
+            "scaling": self.scaling.kind,
+            "step": self.step,
+            "training": training,
+        }
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike, run: str | None = None) -> None:
         """Write the model, its optimizer and its step to one safetensors file, beside and renamed.
 
-        What :meth:`load` makes of it goes on training to the same last bit. Raises CheckpointError if a value is not
+        What :meth:`load` makes of it goes on training to the same last bit. ``run`` is the training run that it comes
+        from, for a reader who wants to know. Raises CheckpointError if a value is not
         finite, OSError if the file cannot be written.
         """
-        tensorfile.write(path, *self.content())
+        tensorfile.write(path, *self.content(run))
 
     @classmethod
     def load(cls, path: str | os.PathLike, backend: str | None = None) -> GAN:
@@ -209,7 +233,8 @@ class GAN(Game):
             promised = sum(i * o for dims in widths(metadata["config"]) for i, o in pairwise(dims))
             if promised > sum(tensor.size for tensor in tensors.values()):  # before memory is asked for
                 raise CheckpointError(f"{path} holds less than the networks of its configuration need")
-            gan, training = cls(**metadata["config"], backend=backend), metadata["training"]
+            scaling, training = weights.scaling_of(tensors, metadata), metadata["training"]
+            gan = cls(**metadata["config"], backend=backend, scaling=scaling)
             if training:
                 gan.optimizer = optimizers.from_config(training["optimizer"])
             for name, network in gan.networks.items():

@@ -15,6 +15,7 @@ from minivae.model.network import Network
 from minivae.model.proposals import Mixture, find_mixture, log_joint, rows_astray
 from minivae.model.workspace import ROWS_AT_ONCE, pieces
 from minivae.system.progress import Advance, samples_shown
+from minivae.workers.group import Alone, Group, share_out
 
 MOST_SAMPLES = 2**32  # the number of a sample is a word of the noise's counter
 PARTS = 4  # the samples are dealt out to so many sums, whose differences show the bias
@@ -58,18 +59,21 @@ def log_likelihood(
     seed: int,
     progress: bool = False,
     examples: np.ndarray | None = None,
+    group: Group | None = None,
 ) -> LogLikelihood:
     """:func:`minivae.evaluation.log_likelihood` of rows (N, D) that are scaled, with the noise of ``examples``."""
-    estimate = LogLikelihood(*np.empty((6, len(x))), *np.empty((2, len(x)), bool))
     examples = np.arange(len(x)) if examples is None else examples
+    group, parts = group or Alone(), [(slice(None), rows) for rows in pieces(len(x))]
+
+    def of_part(part: tuple[slice, slice]) -> np.ndarray:
+        return np.array(estimate_rows(network, x[part[1]], examples[part[1]], n_samples, seed, advance))
+
     # Weights that are not finite, of a model that has diverged, show in the numbers.
-    quiet, shown = np.errstate(all="ignore"), samples_shown(len(x) * n_samples, progress)
+    here = sum(len(x[rows]) for rank in group.ranks for _, rows in parts[rank :: group.size])
+    quiet, shown = np.errstate(all="ignore"), samples_shown(here * n_samples, progress)
     with network.lock, network.kernels.session(), quiet, shown as advance:
-        for rows in pieces(len(x)):
-            of_rows = estimate_rows(network, x[rows], examples[rows], n_samples, seed, advance)
-            for whole, part in zip(estimate, of_rows, strict=True):
-                whole[rows] = part
-    return estimate
+        found = share_out(group, np.zeros((8, len(x))), parts, of_part)
+    return LogLikelihood(*found[:6], *(found[6:] == 1))  # the last two are bool
 
 
 def warn_of_outliers(estimate: LogLikelihood) -> None:
@@ -90,7 +94,7 @@ def estimate_rows(
     """:func:`log_likelihood` of a few rows, x (B, D), with the noise of ``examples`` (B,)."""
     k, n_rows = network.kernels, len(x)
     copies = k.asarray(np.tile(x, (samples_at_once(n_rows, n_samples), 1)), network.dtype)
-    mu, logvar = network.encoder.forward(copies)
+    mu, logvar = network.posterior(copies)
     mu_of_rows, logvar_of_rows = (k.to_numpy(array[:n_rows]).astype(np.float64) for array in (mu, logvar))
     kl = k.to_numpy(k.gaussian_kl_forward(mu[:n_rows], logvar[:n_rows]))
 

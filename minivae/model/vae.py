@@ -16,9 +16,9 @@ import numpy as np
 
 from minivae import backend as backends
 from minivae.backend import Array, Stream
-from minivae.errors import DataError, GreyDataWarning
+from minivae.errors import BackendError, DataError, GreyDataWarning
 from minivae.model import importance, weights
-from minivae.model.likelihoods import Bernoulli, Likelihood, resolve
+from minivae.model.likelihoods import Bernoulli, Likelihood, LogNormal, Mixed, Poisson, resolve
 from minivae.model.network import LossTerms, Network, mean
 from minivae.model.parameters import Views
 from minivae.model.scaling import Scaling
@@ -26,8 +26,8 @@ from minivae.model.workspace import pieces
 from minivae.system.tensorfile import Metadata, Tensors
 from minivae.validation import (
     LARGEST_WIDTH,
-    as_finite,
     check_choice,
+    check_columns_known,
     check_eps,
     check_float,
     check_int,
@@ -35,10 +35,13 @@ from minivae.validation import (
     check_seed,
     check_widths,
 )
+from minivae.workers.group import Alone, Group, share_out
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
 INITS = ("torch", "glorot", "he")
 DTYPES = ("float32", "float64")
+MISSING = ("zero", "mask")
+NOT_ON_A_GPU = (LogNormal, Mixed, Poisson)
 GREY = (
     "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
     "be trained and compared with itself, but not with numbers on binary data (see binarize)"
@@ -70,8 +73,8 @@ class VAE(Network):
     latent_dim : int, default 20
         K.
     activation : {"relu", "leaky_relu", "tanh", "sigmoid", "softplus"}
-    likelihood : {"bernoulli", "gaussian", "categorical"} or Likelihood
-        p(x|z); see :mod:`minivae.model.likelihoods`.
+    likelihood : {"bernoulli", "gaussian", "categorical", "poisson", "lognormal"} or Likelihood
+        p(x|z); see :mod:`minivae.model.likelihoods`, where ``Mixed`` is for columns of several kinds.
     beta : float, default 1.0
         Weight of the KL in ``loss``; only beta = 1 makes ``-loss`` a bound on log p(x).
     init : {"torch", "glorot", "he"}
@@ -83,6 +86,10 @@ class VAE(Network):
         Of the initialisation, and of the noise where none is handed in.
     scaling : Scaling, optional
         What is done to data on their way in and undone on their way out, such as ``Scaling.of("standard", x)``.
+    missing : {"zero", "mask"}, default "zero"
+        What the encoder sees of a value that was not observed, NaN in ``x``: 0 after scaling; or that, and D more
+        inputs that are 1 where a value was observed, else 0. Such a value adds nothing to ``recon_nll``, nor to a
+        gradient: the loss is a bound on -log p of what was observed (lesson 17).
 
     Attributes
     ----------
@@ -123,6 +130,7 @@ class VAE(Network):
         dtype: str = "float32",
         seed: int = 0,
         scaling: Scaling | None = None,
+        missing: str = "zero",
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
         self._said_grey = False
@@ -132,6 +140,10 @@ class VAE(Network):
         self.backend = kernels.name
         likelihood.check_dim(input_dim)
         scaling.check_dim(input_dim)
+        check_choice(missing, "missing", MISSING)
+        if self.backend == "cupy" and (missing == "mask" or isinstance(likelihood, NOT_ON_A_GPU)):
+            what = "missing='mask'" if missing == "mask" else f"the likelihood {likelihood.name!r}"
+            raise BackendError(f"the cupy backend does not compute {what} yet: use numpy or numba")
         super().__init__(
             input_dim,
             check_widths(hidden_dims, "hidden_dims"),
@@ -144,7 +156,10 @@ class VAE(Network):
             check_choice(str(np.dtype(dtype)), "dtype", DTYPES),
             check_seed(seed),
             scaling,
+            missing,
         )
+        if scaling.seen_shift.size:  # logarithms start at their mean: from 0, ten of them take ten thousand steps
+            self.parameters["decoder.output.b"] += self.kernels.asarray(scaling.seen_shift, self.dtype)
 
     @property
     def parameters(self) -> Views:
@@ -187,7 +202,8 @@ class VAE(Network):
     def check(self, x: Any, grey_is_fine: bool = False) -> np.ndarray:
         """``x`` scaled, as an array (N, D) of the model's dtype that its likelihood can take; errors as for ``loss``.
 
-        Warns once, with GreyDataWarning, where a Bernoulli model meets grey values, unless they will be binarised.
+        NaN is a value that was not observed. Warns once, with GreyDataWarning, where a Bernoulli model meets grey
+        values, unless they will be binarised.
         """
         x = self._scaled(x)
         try:
@@ -202,9 +218,8 @@ class VAE(Network):
         return x
 
     def _scaled(self, x: Any) -> np.ndarray:
-        if self.scaling.kind == "none":
-            return check_matrix(x, self.dtype, self.input_dim)
-        return as_finite(self.scaling.apply(check_matrix(x, "float64", self.input_dim)), self.dtype)
+        holes = self.backend != "cupy" and self.likelihood.takes_holes
+        return self.scaling.check(x, self.dtype, self.input_dim, allow_nan=holes)
 
     # -- the loss ------------------------------------------------------------------------------------------
 
@@ -233,14 +248,17 @@ class VAE(Network):
         return self.loss_of_scaled(x, check_eps(eps, self.dtype, (len(x), self.latent_dim)))
 
     @one_at_a_time
-    def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None) -> LossTerms:
+    def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None, group: Group | None = None) -> LossTerms:
         """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, K) of the model's dtype."""
-        sums = np.zeros(2)
-        for rows in pieces(len(x)):
-            batch = self.kernels.asarray(x[rows], self.dtype)
-            recon_nll, kl = self.terms(batch, self._eps(eps, rows))
-            sums += mean(recon_nll) * len(batch), mean(kl) * len(batch)
-        recon_nll, kl = sums / len(x)
+        parts = pieces(len(x))
+
+        def sums_of(i: int) -> tuple[float, float]:
+            batch = self.kernels.asarray(x[parts[i]], self.dtype)
+            recon_nll, kl = self.terms(batch, self._eps(eps, parts[i]))
+            return mean(recon_nll) * len(batch), mean(kl) * len(batch)
+
+        sums = share_out(group or Alone(), np.zeros((len(parts), 2)), range(len(parts)), sums_of)
+        recon_nll, kl = sum(sums, np.zeros(2)) / len(x)  # one after the other, whoever computed them
         return LossTerms.of(float(recon_nll), float(kl), self.beta)
 
     @one_at_a_time
@@ -260,8 +278,9 @@ class VAE(Network):
 
     def set_output_bias(self, x: Any) -> None:
         """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
-        average = self.check(x, grey_is_fine=True).mean(axis=0, dtype=np.float64)
-        bias = self.likelihood.output_bias(average)
+        x = self.check(x, grey_is_fine=True)
+        check_columns_known(x)
+        bias = self.likelihood.constant(x)[0]
         self.parameters["decoder.output.b"][...] = self.kernels.asarray(bias, self.dtype)
 
     # -- what a trained model is for -------------------------------------------------------------------------
@@ -285,7 +304,7 @@ class VAE(Network):
         """:meth:`encode` of what :meth:`check` has returned: (N, D) -> mu, logvar (N, K)."""
         mu, logvar = np.empty((2, len(x), self.latent_dim), self.dtype)
         for rows in pieces(len(x)):
-            piece = self.encoder.forward(self.kernels.asarray(x[rows], self.dtype))
+            piece = self.posterior(self.kernels.asarray(x[rows], self.dtype))
             mu[rows], logvar[rows] = (self.kernels.to_numpy(array) for array in piece)
         return mu, logvar
 
@@ -301,8 +320,12 @@ class VAE(Network):
         mean = np.empty((len(z), self.input_dim), self.dtype)
         for rows in pieces(len(z)):
             output = self.decoder.forward(self.kernels.asarray(z[rows], self.dtype))
-            mean[rows] = self.kernels.to_numpy(self.likelihood.mean(self.kernels, output))
+            mean[rows] = self.kernels.to_numpy(self.likelihood.mean_given(self.kernels, output, self._logvar))
         return mean
+
+    @property
+    def _logvar(self) -> Array | None:
+        return self.parameters.get("decoder.output.logvar")
 
     def reconstruct(self, x: Any) -> np.ndarray:
         """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
@@ -337,8 +360,7 @@ class VAE(Network):
         def normal() -> np.ndarray:
             return noise.standard_normal(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
 
-        logvar = self.parameters.get("decoder.output.logvar")
-        logvar = None if logvar is None else self.kernels.to_numpy(logvar)
+        logvar = None if self._logvar is None else self.kernels.to_numpy(self._logvar)
         return self.scaling.invert(self.likelihood.draw(mean, logvar, uniform, normal))
 
     @one_at_a_time

@@ -44,10 +44,12 @@ def new_figure(width: float, height: float) -> Figure:
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Draw with matplotlib's defaults."""
-    import matplotlib
-
-    # A matplotlibrc or a notebook may ask for fonts that do not exist.
+    """Draw with matplotlib's defaults: a matplotlibrc or a notebook may ask for fonts or windows that there are not."""
+    notebook = os.environ.pop("MPLBACKEND", None)  # of a backend that is not installed here even the import fails
+    try:
+        import matplotlib
+    finally:
+        os.environ |= {} if notebook is None else {"MPLBACKEND": notebook}
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         yield
@@ -216,6 +218,33 @@ def table_samples(x: np.ndarray, samples: np.ndarray, columns: Sequence[str]) ->
         axes.set_yticks([])
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     figure.supylabel("density", fontsize=9)
+    return figure
+
+
+def plane_samples(x: np.ndarray, samples: np.ndarray, names: Sequence[str]) -> Figure:
+    """Data (N, 2) and samples (n, 2) in one plane."""
+    figure = new_figure(5.0, 4.6)
+    axes = figure.subplots()
+    axes.plot(*x.T, "o", color=BLUE, markersize=3, alpha=0.4, label="data")
+    axes.plot(*samples.T, "x", color=ORANGE, markersize=3, alpha=0.6, label="samples")
+    axes.set_xlabel(shorten(names[0]), parse_math=False)
+    axes.set_ylabel(shorten(names[1]), parse_math=False)
+    figure.legend(loc="outside upper right", ncols=2, fontsize=8)
+    return figure
+
+
+def game_curves(history: Mapping[str, Sequence[float]]) -> Figure:
+    """Both losses of a GAN in nats by step, its penalty, and what samples cover where :meth:`minivae.GAN.fit` says."""
+    panels = [("discriminator_loss", "generator_loss"), ("penalty",), ("coverage", "precision")]
+    panels = [names for names in panels if names[0] in history]
+    figure = new_figure(3.2 * len(panels), 2.8)
+    for axes, names in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        for i, name in enumerate(names):
+            axes.plot(history["step"], history[name], LINES[i], color=COLOURS[i], label=name.replace("_", " "))
+        axes.set_xlabel("step")
+        axes.set_ylabel("share" if "coverage" in names else "nats")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
     return figure
 
 

@@ -41,6 +41,7 @@ class Evidence:
         self.estimate = importance.log_likelihood(self.vae, self.test[:ESTIMATED], SAMPLES, 0)
         self.noise = np.random.default_rng(0).standard_normal(self.mu.shape)
         self.decoded = self.means(self.mu + np.exp(self.logvar / 2) * self.noise)
+        self.x = np.where(np.isnan(self.train), self.decoded, self.train)  # holes say nothing
 
     def means(self, z: np.ndarray) -> np.ndarray:
         """The means of p(x|z), scaled: (N, K) -> (N, D)."""
@@ -55,7 +56,7 @@ class Evidence:
 
     def live(self, beta: float) -> int:
         """How many dimensions a linear model of this beta keeps: eigenvalues of the covariance above beta sigma^2."""
-        return marks.live_dimensions(self.train, self.vae.latent_dim, beta * float(self.variance.mean()))
+        return marks.live_dimensions(self.x, self.vae.latent_dim, beta * float(self.variance.mean()))
 
     def gain_at(self, factor: float) -> float:
         """How much lower the same model ends, trained anew for a few steps at ``factor`` times its rate, in nats.

@@ -40,7 +40,7 @@ def ran_away(e: Evidence) -> tuple[bool, str]:
 
 def unequal(e: Evidence) -> tuple[bool, str]:
     """One variance must do for columns of all sizes, and the large ones decide everything."""
-    std = e.train.std(axis=0)
+    std = e.x.std(axis=0)
     low, high = std[std > 0].min(initial=np.inf), std.max()
     is_table = e.vae.likelihood.name == "gaussian" and e.run.data["image_shape"] is None
     return is_table and high > 10 * low, f"the standard deviations of columns reach from {low:.3g} to {high:.3g}"
@@ -105,7 +105,7 @@ def dead(e: Evidence) -> tuple[bool, str]:
 
 def does_not_fit(e: Evidence) -> tuple[bool, str]:
     """Residuals are not distributed as the likelihood claims."""
-    squares = (e.train - e.decoded) ** 2
+    squares = (e.x - e.decoded) ** 2
     ratio = float((squares / e.variance).mean())
     tails = float((squares**2).mean() / (squares.mean(axis=0) ** 2).mean())
     if e.vae.likelihood.name == "gaussian":
@@ -120,7 +120,7 @@ def has_holes(e: Evidence) -> tuple[bool, str]:
     """Where no training row is encoded, the decoder was never asked."""
     from sklearn.neighbors import NearestNeighbors
 
-    nearest = NearestNeighbors(n_neighbors=1).fit(e.train)
+    nearest = NearestNeighbors(n_neighbors=1).fit(e.x)
     samples, decoded = (float(np.median(nearest.kneighbors(x)[0])) for x in (e.means(e.noise), e.decoded))
     return (
         samples > 2 * decoded,

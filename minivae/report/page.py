@@ -40,13 +40,13 @@ def calibration(e: Evidence) -> bytes:
         figure, image = figures.new_figure(5.0, 3.4), io.BytesIO()
         axes = figure.subplots()
         if e.vae.likelihood.name == "gaussian":
-            residuals, grid = ((e.train - e.decoded) / np.sqrt(e.variance)).ravel(), np.linspace(-5, 5, 101)
+            residuals, grid = ((e.x - e.decoded) / np.sqrt(e.variance)).ravel(), np.linspace(-5, 5, 101)
             axes.hist(residuals, grid, density=True, color=figures.BLUE, label="residuals / claimed deviation")
             axes.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color=figures.ORANGE, label="standard normal")
         else:
             bins = np.minimum((10 * e.decoded).astype(int), 9).ravel()
             n = np.maximum(np.bincount(bins, minlength=10), 1)
-            claimed, seen = (np.bincount(bins, values.ravel(), 10) / n for values in (e.decoded, e.train))
+            claimed, seen = (np.bincount(bins, values.ravel(), 10) / n for values in (e.decoded, e.x))
             axes.plot(claimed, seen, "o", color=figures.BLUE, label="mean of x where p is so large")
             axes.plot([0, 1], [0, 1], color=figures.ORANGE, label="as claimed")
         axes.legend(fontsize=8)

@@ -1,6 +1,6 @@
 """A run folder: which files it has, how each is written, and how a run is opened again.
 
-RUN/model.safetensors             the weights to use      RUN/history.csv  a row per epoch
+RUN/model.safetensors             the weights to use      RUN/history.csv  a row per epoch or round
 RUN/checkpoint.safetensors        all that training       RUN/config.json  every setting, and the data's description
                                   needs to go on          RUN/*.png        see pictures.py
 RUN/checkpoint-older.safetensors  the checkpoint before   RUN/.lock        while a run trains: see locks.py
@@ -18,14 +18,18 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minivae import checkpoint
+from minivae.checkpoint import Model, reached
 from minivae.datasets import Dataset
 from minivae.errors import CheckpointError, DataError, MinivaeError
+from minivae.gan import fitting as games
+from minivae.gan.gan import GAN
 from minivae.model import weights
 from minivae.model.vae import VAE
 from minivae.runs import pictures
@@ -112,16 +116,16 @@ class RunFolder:
         """Remove the temporary files of a run that was killed; the caller holds the lock."""
         remove_leftovers(self.path, FILES)
 
-    def write_config(self, settings: Settings, data: Dataset, mark: str, vae: VAE) -> None:
+    def write_config(self, settings: Settings, data: Dataset, mark: str, model: Model) -> None:
         """Every setting as decided, the data (of the fingerprint ``mark``) and the machine, in config.json."""
         config = {
             "format": FORMAT,
             "minivae_version": __version__,
             "run": identity(settings, mark),
             "settings": settings.of_the_run(),
-            "model": vae.config,
+            "model": model.config,
             "data": describe(data, mark),
-            "machine": what_changes_results(vae.backend),
+            "machine": what_changes_results(model.backend),
         }
         write_text(self.config, json.dumps(config, indent=2) + "\n")
 
@@ -141,14 +145,15 @@ class RunFolder:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"cannot read {self.config}: {in_one_line(error)}") from None
 
-    def begin_history(self) -> None:
+    def begin_history(self, names: Sequence[str]) -> None:
         """history.csv with the names of its columns and no row yet."""
-        write_text(self.history, ",".join(columns(validation=True)) + "\n")
+        write_text(self.history, ",".join(names) + "\n")
 
-    def add_to_history(self, metrics: Mapping[str, float]) -> None:
-        """One more row, as soon as its epoch is done."""
+    def add_to_history(self, metrics: Mapping[str, float]) -> int:
+        """One more row, as soon as its epoch or round is done; returns the length of the file, in bytes."""
         with named(self.history), open(self.history, "a", encoding="utf-8", newline="") as file:
-            file.write(line([metrics[name] for name in columns(validation=True)]))
+            file.write(line([*metrics.values()]))
+            return file.tell()
 
     def read_history(self) -> dict[str, list[float]]:
         """What ``fit`` would have returned, from history.csv; DataError where it cannot be read."""
@@ -156,34 +161,40 @@ class RunFolder:
             text = read_text(self.history)
             if ";" in text.partition("\n")[0]:  # a spreadsheet saved it where numbers have decimal commas
                 text = text.replace(",", ".").replace(";", ",")
-            rows = [row for row in csv.DictReader(io.StringIO(text)) if None not in row.values()]
-            history = {name: [float(row[name]) for row in rows] for name in columns(validation=True)}
+            table = csv.DictReader(io.StringIO(text))
+            names = list(table.fieldnames or ())
+            if names not in (games.columns(False), games.columns(True)):
+                names = columns(validation=True)
+            rows = [row for row in table if None not in row.values()]
+            history = {name: [float(row[name]) for row in rows] for name in names}
             if not all(math.isfinite(value) for values in history.values() for value in values):
                 raise ValueError("it holds a number that is not finite")
             return history
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise DataError(f"cannot read {self.history}: {in_one_line(error)}") from None
 
-    def cut_history(self, epoch: int) -> None:
-        """Take out the rows after ``epoch``, which a run that was killed has written but not saved.
+    def cut_history(self, model: Model) -> None:
+        """Take out the rows after the model's last epoch or step, which a killed run has written but not saved.
 
         DataError if the rows up to there are not all in their places.
         """
-        history = self.read_history()
-        kept = [row for row in zip(*history.values(), strict=True) if row[0] <= epoch]
-        if [row[0] for row in kept] != list(range(1, epoch + 1)):
-            raise DataError(f"{self.history} must hold a row for each of the epochs 1 to {epoch}: somebody changed it")
+        (unit, done), history = reached(model), self.read_history()
+        kept = [row for row in zip(*history.values(), strict=True) if row[0] <= done]
+        places, apart = [0, *(row[0] for row in kept)], 1 if unit == "epoch" else games.ROUND
+        if places[-1] != done or not all(b - a in range(1, apart + 1) for a, b in pairwise(places)):
+            rows = f"a row for each of the epochs 1 to {done}" if apart == 1 else f"all rows up to step {done}"
+            raise DataError(f"{self.history} must hold {rows}: somebody changed it")
         write_text(self.history, ",".join(history) + "\n" + "".join(map(line, kept)))
 
     def load_training(
         self, path: Path, backend: str | None, config: dict[str, Any] | None
-    ) -> tuple[VAE, EarlyStopping | None]:
+    ) -> tuple[Model, EarlyStopping | None]:
         """One of the two checkpoints, which must fit config.json; the error for the newer one offers the older one."""
         try:
-            vae, early_stopping = checkpoint.load_training(path, backend)
+            model, early_stopping = checkpoint.load_training(path, backend)
             if config is not None:
-                self.check_model(vae, path, config)
-            return vae, early_stopping
+                self.check_model(model, path, config)
+            return model, early_stopping
         except CheckpointError as error:
             offer = self.offer(backend, config) if path == self.checkpoint else ""
             raise CheckpointError(f"{error}{offer}") from None
@@ -191,14 +202,14 @@ class RunFolder:
     def offer(self, backend: str | None, config: dict[str, Any] | None) -> str:
         """What to do with the older checkpoint once the newer one has been refused; nothing if it is no better."""
         try:
-            vae, _ = self.load_training(self.older, backend, config)
+            unit, done = reached(self.load_training(self.older, backend, config)[0])
         except CheckpointError:
             return ""
-        return f"; {OLDER} beside it is intact: rename it to {CHECKPOINT} to go on after epoch {vae.epoch}"
+        return f"; {OLDER} beside it is intact: rename it to {CHECKPOINT} to go on after {unit} {done}"
 
-    def check_model(self, vae: VAE, path: Path, config: dict[str, Any]) -> None:
+    def check_model(self, model: Model, path: Path, config: dict[str, Any]) -> None:
         """CheckpointError unless the model that was read from ``path`` is the one that config.json describes."""
-        expected, found = config["model"], json.loads(json.dumps(vae.config))
+        expected, found = config["model"], json.loads(json.dumps(model.config))
         for name in sorted(found.keys() - {"backend"}):
             if found[name] != expected.get(name):
                 raise CheckpointError(
@@ -210,7 +221,7 @@ class RunFolder:
 
 
 def line(row: Sequence[float]) -> str:
-    """A row of history.csv: the epoch as a whole number, the rest with every digit."""
+    """A row of history.csv: the epoch or step as a whole number, the rest with every digit."""
     return ",".join([str(int(row[0])), *(repr(float(value)) for value in row[1:])]) + "\n"
 
 
@@ -219,9 +230,19 @@ class Run:
     """A trained model, and what its folder says about it; a weights file alone knows no settings and no data."""
 
     path: Path
-    vae: VAE
+    model: Model
     settings: Settings | None = None
     data: dict[str, Any] | None = None
+
+    @property
+    def vae(self) -> VAE:
+        """The model where it has an encoder and a p(x); MinivaeError for a GAN."""
+        if isinstance(self.model, GAN):
+            raise MinivaeError(
+                f"{self.path} is a GAN, which has no encoder and no p(x): draw from it with minivae sample, or train a "
+                "VAE (minivae train --model vae) to encode, reconstruct and evaluate data"
+            )
+        return self.model
 
     @property
     def folder(self) -> Path:
@@ -279,19 +300,21 @@ def open_run(path: str | os.PathLike, backend: str | None = None) -> Run:
     if path == folder.model and folder.holds_a_checkpoint and not is_known:
         raise DataError(f"cannot read {folder.config}: there is no such file")
     config = folder.read_config() if is_known else None
-    vae = weights_of(folder, path, backend, config)
-    warm_up(vae)
-    return Run(path, vae) if config is None else Run(folder.path, vae, config["settings"], config["data"])
+    model = weights_of(folder, path, backend, config)
+    if isinstance(model, VAE):
+        warm_up(model)
+    return Run(path, model) if config is None else Run(folder.path, model, config["settings"], config["data"])
 
 
-def weights_of(folder: RunFolder, path: Path, backend: str | None, config: dict[str, Any] | None) -> VAE:
+def weights_of(folder: RunFolder, path: Path, backend: str | None, config: dict[str, Any] | None) -> Model:
     """The weights to use: of a run that has not ended, the best so far where it stops early, else the last."""
     if path in (folder.checkpoint, folder.older):
-        vae, early_stopping = folder.load_training(path, backend, config)
+        model, early_stopping = folder.load_training(path, backend, config)
         if early_stopping is not None:
-            early_stopping.at_end(vae)
-        return vae
-    vae = VAE.load(path, backend)
+            assert isinstance(model, VAE)  # a GAN has none
+            early_stopping.at_end(model)
+        return model
+    model = checkpoint.load(path, backend)
     if config is not None:
-        folder.check_model(vae, path, config)
-    return vae
+        folder.check_model(model, path, config)
+    return model

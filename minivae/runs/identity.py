@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minivae.datasets import Dataset
-from minivae.runs.settings import Settings
+from minivae.runs.settings import ONLY, Settings
 
 DESCRIBED = ("name", "image_shape", "columns", "label_names", "value_range", "fingerprint")
 
@@ -29,15 +29,9 @@ def identity(settings: Settings, mark: str) -> str:
 
     ``mark`` is the :func:`fingerprint` of its data.
     """
-    left_out = (
-        "data",
-        "header",
-        "drop",
-        "test",
-        "holdout",
-        "groups",
-        "epochs",
-    )  # the fingerprint tells how files were read
+    of_files = ("data", "header", "drop", "test", "holdout", "groups")  # the fingerprint tells how they were read
+    newer = {"model", *ONLY["gan"]} if settings.model == "vae" else set()  # older runs had no such settings
+    left_out = {*of_files, "epochs", "steps", *newer} | ({"shards"} if settings.shards is None else set())
     values = {name: value for name, value in settings.of_the_run().items() if name not in left_out}
     return hashlib.sha256(json.dumps([values, mark], sort_keys=True).encode()).hexdigest()
 

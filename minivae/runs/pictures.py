@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,12 +103,17 @@ def draw(
     """
     scene = Scene.of(vae, data, mu, logvar)
     held_out = "test" if best_epoch is None else "validation"
-    curves = {LOSS: lambda scene: plotting.loss_curve(history, best_epoch, held_out)} if history.get("epoch") else {}
+    curves = {LOSS: lambda: plotting.loss_curve(history, best_epoch, held_out)} if history.get("epoch") else {}
+    return draw_each(folder, curves | {name: partial(picture, scene) for name, picture in OF_A_MODEL.items()})
+
+
+def draw_each(folder: Path, drawn: Mapping[str, Callable[[], Figure]]) -> list[str]:
+    """Draw pictures into a folder, by their names; returns those that could be drawn."""
     names = []
     with plotting.own_settings():
-        for name, picture in (curves | OF_A_MODEL).items():
+        for name, picture in drawn.items():
             try:
-                plotting.save(picture(scene), folder / name)
+                plotting.save(picture(), folder / name)
                 names.append(name)
             except Exception as error:  # a picture is no reason to lose a training
                 log.info("note        %s could not be drawn: %s", name, in_one_line(error))

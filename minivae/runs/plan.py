@@ -1,6 +1,6 @@
 """A run planned once: what is decided where nothing is said, and all that training needs, built and checked.
 
-``decide`` fills the settings in, ``make_plan`` builds from them; whatever a reader should know is logged on the way.
+``decide`` fills the settings in, ``make_plan`` builds from them; what they decide is logged.
 """
 
 from __future__ import annotations
@@ -8,26 +8,32 @@ from __future__ import annotations
 import logging
 import math
 import os
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minivae.backend import load
+from minivae.checkpoint import Model
 from minivae.datasets import LOADERS, Dataset
 from minivae.datasets.split import held_out
-from minivae.errors import DataError, GreyDataWarning
+from minivae.errors import DataError
+from minivae.gan.gan import GAN
 from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
-from minivae.runs.notes import say_what_is_constant
+from minivae.runs import games
+from minivae.runs.games import GamePlan
 from minivae.runs.settings import Settings
 from minivae.training.corruption import CORRUPTIONS, Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.examples import Rows, as_trained, held_out_rows, training_rows
+from minivae.training.loop import fit_prepared
 from minivae.training.optimizers import OPTIMIZERS
-from minivae.training.recipe import Recipe
+from minivae.training.recipe import Callback, Recipe
 from minivae.training.schedules import Cosine, Schedule, StepList
+from minivae.training.warmup import warm_up
 from minivae.validation import check_choice, check_int
+from minivae.workers.group import Alone, Group
 
 UPDATES = 3000  # what the default number of epochs aims at
 SCHEDULES = ("constant", "steps", "cosine")
@@ -61,10 +67,29 @@ class Plan:
     test: np.ndarray
     shown: Dataset
 
+    @property
+    def model(self) -> VAE:
+        """As of a :class:`minivae.runs.games.GamePlan`; so are the next two."""
+        return self.vae
+
+    def warm_up(self, progress: bool) -> None:
+        """Compile what training needs."""
+        warm_up(self.vae, progress=progress)
+
+    def fit(self, epochs: int, callbacks: Sequence[Callback], progress: bool) -> None:
+        """Train for so many epochs more."""
+        fit_prepared(
+            self.vae, self.train, self.recipe, epochs, self.validation, self.early_stopping, callbacks, progress
+        )
+
 
 def make_plan(
-    settings: Settings, data: Dataset, vae: VAE | None = None, early_stopping: EarlyStopping | None = None
-) -> Plan:
+    settings: Settings,
+    data: Dataset,
+    model: Model | None = None,
+    early_stopping: EarlyStopping | None = None,
+    group: Group | None = None,
+) -> Plan | GamePlan:
     """Build and check all that a training needs; nothing is written.
 
     Parameters
@@ -72,25 +97,25 @@ def make_plan(
     settings : Settings
         As :func:`decide` returns them.
     data : Dataset
-    vae, early_stopping : VAE and EarlyStopping, optional
+    model, early_stopping : VAE or GAN, and EarlyStopping, optional
         To go on with: those of a checkpoint.
+    group : Group, optional
+        The workers that share each minibatch.
 
     Raises
     ------
     DataError, TypeError, ValueError
         For data and settings that make no training.
     """
+    if settings.model == "gan":
+        return games.make_plan(settings, data, model if isinstance(model, GAN) else None)
     data, aside = set_validation_aside(settings, data)
-    if vae is None:
-        vae, early_stopping = build_model(settings, data), build_early_stopping(settings)
-    recipe = build_recipe(settings)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", GreyDataWarning)
-        train = training_rows(vae, data.train, recipe)
-        test = held_out_rows(vae, data.test, recipe)
-        validation = test if aside is None else held_out_rows(vae, aside, recipe)
-    for warning in caught:  # a line like the others
-        log.info("note        %s", warning.message)
+    if model is None or isinstance(model, GAN):
+        model, early_stopping = build_model(settings, data), build_early_stopping(settings)
+    vae, recipe = model, build_recipe(settings, group or Alone())
+    train = training_rows(vae, data.train, recipe)
+    test = held_out_rows(vae, data.test, recipe)
+    validation = test if aside is None else held_out_rows(vae, aside, recipe)
     shown = data if recipe.binarize == "none" else replace(data, test=vae.scaling.invert(test))
     if recipe.binarize != "none" and not data.image_shape:  # no picture of images shows training examples
         shown = replace(shown, train=as_trained(vae, data.train, recipe))
@@ -102,18 +127,18 @@ def make_plan(
 
 def decide(settings: Settings, data: Dataset) -> Settings:
     """The same settings with nothing left open."""
-    likelihood = choose_likelihood(settings, data)
-    if likelihood == "gaussian" and data.image_shape is None:  # pixels are often constant
-        say_what_is_constant(data)
+    is_gan = settings.model == "gan"  # whose data are scaled as a Gaussian's
+    likelihood = choose_likelihood(replace(settings, likelihood="gaussian") if is_gan else settings, data)
     check_int(1 if settings.epochs is None else settings.epochs, "epochs", 1, 2**32 - 1)
+    check_int(1 if settings.steps is None else settings.steps, "steps", 1, 2**32 - 1)
     check_int(settings.batch_size, "batch_size", 1)
     return replace(
         settings,
         data=settings.data if settings.data in LOADERS else os.path.abspath(settings.data),
         backend=load(settings.backend).name,
-        likelihood=likelihood,
+        likelihood=settings.likelihood if is_gan else likelihood,
         scale=choose_scaling(settings.scale, likelihood, data),
-        epochs=settings.epochs or default_epochs(len(data.train), settings.batch_size),
+        epochs=None if is_gan else settings.epochs or default_epochs(len(data.train), settings.batch_size),
     )
 
 
@@ -127,12 +152,6 @@ def choose_likelihood(settings: Settings, data: Dataset) -> str:
     is_image, fits = data.image_shape is not None, low >= 0 and high <= 1
     if scale == "pixels":
         fits = low >= 0 and high <= data.white
-    elif low >= 0 and high == data.white and name in ("auto", "gaussian"):
-        log.info(
-            "note        values from 0 to %g look like pixels: --scale pixels divides them by %g",
-            data.white,
-            data.white,
-        )
     if name != "auto":
         return name
     if fits and (is_image or data.is_binary or settings.binarize != "none"):
@@ -203,7 +222,7 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
     return vae
 
 
-def build_recipe(settings: Settings) -> Recipe:
+def build_recipe(settings: Settings, group: Group) -> Recipe:
     """The settings of each step."""
     return Recipe(
         batch_size=settings.batch_size,
@@ -213,6 +232,8 @@ def build_recipe(settings: Settings) -> Recipe:
         binarize=settings.binarize,
         corruption=build_corruption(settings),
         schedule=build_schedule(settings),
+        group=group,
+        shards=settings.shards,
     )
 
 

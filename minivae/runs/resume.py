@@ -8,23 +8,23 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+from minivae.checkpoint import Model, reached
 from minivae.datasets import LOADERS, Dataset
 from minivae.errors import MinivaeError
-from minivae.model.vae import VAE
 from minivae.runs.folder import RunFolder
 from minivae.runs.identity import identity
-from minivae.runs.settings import Settings, differences, same_file
+from minivae.runs.settings import Settings, check_meaning, differences, same_file
 from minivae.system.machine import what_changes_results
 from minivae.training.early_stopping import EarlyStopping
 
-HOW_TO_GO_ON = ("resume", "no_pictures", "epochs")  # settings that say nothing about what is trained
+HOW_TO_GO_ON = ("resume", "no_pictures", "epochs", "steps")  # settings that say nothing about what is trained
 
 log = logging.getLogger("minivae")
 
 
 def read_state(
     folder: RunFolder, settings: Settings, data: Dataset, mark: str
-) -> tuple[VAE, EarlyStopping | None, dict[str, Any]]:
+) -> tuple[Model, EarlyStopping | None, dict[str, Any]]:
     """The model with its optimizer and early stopping, as the last checkpoint has them, and config.json.
 
     MinivaeError if settings or data are not those of the run. ``mark`` is the fingerprint of ``data``.
@@ -34,15 +34,18 @@ def read_state(
     refuse_other_data(folder, config, settings, data, mark)
     if config["run"] != identity(config["settings"], mark):
         raise MinivaeError(f"{folder.config} was changed by hand, or by another version: begin a new run")
-    vae, early_stopping = folder.load_training(folder.checkpoint, settings.backend, config)
-    if vae.epoch > (settings.epochs or 0):
-        raise MinivaeError(f"{folder} has done {vae.epoch} epochs already, more than --epochs {settings.epochs}")
-    return vae, early_stopping, config
+    model, early_stopping = folder.load_training(folder.checkpoint, settings.backend, config)
+    unit, done = reached(model)
+    if done > settings.length:
+        raise MinivaeError(f"{folder} has done {done} {unit}s already, more than --{unit}s {settings.length}")
+    return model, early_stopping, config
 
 
-def rewind(folder: RunFolder, settings: Settings, data: Dataset, mark: str, vae: VAE, config: dict[str, Any]) -> None:
+def rewind(
+    folder: RunFolder, settings: Settings, data: Dataset, mark: str, model: Model, config: dict[str, Any]
+) -> None:
     """Bring the folder to where its checkpoint is: what the run wrote later is taken out."""
-    here = what_changes_results(vae.backend)
+    here = what_changes_results(model.backend)
     for name, before in config["machine"].items():
         if here.get(name) != before:
             log.info(
@@ -51,11 +54,11 @@ def rewind(folder: RunFolder, settings: Settings, data: Dataset, mark: str, vae:
                 before,
                 here.get(name),
             )
-    folder.cut_history(vae.epoch)
+    folder.cut_history(model)
     folder.remove_leftovers()
-    folder.write_config(settings, data, mark, vae)
+    folder.write_config(settings, data, mark, model)
     folder.model.unlink(missing_ok=True)  # the checkpoint is ahead of it from now on
-    log.info("resumed     after epoch %d, from %s", vae.epoch, folder.checkpoint)
+    log.info("resumed     after %s %d, from %s", *reached(model), folder.checkpoint)
 
 
 def settings_of_a_resumed_run(given: dict[str, Any]) -> Settings:
@@ -77,8 +80,9 @@ def settings_of_a_resumed_run(given: dict[str, Any]) -> Settings:
         # Nobody begins a run with so few words: the name is misspelt.
         if given.keys() <= {"out", "backend", *HOW_TO_GO_ON} and not folder.is_ours:
             raise MinivaeError(f"{folder} holds no run{runs_beside(folder)}: to begin one, give its --data")
-        return Settings(**given)
+        return Settings.of(given)
     begun = folder.read_config()["settings"]
+    check_meaning(begun.model, given)
     refuse_other_settings(folder, begun, given)
     now = {name: value for name, value in given.items() if name in {"data", *HOW_TO_GO_ON}}
     if "data" not in now and begun.data not in LOADERS and not Path(begun.data).exists():

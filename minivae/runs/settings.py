@@ -19,6 +19,7 @@ class Settings:
     test: str | None = None
     holdout: str = "random"
     groups: str | None = None
+    model: str = "vae"
     backend: str | None = None
     likelihood: str = "auto"
     hidden: tuple[int, ...] = (400,)
@@ -29,11 +30,15 @@ class Settings:
     output_bias: str = "init"
     binarize: str = "none"
     scale: str = "auto"
+    loss: str | None = None
+    penalty: str | None = None
+    steps: int | None = None
     corruption: str = "none"
     corruption_level: float = 0.25
     corruption_target: str = "clean"
     epochs: int | None = None
     batch_size: int = 128
+    shards: int | None = None
     optimizer: str = "adam"
     lr: float = 1e-3
     schedule: str = "constant"
@@ -54,6 +59,11 @@ class Settings:
         return {name: value for name, value in asdict(self).items() if name not in WHERE}
 
     @property
+    def length(self) -> int:
+        """Up to which step or epoch it is trained."""
+        return (self.steps if self.model == "gan" else self.epochs) or 0
+
+    @property
     def left_out(self) -> tuple[str, ...]:
         """The columns of the file that are neither data nor labels."""
         return self.drop if self.groups is None else (*self.drop, self.groups)
@@ -61,6 +71,12 @@ class Settings:
     def source(self) -> dict[str, Any]:
         """How the data are read: the arguments of :func:`minivae.datasets.load` beside the name."""
         return {name: getattr(self, name) for name in ("labels", "header", "drop", "test", "holdout", "groups")}
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> Settings:
+        """What is ``given``, and the defaults of its model; ValueError if that has no such option."""
+        check_meaning(given.get("model", cls.model), given)
+        return cls(**((OF_GAN if given.get("model") == "gan" else {}) | given))
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
@@ -89,9 +105,38 @@ TYPES: dict[str, Any] = {
     "tuple[int, ...]": tuple,
     "tuple[str, ...]": tuple,
 }
+MODELS = ("vae", "gan")
+OF_GAN: dict[str, Any] = {  # its defaults, where they are others; the last three only it has
+    "hidden": (128, 128),
+    "latent": 8,
+    "activation": "leaky_relu",
+    "batch_size": 256,
+    "loss": "relativistic",
+    "penalty": "approximate-r1",
+    "steps": 4000,
+}
+ONLY = {
+    "gan": ("loss", "penalty", "steps"),
+    "vae": (
+        *("likelihood", "beta", "init", "output_bias", "binarize", "corruption", "corruption_level"),
+        *("corruption_target", "epochs", "schedule", "milestones", "factor", "patience", "l1", "l2"),
+        "shards",
+    ),
+}
 HOLDOUTS = ("random", "last")
 WHERE = ("out", "overwrite", "resume", "no_pictures")
 DEFAULTS = {field.name: field.default for field in fields(Settings)}
+
+
+def check_meaning(model: str, given: dict[str, Any]) -> None:
+    """ValueError if something is given that has no meaning for the model."""
+    if model not in MODELS:
+        raise ValueError(f"--model must be one of {', '.join(MODELS)}, got {model!r}")
+    other = MODELS[model == "vae"]
+    for name in ONLY[other]:
+        if name in given:
+            advice = {"epochs": "use --steps", "steps": "use --epochs"}.get(name, "leave it out")
+            raise ValueError(f"{option(name)} belongs to --model {other}, not to --model {model}: {advice}")
 
 
 def differences(begun: Settings, given: dict[str, Any]) -> list[str]:
@@ -104,7 +149,7 @@ def differences(begun: Settings, given: dict[str, Any]) -> list[str]:
         before = getattr(begun, name)
         if name in WHERE or value in ("auto", before):
             continue
-        if name == "epochs" and begun.schedule != "cosine":
+        if name == "steps" or (name == "epochs" and begun.schedule != "cosine"):
             continue
         reason = " (its cosine ends there)" if name == "epochs" else ""
         found.append(f"{option(name)} {shown(before)}{reason}, not {shown(value)}")

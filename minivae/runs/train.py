@@ -11,29 +11,31 @@ from typing import Any
 
 import numpy as np
 
-from minivae import datasets, marks
+from minivae import checkpoint, datasets, marks
 from minivae.backend import states
+from minivae.checkpoint import Model, reached
 from minivae.datasets import Dataset
 from minivae.errors import MinivaeError, TrainingDiverged
-from minivae.model import weights
-from minivae.model.vae import VAE
-from minivae.runs import pictures, resume
+from minivae.gan import fitting
+from minivae.gan.game import widths
+from minivae.gan.gan import GAN
+from minivae.runs import games, pictures, resume
 from minivae.runs.folder import FILES, RunFolder
+from minivae.runs.games import GamePlan
 from minivae.runs.identity import fingerprint, identity
-from minivae.runs.notes import log_collapse
+from minivae.runs.notes import Known, Notes
 from minivae.runs.plan import Plan, decide, make_plan
 from minivae.runs.recorder import Recorder
 from minivae.runs.rows import describe_labels
 from minivae.runs.settings import Settings, same_file
 from minivae.system.locks import locked
-from minivae.training.early_stopping import EarlyStopping
-from minivae.training.loop import fit_prepared
-from minivae.training.warmup import warm_up
+from minivae.training.loop import columns
+from minivae.workers.group import Alone, Group, check_same
 
 log = logging.getLogger("minivae")
 
 
-def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
+def train(settings: Settings, progress: bool = True, group: Group | None = None) -> dict[str, Any]:
     """Train a model as the settings say and write its run folder.
 
     What a reader should see is logged to "minivae", at level INFO.
@@ -44,11 +46,14 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
         To go on with a run: what :func:`minivae.runs.resume.settings_of_a_resumed_run` returns.
     progress : bool, default True
         As for :func:`minivae.fit`.
+    group : Group, optional
+        The workers that share each minibatch. All of them call this function; rank 0 writes.
 
     Returns
     -------
     summary : dict
-        Plain values: the run folder, the settings that were decided, the losses in nats per example.
+        Plain values: the run folder, the settings that were decided, the losses in nats per example. Empty where
+        another rank writes.
 
     Raises
     ------
@@ -57,32 +62,35 @@ def train(settings: Settings, progress: bool = True) -> dict[str, Any]:
     TrainingDiverged, KeyboardInterrupt
         After the last good state has been saved.
     """
-    data = datasets.load(settings.data, **settings.source())
-    log.info(describe_data(data))
-    settings, mark = decide(settings, data), fingerprint(data)
-    folder = RunFolder(settings.out or Path("runs") / data.name)
+    group, notes = group or Alone(), Notes()
     with ExitStack() as until_the_end:  # keeps the lock of the folder
-        if settings.resume and folder.holds_a_checkpoint:
-            renew_lock = until_the_end.enter_context(locked(folder.path))
-            vae, early_stopping, config = resume.read_state(folder, settings, data, mark)
-            plan = make_plan(settings, data, vae, early_stopping)
-            log.info(describe_model(vae, settings))
-            resume.rewind(folder, settings, data, mark, vae, config)
+        until_the_end.enter_context(notes.heard())
+        data = group.agree(lambda: datasets.load(settings.data, **settings.source()))
+        log.info(describe_data(data))
+        settings, mark = group.agree(lambda: (decide(settings, data), fingerprint(data)))
+        check_same(group, lambda: bytes.fromhex(mark), "data")
+        known = Known(data, settings)
+        notes.say_all(known)
+        folder = RunFolder(settings.out or Path("runs") / data.name)
+        if group.decide(settings.resume and folder.holds_a_checkpoint):
+            renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
+            model, early_stopping, config = group.agree(lambda: resume.read_state(folder, settings, data, mark))
+            plan = make_plan(settings, data, model, early_stopping, group)
+            log.info(describe_model(model, settings))
+            group.root(lambda: resume.rewind(folder, settings, data, mark, model, config))
         else:
-            plan = make_plan(settings, data)
-            log.info(describe_model(plan.vae, settings))
+            plan = make_plan(settings, data, group=group)
+            log.info(describe_model(plan.model, settings))
             if settings.out is None and not settings.resume:
-                folder = free_folder(folder.path)
-            warm_up(plan.vae, progress=progress)  # a backend that does not work ends here
-            renew_lock = until_the_end.enter_context(locked(folder.path))
-            begin(folder, settings, data, mark, plan.vae)
-        recorder = Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
-        summary = carry_out(plan, settings, recorder, progress)
-        scale = marks.scale_of(plan.vae, data.train, plan.test, -summary["test"]["elbo"], settings.binarize)
-        return summary | {"scale": scale, "scale_error": marks.error_of(marks.bounds(plan.vae, plan.test))}
+                folder = group.root(lambda: free_folder(folder.path)) or folder
+            plan.warm_up(progress)  # a backend that does not work ends here
+            renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
+            group.root(lambda: begin(folder, settings, data, mark, plan.model))
+        recorder = renew_lock and Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
+        return carry_out(plan, known, recorder, progress, notes)
 
 
-def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, vae: VAE) -> None:
+def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, model: Model) -> None:
     """Write the first files of a new run; the caller holds the lock."""
     data_file = Path(os.path.realpath(settings.data))
     if data_file.name in FILES and same_file(str(data_file.parent), str(folder.path)):
@@ -94,8 +102,9 @@ def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, vae: 
             resume.refuse_other_data(folder, folder.read_config(), settings, data, mark)
         log.info("resumed     from the beginning: %s holds no checkpoint yet", folder)
     with folder.make(settings.overwrite or settings.resume):
-        folder.write_config(settings, data, mark, vae)
-        folder.begin_history()
+        folder.write_config(settings, data, mark, model)
+        low = isinstance(model, GAN) and model.data_dim <= fitting.LOW
+        folder.begin_history(fitting.columns(low) if settings.model == "gan" else columns(validation=True))
 
 
 def free_folder(wanted: Path) -> RunFolder:
@@ -112,39 +121,63 @@ def free_folder(wanted: Path) -> RunFolder:
             folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def carry_out(plan: Plan, settings: Settings, recorder: Recorder, progress: bool) -> dict[str, Any]:
-    """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does."""
-    vae, folder = plan.vae, recorder.folder
-    began, first = time.perf_counter(), vae.epoch + 1
-    epochs = epochs_left(vae, plan.early_stopping, settings)
+def carry_out(
+    plan: Plan | GamePlan, known: Known, recorder: Recorder | None, progress: bool, notes: Notes
+) -> dict[str, Any]:
+    """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does.
+
+    Without a recorder, where another rank keeps the run, only train.
+    """
+    model, settings, callbacks = plan.model, known.settings, [recorder] if recorder else []
+    (unit, first), began = reached(model), time.perf_counter()
     try:
-        fit_prepared(vae, plan.train, plan.recipe, epochs, plan.validation, plan.early_stopping, [recorder], progress)
+        plan.fit(length_left(plan, settings), callbacks, progress)
     except (TrainingDiverged, KeyboardInterrupt) as error:
-        recorder.cut_short(vae, can_go_on=isinstance(error, KeyboardInterrupt))
+        if recorder:
+            recorder.cut_short(model, can_go_on=isinstance(error, KeyboardInterrupt))
         raise
-    seconds = time.perf_counter() - began
-    weights.save(vae, folder.model, recorder.run)
+    if not recorder:
+        return {}
+    folder = recorder.folder
+    now = {f"{unit}s_now": reached(model)[1] - first, "seconds": round(time.perf_counter() - began, 3)}
+    checkpoint.save(model, folder.model, recorder.run)
     history = folder.read_history()
+    if isinstance(plan, GamePlan):
+        summary = games.finish(folder, plan, settings, history)
+    else:
+        mu, logvar = plan.vae.encode_scaled(plan.test)
+        notes.say_all(known._replace(mu=mu))
+        summary = finish(folder, plan, settings, history, mu, logvar)
+        scale = marks.scale_of(plan.vae, known.data.train, plan.test, -summary["test"]["elbo"], settings.binarize)
+        summary |= {"scale": scale, "scale_error": marks.error_of(marks.bounds(plan.vae, plan.test))}
+    return summary | now | {"notes": [note._asdict() for note in notes]}
+
+
+def finish(
+    folder: RunFolder,
+    plan: Plan,
+    settings: Settings,
+    history: dict[str, list[float]],
+    mu: np.ndarray,
+    logvar: np.ndarray,
+) -> dict[str, Any]:
+    """Draw the pictures of a VAE, whose codes of the test set are ``mu`` and ``logvar`` (M, K); what is said of it."""
+    vae = plan.vae
     best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None
-    mu, logvar = vae.encode_scaled(plan.test)
-    log_collapse(mu)
     if not settings.no_pictures:
         pictures.draw(folder.path, vae, plan.shown, mu, logvar, history, best_epoch)
-    return summarise(folder, plan, settings, history, best_epoch or vae.epoch) | {
-        "epochs_now": vae.epoch + 1 - first,
-        "seconds": round(seconds, 3),
-    }
+    return summarise(folder, plan, settings, history, best_epoch or vae.epoch)
 
 
-def epochs_left(vae: VAE, early_stopping: EarlyStopping | None, settings: Settings) -> int:
-    """How many epochs are still to be trained."""
-    wanted = settings.epochs or 0
-    if early_stopping is not None and early_stopping.is_over:
-        log.info("note        early stopping ended this run after epoch %d: there is nothing left to train", vae.epoch)
+def length_left(plan: Plan | GamePlan, settings: Settings) -> int:
+    """How many epochs or steps are still to be trained."""
+    unit, done = reached(plan.model)
+    if plan.early_stopping is not None and plan.early_stopping.is_over:
+        log.info("note        early stopping ended this run after epoch %d: there is nothing left to train", done)
         return 0
-    if wanted == vae.epoch:
-        log.info("note        all %d epochs are done: there is nothing left to train", wanted)
-    return wanted - vae.epoch
+    if settings.length == done:
+        log.info("note        all %d %ss are done: there is nothing left to train", done, unit)
+    return settings.length - done
 
 
 # -- what is said ------------------------------------------------------------------------------------------
@@ -160,13 +193,19 @@ def describe_data(data: Dataset) -> str:
     return f"{line}, labels of {len(np.unique(data.train_labels))} classes{describe_labels(data.label_names)}"
 
 
-def describe_model(vae: VAE, settings: Settings) -> str:
+def describe_model(model: Model, settings: Settings) -> str:
     """One line about a model and its training."""
-    widths = "-".join(str(width) for width in (vae.input_dim, *vae.hidden_dims, vae.latent_dim))
+    if isinstance(model, GAN):
+        down, up = ("-".join(map(str, dims)) for dims in widths(model.config))
+        about = f"{up} against {down}, {model.loss} loss, penalty {model.penalty}"
+    else:
+        about = "-".join(map(str, (model.input_dim, *model.hidden_dims, model.latent_dim)))
+    size = sum(array.size for array in model.parameters.values())
     return (
-        f"model       {widths}, {vae.activation}, {len(vae.store.vector):,} parameters; {settings.epochs} epochs of "
-        f"batches of {settings.batch_size}, {settings.optimizer} at {settings.lr:g}; {vae.backend} backend, {vae.dtype}"
-        + (f" ({states()['mine']})" if vae.backend == "mine" else "")
+        f"model       {about}, {settings.activation}, {size:,} parameters; {settings.length} {reached(model)[0]}s of "
+        f"batches of {settings.batch_size}, {settings.optimizer} at {settings.lr:g}; {model.backend} backend, "
+        + model.dtype
+        + (f" ({states()['mine']})" if model.backend == "mine" else "")
     )
 
 

@@ -48,6 +48,11 @@ def flush_or_forget(stream: TextIO | None) -> None:
         forget(stream)
 
 
+def silence() -> None:
+    """Discard what this process prints from now on: one of several prints for all."""
+    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+
+
 def forget(stream: TextIO | None) -> None:
     """Discard all further output of a stream."""
     # A stream may have no descriptor, as in a notebook.

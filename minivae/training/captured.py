@@ -22,9 +22,9 @@ from minivae.training.step import noisy_minibatch
 
 
 def can_be_captured(vae: VAE, recipe: Recipe) -> bool:
-    """False for a user's own optimizer, corruption or likelihood, which may need the host in every step."""
+    """False for workers, and a user's own optimizer, corruption or likelihood: they may need the host in every step."""
     ours = {*OPTIMIZERS.values(), *CORRUPTIONS.values(), *LIKELIHOODS.values(), type(None)}
-    return {type(vae.optimizer), type(recipe.corruption), type(vae.likelihood)} <= ours
+    return recipe.n_shards == 1 and {type(vae.optimizer), type(recipe.corruption), type(vae.likelihood)} <= ours
 
 
 class CapturedSteps:

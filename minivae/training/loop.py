@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from minivae.model.network import LossTerms, mean
 from minivae.model.vae import VAE
@@ -31,6 +32,7 @@ from minivae.training.schedules import Schedule
 from minivae.training.step import check_finite, check_state, last_batch, minibatches, training_step
 from minivae.training.warmup import warm_up
 from minivae.validation import check_int
+from minivae.workers.group import Alone, Group, check_same, digest
 
 ROWS_LOOKED_AT = 1000  # about so many examples tell what their mean would cost
 
@@ -53,6 +55,8 @@ def fit(
     early_stopping: EarlyStopping | None = None,
     callbacks: Iterable[Callback] = (),
     progress: bool = True,
+    group: Group | None = None,
+    shards: int | None = None,
 ) -> History:
     """Train a VAE by minibatch gradient descent.
 
@@ -93,6 +97,12 @@ def fit(
         with a method ``at_end(vae)`` have it called once training has ended.
     progress : bool, default True
         Show how it goes on standard error: a bar on a terminal, about twenty plain lines elsewhere.
+    group : Mpi or Pretend, optional
+        The workers that share each minibatch (lesson 18). Each calls ``fit`` with the same arguments, and ends with the
+        same model and history. Callbacks are called on each, and rank 0's answer decides.
+    shards : int, optional
+        Into how many shards a minibatch is cut, with one BLAS thread each: then every number of workers that divides it
+        trains the same model to the last bit. Default: one shard for each worker, whose results differ in rounding.
 
     Returns
     -------
@@ -105,6 +115,8 @@ def fit(
     ------
     DataError, TypeError, ValueError
         Before anything is changed, if an argument makes no sense.
+    MinivaeError
+        On all workers, if one cannot read its rows or its callback fails. Other errors end all of them.
     TrainingDiverged
         If the loss, the parameters or the optimizer's state are no longer finite. Then, and after Ctrl-C or an error
         in a callback, the model is as the last finished epoch left it.
@@ -116,14 +128,16 @@ def fit(
     """
     epochs = check_int(epochs, "epochs", 0, 2**32 - 1)
     corruption = check_corruption(corruption, vae.likelihood.name)
-    recipe = Recipe(batch_size, seed, l1, l2, binarize, corruption, check_schedule(schedule))
+    workers = group or Alone()
+    recipe = Recipe(batch_size, seed, l1, l2, binarize, corruption, check_schedule(schedule), workers, shards)
     optimizer, callbacks = check_optimizer(optimizer), check_callbacks(callbacks)
     check_early_stopping(early_stopping, validation)
-    train = training_rows(vae, x, recipe)
-    if validation is not None:
-        validation = held_out_rows(vae, validation, recipe)
-    vae.optimizer = optimizer or vae.optimizer or Adam()
-    return fit_prepared(vae, train, recipe, epochs, validation, early_stopping, callbacks, progress)
+    with workers.together():
+        train = training_rows(vae, x, recipe)
+        if validation is not None:
+            validation = held_out_rows(vae, validation, recipe)
+        vae.optimizer = optimizer or vae.optimizer or Adam()
+        return fit_prepared(vae, train, recipe, epochs, validation, early_stopping, callbacks, progress)
 
 
 def fit_prepared(
@@ -137,31 +151,45 @@ def fit_prepared(
     progress: bool,
 ) -> History:
     """:func:`fit` of a model that has its optimizer, on what :mod:`minivae.training.examples` has prepared."""
-    validate = None
+    validate, group = None, recipe.group
+    check_same(group, partial(start_of, vae, train, recipe, epochs), "parameters, data or settings")
     if early_stopping is not None:
         early_stopping.watch(vae)
         callbacks = [early_stopping, *callbacks]
     if validation is not None:
-        fixed = (validation,) if early_stopping is None else with_fixed_noise(vae, validation, recipe)
-        validate = partial(vae.loss_of_scaled, *fixed)
+        x, eps = (validation, None) if early_stopping is None else with_fixed_noise(vae, validation, recipe)
+        validate = partial(vae.loss_of_scaled, x, eps, group)
     history: History = {name: [] for name in columns(validation is not None)}
     train = on_device(vae, train)
     warm_up(vae, progress=progress)
     steps, watch = steps_of_an_epoch(vae, train, recipe), Watch(vae)
-    for epoch in epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress):
-        with undone_if_cut_short(vae, early_stopping):
+    shown = epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress and group.rank == 0)
+    for epoch in shown:
+        with undone_if_cut_short(vae, early_stopping), one_blas_thread() if recipe.n_shards > 1 else nullcontext():
             metrics = {"epoch": epoch, **run_epoch(vae, train, validate, recipe, steps)}
             for name, value in metrics.items():
                 history[name].append(value)
-            answers = [callback(vae, epoch, metrics) for callback in callbacks]
-        watch.look(last_batch(vae, len(train), recipe.batch_size))
-        if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
+            answers = group.agree(lambda: [callback(vae, epoch, metrics) for callback in callbacks])  # noqa: B023
+        watch.look(last_batch(vae, len(train), recipe))
+        if group.decide(any(isinstance(answer, bool | np.bool_) and answer for answer in answers)):
             break
     if history["loss"]:
         watch.look_back(train[:: max(1, len(train) // ROWS_LOOKED_AT)], history["loss"][-1])
-    for callback in reversed(callbacks):  # the early stopping last: the others see the model as training left it
-        getattr(callback, "at_end", lambda vae: None)(vae)
+    # The early stopping last: the others see the model as training left it.
+    group.agree(lambda: [callback.at_end(vae) for callback in reversed(callbacks) if hasattr(callback, "at_end")])
     return history
+
+
+def start_of(vae: VAE, x: Rows, recipe: Recipe, epochs: int) -> bytes:
+    """A hash of what all workers must start with: parameters, optimizer, some of the examples, settings."""
+    arrays = [vae.store.vector, *vae.optimizer.state_of(vae).arrays.values(), x[:: max(1, len(x) // ROWS_LOOKED_AT)]]
+    told = [vae.step, vae.epoch, len(x), epochs, vae.optimizer, recipe.batch_size, recipe.seed, recipe.l1, recipe.l2]
+    return digest(*map(vae.kernels.to_numpy, arrays), *told, recipe.binarize, recipe.corruption, recipe.shards)
+
+
+def one_blas_thread() -> AbstractContextManager:
+    """One thread for matrix products: their last bits depend on the number, and each worker has a core of its own."""
+    return threadpool_limits(1, "blas")
 
 
 def columns(validation: bool) -> list[str]:
@@ -194,7 +222,7 @@ def run_epoch(
         metrics = {"learning_rate": rate, **train_epoch(vae, x, recipe, steps)}
         if validate is not None:
             terms = validate()
-            check_finite(vae, terms, "the validation loss", terms.loss, last_batch(vae, len(x), recipe.batch_size))
+            check_finite(vae, terms, "the validation loss", terms.loss, last_batch(vae, len(x), recipe))
             metrics |= {f"val_{name}": value for name, value in terms._asdict().items()}
     vae.epoch += 1
     return metrics
@@ -205,11 +233,15 @@ def train_epoch(vae: VAE, x: Rows, recipe: Recipe, steps: Steps) -> dict[str, fl
     with vae.kernels.session():
         recon_nll, kl, penalty = (float(value) for value in steps() / len(x))
         terms = LossTerms.of(recon_nll, kl, vae.beta)
-        last = last_batch(vae, len(x), recipe.batch_size)
+        last = last_batch(vae, len(x), recipe)
         check_finite(vae, terms, "the loss", terms.loss + penalty, last)
+
         # The loss of a step is that before its update, so that no loss has seen the last update yet.
-        with vae.lock:
-            recon_nll, kl = (mean(term) for term in vae.terms(last, vae.noise(np.arange(len(last)))))
+        def of_last(rank: int) -> np.ndarray:
+            return np.array([mean(term) for term in vae.terms(last, vae.noise(np.arange(len(last))))])
+
+        with vae.lock:  # the last rank has the last shard
+            recon_nll, kl = (float(value) for value in recipe.group.gather(of_last)[-1])
         after = LossTerms.of(recon_nll, kl, vae.beta)
         check_finite(vae, after, "the loss", after.loss, last)
         check_state(vae, after, last)

@@ -12,6 +12,8 @@ from minivae.training.early_stopping import EarlyStopping
 from minivae.training.optimizers import Optimizer
 from minivae.training.schedules import Schedule
 from minivae.validation import check_choice, check_float, check_int, check_seed
+from minivae.workers.group import Alone, Group
+from minivae.workers.tree import check_shards
 
 BINARIZE = ("none", "stochastic", "threshold")
 
@@ -29,6 +31,8 @@ class Recipe:
     binarize: str = "none"
     corruption: Corruption | None = None
     schedule: Callable[[int], float] = field(default_factory=Schedule)
+    group: Group = field(default_factory=Alone)
+    shards: int | None = None
 
     def __post_init__(self) -> None:
         check_int(self.batch_size, "batch_size", 1)
@@ -36,6 +40,15 @@ class Recipe:
         check_float(self.l1, "l1")
         check_float(self.l2, "l2")
         check_choice(self.binarize, "binarize", BINARIZE)
+        if not isinstance(self.group, Group):
+            raise TypeError(f"group must be an object such as Mpi() or Pretend(4), got {self.group!r}")
+        if self.shards is not None:
+            check_shards(check_int(self.shards, "shards", 1), self.group.size)
+
+    @property
+    def n_shards(self) -> int:
+        """Into how many shards a batch is cut: 1 is no cut at all."""
+        return self.shards or self.group.size
 
     def factor(self, epoch: int) -> float:
         """The schedule's factor after ``epoch`` epochs; ValueError unless it is >= 0."""

@@ -10,9 +10,10 @@ from minivae.backend import Array, permutation
 from minivae.errors import TrainingDiverged
 from minivae.model.network import LossTerms
 from minivae.model.vae import VAE
-from minivae.training.examples import Rows, take_rows
+from minivae.training.examples import Rows, binarize, take_rows
 from minivae.training.recipe import Recipe
 from minivae.training.runaway import largest_logvar
+from minivae.workers.tree import shard, shards_of, sum_by_tree
 
 
 def minibatches(n: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
@@ -25,17 +26,43 @@ def training_step(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> tuple[
     """Gather, draw noise, forwards, backwards, update. Returns the terms before the update, and the penalty."""
     store = vae.store
     with vae.lock:  # another thread may look at the model between two steps, not within one
-        batch, target = noisy_minibatch(vae, x, rows, vae.step, recipe)
-        terms = vae.forward_backward(batch, vae.noise(rows, recipe.seed), target)
+        terms = gradient_of_batch(vae, x, rows, recipe)
         penalty = 0.0
         if recipe.l1 or recipe.l2:
             weights = slice(0, store.n_weights)
             penalty = vae.kernels.add_penalty(
                 store.vector[weights], store.gradient[weights], l1=recipe.l1, l2=recipe.l2
             )
-        check_finite(vae, terms, "the loss", terms.loss + penalty, batch)
+        check_finite(vae, terms, "the loss", terms.loss + penalty, last_batch(vae, len(rows), recipe))
         vae.optimizer.step(vae, recipe.factor(vae.epoch))
     return terms, penalty
+
+
+def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> LossTerms:
+    """The loss of a minibatch, and its gradient into ``vae.store``, by all workers of ``recipe.group``.
+
+    The loss is a sum over B examples, each divided by B, so that shards of any sizes add up (lesson 18). Products of
+    another shape have other last bits, and so has another order of a sum: fixed shards and a tree fix both.
+    """
+    n, n_shards, group, sums = len(rows), recipe.n_shards, recipe.group, np.zeros((recipe.n_shards, 2))
+
+    def gradient_of(i: int) -> Array:
+        mine = rows[shard(n, n_shards, i)]
+        if not len(mine):  # fewer examples than shards
+            return np.zeros(vae.store.gradient.shape, vae.dtype)
+        batch, target = noisy_minibatch(vae, x, mine, vae.step, recipe)
+        terms = vae.forward_backward(batch, vae.noise(mine, recipe.seed), target, n)
+        sums[i] = len(mine) * terms.recon_nll, len(mine) * terms.kl
+        return vae.kernels.to_numpy(vae.store.gradient)
+
+    if n_shards == 1:  # nothing to add: as if there were no workers at all
+        batch, target = noisy_minibatch(vae, x, rows, vae.step, recipe)
+        return vae.forward_backward(batch, vae.noise(rows, recipe.seed), target)
+    gradient = group.sum(gradient_of) if recipe.shards is None else sum_by_tree(group, n_shards, gradient_of)
+    vae.store.gradient[...] = vae.kernels.asarray(gradient, vae.dtype)
+    of_all = group.gather(lambda rank: sums[shards_of(rank, group.size, n_shards)])
+    recon_nll, kl = of_all.reshape(n_shards, 2).sum(axis=0) / n
+    return LossTerms.of(float(recon_nll), float(kl), vae.beta)
 
 
 def noisy_minibatch(vae: VAE, x: Rows, rows: Array, step: int | Array, recipe: Recipe) -> tuple[Array, Array]:
@@ -43,7 +70,7 @@ def noisy_minibatch(vae: VAE, x: Rows, rows: Array, step: int | Array, recipe: R
     k = vae.kernels
     target = take_rows(vae, x, rows)
     if recipe.binarize == "stochastic":
-        k.binarize(target, recipe.seed, step, rows, out=target)
+        binarize(k, target, recipe.seed, step, rows, target)
     if recipe.corruption is None:
         return target, target
     noisy = vae.workspace.rows("noisy x", len(rows), vae.input_dim)
@@ -51,9 +78,11 @@ def noisy_minibatch(vae: VAE, x: Rows, rows: Array, step: int | Array, recipe: R
     return noisy, target if recipe.corruption.denoise else noisy
 
 
-def last_batch(vae: VAE, n: int, batch_size: int) -> Array:
-    """The examples of an epoch's last minibatch, (B, D), which are still in their buffer."""
-    return vae.workspace.rows("x", n % batch_size or min(n, batch_size), vae.input_dim)
+def last_batch(vae: VAE, n: int, recipe: Recipe) -> Array:
+    """The examples of an epoch's last minibatch, (B, D), or of its last shard, which are still in their buffer."""
+    size = n % recipe.batch_size or min(n, recipe.batch_size)
+    of_shard = shard(size, recipe.n_shards, recipe.n_shards - 1)  # never empty; the last rank's, others see older rows
+    return vae.workspace.rows("x", of_shard.stop - of_shard.start, vae.input_dim)
 
 
 def check_state(vae: VAE, terms: LossTerms, batch: Array) -> None:

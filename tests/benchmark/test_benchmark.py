@@ -151,6 +151,7 @@ def ours():
     return TINY.model("numpy"), TINY.data()[: TINY.batch_size], eps
 
 
+@pytest.mark.peers
 def test_the_loss_of_torch_is_ours(ours):
     torch = pytest.importorskip("torch")
     from minivae.benchmark.peers import torch_model
@@ -160,6 +161,7 @@ def test_the_loss_of_torch_is_ours(ours):
     assert float(loss.detach()) == pytest.approx(vae.loss(x, eps).loss, rel=1e-6)
 
 
+@pytest.mark.peers
 def test_the_series_of_steps_that_torch_takes_on_a_gpu_learns_here_too():
     torch = pytest.importorskip("torch")
     from minivae.benchmark.gpu import in_series
@@ -180,6 +182,7 @@ def test_the_flops_of_a_step_are_those_of_its_eleven_products():
     assert step_flops(Problem()) == 2 * 128 * (2 * 784 * 400 + 3 * (400 * 40 + 20 * 400 + 400 * 784))
 
 
+@pytest.mark.peers
 def test_the_loss_of_jax_and_its_adam_are_ours(ours):
     jax = pytest.importorskip("jax")
     from minivae.benchmark.peers import jax_loss, jax_start, jax_step
@@ -196,7 +199,14 @@ def test_the_loss_of_jax_and_its_adam_are_ours(ours):
     np.testing.assert_allclose(state[0]["output"][0], vae.parameters["decoder.output.W"], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*PLAIN, "numpy", "torch eager", "jax jit", "jax scan"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *PLAIN,
+        "numpy",
+        *(pytest.param(name, marks=pytest.mark.peers) for name in ("torch eager", "jax jit", "jax scan")),
+    ],
+)
 def test_a_contender_learns(name):
     if (framework := name.split()[0]) in PEERS:
         pytest.importorskip(framework)
@@ -277,6 +287,7 @@ def test_an_interrupt_ends_the_process():
 # The command
 
 
+@pytest.mark.slow
 def test_json_has_the_contracted_keys_and_nothing_else_is_printed(minivae, stub):
     stub("raise ImportError('no torch today')")
     options = ("--backends", "numpy", "--peers", "torch", "--batch-size", 16, "--rounds", 2)

@@ -113,7 +113,7 @@ def asked(fake):
     return fake(**ANSWERS)
 
 
-@pytest.mark.parametrize("backends", [("numpy", "cupy"), ("cupy",)])
+@pytest.mark.parametrize("backends", [pytest.param(("numpy", "cupy"), marks=pytest.mark.slow), ("cupy",)])
 def test_the_kernels_of_a_gpu_are_not_compared_with_the_processor(backends, asked, tmp_path):
     from minivae.plotting import save
 

@@ -341,6 +341,7 @@ def test_blas_has_its_threads_again_afterwards_whatever_happens():
     assert blas_threads() == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(numba_threads.library() is None, reason="this BLAS does not say how many threads it has")
 def test_whoever_limits_blas_or_numba_limits_the_pool():
     from threadpoolctl import threadpool_limits
@@ -453,6 +454,7 @@ def test_two_models_may_train_at_the_same_time():
 # Compilation
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
     """Neither the folder of the module nor that of the user: Numba then refuses to cache, and we do without."""
     code = """
@@ -467,6 +469,7 @@ print(numba_cpu.bernoulli_mean(np.zeros((1, 2))), type(numba_cpu._bernoulli_mean
     assert run(code) == "[[0.5 0.5]] NullCache"
 
 
+@pytest.mark.slow
 def test_what_was_compiled_is_found_on_disk(tmp_path):
     code = """
 import numpy as np

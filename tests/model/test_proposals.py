@@ -70,18 +70,15 @@ def test_estimates_of_rows_far_outside_agree_with_quadrature_or_say_that_they_do
         assert np.any((np.abs(alone.log_px - exact) > 1) & (alone.standard_error < 1))
 
 
-@pytest.mark.parametrize("n_samples", [1, 6, 50])
-@pytest.mark.parametrize(("shift", "width"), [(0, 1), (6, 1), (0, 0.25)], ids=["right q", "far q", "narrow q"])
+@pytest.mark.parametrize(("n_samples", "shift", "width"), [(1, 0, 1), (6, 0, 1), (50, 0, 1), (50, 6, 1), (50, 0, 0.25)])
 def test_the_mean_weight_of_a_mixture_is_unbiased(n_samples, shift, width, monkeypatch):
     vae, exact = ppca(shift, width)
     monkeypatch.setattr(proposals, "led_astray", every_row)
     x = np.tile([[1.0, -2.0, 0.5, 1.0]], (600, 1))  # other rows, other noise
     ratio = np.exp(log_likelihood(vae, x, n_samples).log_px - exact.logpdf(x[0]))
-    if n_samples > 8:  # fewer draws come from q and the prior alone, whose weights scatter too much to tell
-        assert abs(ratio.mean() - 1) < 5 * ratio.std() / np.sqrt(len(x))
-        assert ratio.std() < 1
-    elif (shift, width) == (0, 1):  # from the exact posterior, and for 6 samples from the prior
-        assert abs(ratio.mean() - 1) < 5 * ratio.std() / np.sqrt(len(x)) + 1e-9
+    # Few draws come from q and the prior alone: of a wrong q their weights scatter too much to tell.
+    assert abs(ratio.mean() - 1) < 5 * ratio.std() / np.sqrt(len(x)) + 1e-9
+    assert n_samples < 8 or ratio.std() < 1
 
 
 def test_without_being_forced_the_search_finds_what_q_misses():

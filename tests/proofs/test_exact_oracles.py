@@ -89,7 +89,7 @@ def log_w(case):
 REPEATS = 15
 
 
-@pytest.fixture(scope="module", params=["its own encoder", "the prior"])
+@pytest.fixture(scope="module", params=["its own encoder", pytest.param("the prior", marks=pytest.mark.slow)])
 def repeated(request, case):
     """Number of samples -> some independent estimates of each example; and the exact values."""
     vae, x, exact = case

@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from minivae import datasets
 from minivae.runs.settings import Settings
 from minivae.runs.train import train
 

@@ -59,7 +59,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["images", *(pytest.param(name, marks=pytest.mark.slow) for name in [*CASES][1:])])
 @pytest.mark.filterwarnings("error", "ignore::minivae.GreyDataWarning")
 def test_every_picture_of_every_kind_of_data_is_written(name, tmp_path):
     data, latent_dim = CASES[name]

@@ -179,7 +179,7 @@ def test_a_misspelt_folder_does_not_begin_a_run(minivae, state):
     assert (status, out, words in err, len(err.splitlines())) == (2, "", True, 1), err
     assert not Path("runs/oen/config.json").exists()
     assert "runs/digits holds no run (there" in minivae("train", "--resume")[2].replace("\\", "/")
-    assert minivae("train", "--resume", "--out", "runs/oen", "--data", "iris", "--epochs", 1)[0] == 0
+    assert minivae("train", "--resume", "--out", "runs/oen", "--data", "iris", *SMALL, "--epochs", 1)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -559,7 +559,8 @@ posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
 @posix
 @pytest.mark.parametrize(("number", "status", "word"), [
-    (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"),
+    (signal.SIGINT, 130, "interrupted"),
+    pytest.param(signal.SIGTERM, 143, "terminated", marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_ctrl_c_and_sigterm_end_with_a_checkpoint(tmp_path, number, status, word):
     run = tmp_path / "run"

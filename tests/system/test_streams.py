@@ -57,7 +57,9 @@ def test_a_missing_stream_takes_its_lines_along(monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("stream", ["{minivae} --json 2>&-", "{minivae} --json 2>/dev/full"])
+@pytest.mark.parametrize(
+    "stream", ["{minivae} --json 2>&-", pytest.param("{minivae} --json 2>/dev/full", marks=pytest.mark.slow)]
+)
 def test_json_stays_alone_on_standard_output_where_standard_error_is_closed_or_full(stream, tmp_path):
     done = shell(stream, tmp_path, TRAIN)
     assert (done.returncode, done.stdout.count("\n"), done.stdout[0]) == (0, 1, "{"), done
@@ -77,6 +79,7 @@ def test_a_divergence_has_its_status_whoever_reads(stream, tmp_path):
     assert shell(stream, tmp_path, DIVERGING).returncode == 1
 
 
+@pytest.mark.slow
 def test_results_that_cannot_be_written_are_an_error(tmp_path):
     assert shell("{minivae}", tmp_path, TRAIN).returncode == 0
     done = shell("{minivae} >/dev/full", tmp_path, ("evaluate", "run", "--samples", "2", "--json"))
