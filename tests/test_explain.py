@@ -113,7 +113,7 @@ def test_what_is_no_known_sum_is_not_guessed_at():
         (loss_of(rec=lambda r, x: bce(r, x) * np.arange(r.shape[1])), "the reconstruction term"),
     ):
         found = explain_loss(loss, D, K)
-        assert found.beta is None and found.defects == []
+        assert (found.beta, found.defects) == (None, [])
         assert [what in note for note in found.notes] == [True], found.notes
         assert "beta        not identified" in str(found)
 
@@ -150,7 +150,7 @@ def test_the_implied_beta_trains_to_where_the_loss_itself_trains_to():
 def test_the_command_has_the_same_answers(minivae):
     flags = ["--rec-reduction", "mean", "--kl-reduction", "mean", "--input-dim", 784, "--latent", 20]
     status, out, _ = minivae("explain-loss", *flags, "--json")
-    assert status == 0 and json.loads(out)["beta"] == pytest.approx(39.2)
+    assert (status, json.loads(out)["beta"]) == (0, pytest.approx(39.2))
     flags = ["--reconstruction", "squared", "--rec-reduction", "mean", "--input-dim", 13, "--latent", 4]
     status, out, _ = minivae("explain-loss", *flags, "--kl-weight", 0.1, "--data", "wine", "--json")
     found = json.loads(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import warnings
 from typing import Any
 
@@ -82,7 +83,7 @@ def evaluate(options: argparse.Namespace) -> int:
     result["protocol"] |= {"data": examples.name, "part": examples.part, "rows_trained_on": n_trained}
     x = held_out_rows(run.vae, examples.x, Recipe(seed=options.seed, binarize=binarize))
     train = training_rows_of(run, examples)
-    result["scale"] = marks.scale_of(run.vae, train, x, -result["log_likelihood"], binarize)
+    result["scale"] = marks.scale_of(run.vae, train, x, -(result["log_likelihood"] or math.nan), binarize)
     if options.json:
         print_json(result)
     else:

@@ -20,7 +20,7 @@ ROWS, ESTIMATED, SAMPLES, STEPS = 2000, 100, 200, 400
 
 
 class Evidence:
-    """A run, at most ``ROWS`` of its rows on either side, ``train`` (N, D) and ``test`` (M, D), scaled, and their codes."""
+    """A run, at most ``ROWS`` of its rows on either side, ``train`` (N, D) and ``test`` (M, D), scaled, and codes."""
 
     def __init__(self, run: Run):
         if run.settings is None:

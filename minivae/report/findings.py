@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from minivae.datasets.split import dependences, hashes
+from minivae.datasets.notes import note_dependence
+from minivae.datasets.split import hashes
 from minivae.report.evidence import Evidence
 from minivae.runs.settings import DEFAULTS, Settings, option, shown
 from minivae.training import runaway
@@ -28,8 +29,8 @@ def leaked(e: Evidence) -> tuple[bool, str]:
 
 def repeated(e: Evidence) -> tuple[bool, str]:
     """Rows are no independent examples."""
-    found = next(dependences(e.rows), "")
-    return bool(found), found
+    note = next(note_dependence(e.rows), None)
+    return note is not None, note.sentence if note else ""
 
 
 def ran_away(e: Evidence) -> tuple[bool, str]:
@@ -98,9 +99,8 @@ def dead(e: Evidence) -> tuple[bool, str]:
     """A unit that is 0 for every row has no gradient, and will stay so."""
     e.vae.encode_scaled(e.train[:512]), e.means(e.noise[:512])
     layers = [layer for part in (e.vae.encoder, e.vae.decoder) for layer in part.layers[:-1]]
-    n = sum(int((layer.y.max(axis=0) <= 0).sum()) for layer in layers)
-    width = sum(layer.width for layer in layers) or 1
-    return e.vae.activation == "relu" and n > 0.2 * width, f"{n} of {width} hidden units are 0 for every row"
+    share = max((float((layer.y.max(axis=0) <= 0).mean()) for layer in layers), default=0.0)
+    return e.vae.activation == "relu" and share > 0.4, f"{share:.0%} of the units of a hidden layer are 0 for every row"
 
 
 def does_not_fit(e: Evidence) -> tuple[bool, str]:
