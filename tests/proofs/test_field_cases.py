@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from minivae import VAE, Scaling, UntrustedEstimateWarning, VariationalAutoencoder, fit, log_likelihood
+from minivae import VAE, Adam, Scaling, UntrustedEstimateWarning, VariationalAutoencoder, fit, log_likelihood
 from minivae.datasets.split import held_out
 
 RNG = np.random.default_rng(0)
@@ -41,7 +41,7 @@ def quadrature(vae, x, limit=10, n=1001):
 def test_log_px_of_rows_unlike_the_training_data_is_that_of_quadrature_or_marked():
     angle = RNG.uniform(0, 2 * np.pi, 800)
     ring = np.c_[np.cos(angle), np.sin(angle), np.cos(2 * angle)] + 0.05 * RNG.normal(size=(800, 3))
-    odd = np.vstack([ring[:5] * 2.5, ring[5:10] + [0, 0, 4], np.full((1, 3), 4.0), ring[20:24]])
+    odd = np.vstack([ring[:5] * 2.5, ring[5:10] + np.array([0, 0, 4]), np.full((1, 3), 4.0), ring[20:24]])
     scaling = Scaling.of("standard", ring)
     vae = VAE(3, (64,), 2, likelihood="gaussian", scaling=scaling, dtype="float64")
     fit(vae, ring, epochs=200, progress=False)
@@ -49,8 +49,26 @@ def test_log_px_of_rows_unlike_the_training_data_is_that_of_quadrature_or_marked
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UntrustedEstimateWarning)
         estimate = log_likelihood(vae, odd, n_samples=5000)
-    print(np.c_[expected, estimate.log_px, estimate.trusted])
+
     assert np.all((abs(estimate.log_px - expected) < 0.5) | ~estimate.trusted)
     assert np.mean(estimate.trusted) > 0.7
     higher = expected[:, None] > expected + 1
     assert np.all((estimate.log_px[:, None] > estimate.log_px)[higher])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_measured_on_held_out_copies_holds_for_fresh_rows(seed):
+    """Within two standard errors; rows that chance holds out have copies among those that were trained on."""
+    rng = np.random.default_rng(seed)
+    mix = rng.normal(size=(2, 6))
+    once, fresh = (rng.normal(size=(n, 2)) @ mix + 0.3 * rng.normal(size=(n, 6)) for n in (60, 200))
+    x, errors = once[rng.integers(0, 60, 600)], []
+    for rows in (held_out(x, 60), rng.permutation(600)[:60]):
+        train, test = np.delete(x, rows, axis=0), np.unique(x[rows], axis=0)
+        vae = VAE(6, (64,), 2, likelihood="gaussian", scaling=Scaling.of("standard", train), dtype="float64")
+        fit(vae, train, epochs=100, optimizer=Adam(0.01), progress=False)
+        measured, right = (np.array([vae.loss(row).loss for row in part[:, None]]) for part in (test, fresh))
+        errors.append((right.mean() - measured.mean()) / np.sqrt(right.var() * (1 / len(test) + 1 / len(fresh))))
+    assert abs(errors[0]) < 2
+    assert errors[1] > 2
