@@ -199,7 +199,7 @@ def table_reconstructions(x: np.ndarray, reconstruction: np.ndarray, columns: Se
     for i, axes in enumerate(panels):
         axes.plot(x[:, i], reconstruction[:, i], "o", color=BLUE, markersize=2.5, alpha=0.6)
         both = np.concatenate([x[:, i], reconstruction[:, i]])
-        ends = [both.min(), both.max()]
+        ends = [np.nanmin(both), np.nanmax(both)]
         axes.plot(ends, ends, color=BLACK, linewidth=0.8)  # where a perfect reconstruction lies
     figure.supxlabel("original", fontsize=9)
     figure.supylabel("reconstruction", fontsize=9)
@@ -211,7 +211,7 @@ def table_samples(x: np.ndarray, samples: np.ndarray, columns: Sequence[str]) ->
     figure, panels = column_panels(columns)
     for i, axes in enumerate(panels):
         both = np.concatenate([x[:, i], samples[:, i]], dtype=np.float64)  # in float32 two edges can be equal
-        bins = np.histogram_bin_edges(both, 24)
+        bins = np.histogram_bin_edges(both[np.isfinite(both)], 24)  # a table may have holes
         heights = [np.histogram(values, bins, density=True)[0] for values in (x[:, i], samples[:, i])]
         axes.stairs(heights[0], bins, fill=True, color=BLUE, alpha=0.45, label="data")
         axes.stairs(heights[1], bins, color=ORANGE, linewidth=1.4, label="draws of x")

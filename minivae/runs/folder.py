@@ -125,6 +125,7 @@ class RunFolder:
             "settings": settings.of_the_run(),
             "model": model.config,
             "data": describe(data, mark),
+            "columns": None if data.schema is None else data.schema.config(),
             "machine": what_changes_results(model.backend),
         }
         write_text(self.config, json.dumps(config, indent=2) + "\n")

@@ -74,7 +74,9 @@ NOTES: dict[str, Callable[[Known], Iterator[tuple[str, str]]]] = {
 
 
 class Notes(list[Note]):
-    """What has been said of one training, each once."""
+    """What has been said of one training, each once; ``known`` is what the last ones were about."""
+
+    known: Known
 
     def say(self, note: Note) -> None:
         """Log a note, unless it was said before."""
@@ -84,6 +86,7 @@ class Notes(list[Note]):
 
     def say_all(self, known: Known) -> None:
         """Those of the table."""
+        self.known = known
         for name, condition in NOTES.items():
             for sentence, answer in condition(known):
                 self.say(Note(name, sentence, answer))

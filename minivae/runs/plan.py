@@ -16,11 +16,13 @@ import numpy as np
 
 from minivae.backend import load
 from minivae.checkpoint import Model
+from minivae.columns import Columns
 from minivae.datasets import LOADERS, Dataset
 from minivae.datasets.split import held_out
 from minivae.errors import DataError
 from minivae.gan import fitting
 from minivae.gan.gan import GAN
+from minivae.model.likelihoods import Mixed
 from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
 from minivae.runs.settings import Settings
@@ -145,9 +147,13 @@ def decide(settings: Settings, data: Dataset) -> Settings:
 def choose_likelihood(settings: Settings, data: Dataset) -> str:
     """The likelihood itself; "auto" is Bernoulli for exact 0/1, or what becomes so, and for images in [0, 1].
 
-    Else Gaussian: a table of real numbers that somebody has scaled to [0, 1] holds no probabilities.
+    Else Gaussian: a table of real numbers that somebody has scaled to [0, 1] holds no probabilities. A table with
+    categories or holes, or whose kinds were asked for, is "mixed": each column has a likelihood of its own.
     """
     name, scale = settings.likelihood, settings.scale
+    if data.schema is not None and not data.schema.is_plain and name == "auto":
+        log.info("likelihood  mixed (auto: each column by its kind)")
+        return "mixed"
     low, high = data.value_range
     is_image, fits = data.image_shape is not None, low >= 0 and high <= 1
     if scale == "pixels":
@@ -167,7 +173,7 @@ def choose_scaling(kind: str, likelihood: str, data: Dataset) -> str:
     if kind == "auto":
         low, high = data.value_range
         is_scaled_image = data.image_shape is not None and low >= 0 and high <= 1
-        kind = "standard" if likelihood == "gaussian" and not is_scaled_image else "none"
+        kind = "standard" if likelihood in ("gaussian", "mixed") and not is_scaled_image else "none"
     if check_choice(kind, "scale", SCALINGS) != "none":
         log.info("scaling     %s, part of the model: data, samples and densities are in the units of the file", kind)
     return kind
@@ -203,19 +209,23 @@ def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, np
 
 def build_model(settings: Settings, data: Dataset) -> VAE:
     """The untrained model that the settings describe, with its optimizer; only training rows decide its scaling."""
+    mixed = Mixed(data.schema.parts) if settings.likelihood == "mixed" and data.schema is not None else None
     vae = VAE(
         input_dim=data.train.shape[1],
         hidden_dims=settings.hidden,
         latent_dim=settings.latent,
         activation=settings.activation,
-        likelihood=settings.likelihood,
+        likelihood=mixed or settings.likelihood,
         beta=settings.beta,
         init=settings.init,
         backend=settings.backend,
         dtype=settings.dtype,
         seed=settings.seed,
-        scaling=Scaling.of(settings.scale, data.train, data.white),
+        scaling=Scaling.of(settings.scale, data.train, data.white, mixed),
     )
+    vae.columns = data.schema
+    if data.schema is None and len(set(data.columns)) == data.train.shape[1]:  # a data set by name
+        vae.columns = Columns.plain(data.columns, data.train)
     vae.optimizer = OPTIMIZERS[settings.optimizer](settings.lr)
     if settings.output_bias == "data":
         vae.set_output_bias(data.train)

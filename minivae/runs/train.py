@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minivae import checkpoint, datasets
+from minivae import checkpoint, datasets, marks
 from minivae.backend import states
 from minivae.checkpoint import Model, reached
 from minivae.datasets import Dataset
@@ -66,10 +66,12 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
         until_the_end.enter_context(notes.heard())
         data = group.agree(lambda: datasets.load(settings.data, **settings.source()))
         log.info(describe_data(data))
+        if data.schema is not None and not data.schema.is_plain:
+            for line in str(data.schema).split("\n"):
+                log.info("columns     %s", line)
         settings, mark = group.agree(lambda: (decide(settings, data), fingerprint(data)))
         check_same(group, lambda: bytes.fromhex(mark), "data")
-        known = Known(data, settings)
-        notes.say_all(known)
+        notes.say_all(Known(data, settings))
         folder = RunFolder(settings.out or Path("runs") / data.name)
         if group.decide(settings.resume and folder.holds_a_checkpoint):
             renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
@@ -86,7 +88,7 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
             renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
             group.root(lambda: begin(folder, settings, data, mark, plan.model))
         recorder = renew_lock and Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
-        return carry_out(plan, known, recorder, progress, notes)
+        return carry_out(plan, recorder, progress, notes)
 
 
 def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, model: Model) -> None:
@@ -119,12 +121,12 @@ def free_folder(wanted: Path) -> RunFolder:
             folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def carry_out(plan: Plan, known: Known, recorder: Recorder | None, progress: bool, notes: Notes) -> dict[str, Any]:
+def carry_out(plan: Plan, recorder: Recorder | None, progress: bool, notes: Notes) -> dict[str, Any]:
     """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does.
 
     Without a recorder, where another rank keeps the run, only train.
     """
-    model, settings, callbacks = plan.model, known.settings, [recorder] if recorder else []
+    model, settings, callbacks = plan.model, notes.known.settings, [recorder] if recorder else []
     (unit, first), began = reached(model), time.perf_counter()
     try:
         plan.fit(length_left(plan, settings), callbacks, progress)
@@ -141,23 +143,20 @@ def carry_out(plan: Plan, known: Known, recorder: Recorder | None, progress: boo
     if isinstance(model, GAN):
         summary = finish_game(folder, plan, settings, history)
     else:
-        mu, logvar = model.encode_scaled(plan.test)
-        notes.say_all(known._replace(mu=mu))
-        summary = finish(folder, plan, settings, history, mu, logvar)
+        summary = finish(folder, plan, notes, history)
+        scale = marks.scale_of(
+            plan.model, notes.known.data.train, plan.test, -summary["test"]["elbo"], settings.binarize
+        )
+        summary |= {"scale": scale, "scale_error": marks.error_of(marks.bounds(plan.model, plan.test))}
     return summary | now | {"notes": [note._asdict() for note in notes]}
 
 
-def finish(
-    folder: RunFolder,
-    plan: Plan,
-    settings: Settings,
-    history: dict[str, list[float]],
-    mu: np.ndarray,
-    logvar: np.ndarray,
-) -> dict[str, Any]:
-    """Draw the pictures of a VAE, whose codes of the test set are ``mu`` and ``logvar`` (M, K); what is said of it."""
-    vae = plan.model
+def finish(folder: RunFolder, plan: Plan, notes: Notes, history: dict[str, list[float]]) -> dict[str, Any]:
+    """Draw the pictures of a VAE; returns what is said of it."""
+    vae, settings = plan.model, notes.known.settings
     best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None
+    mu, logvar = vae.encode_scaled(plan.test)
+    notes.say_all(notes.known._replace(mu=mu))
     if not settings.no_pictures:
         pictures.draw(folder.path, vae, plan.shown, mu, logvar, history, best_epoch)
     return summarise(folder, plan, settings, history, best_epoch or vae.epoch)
