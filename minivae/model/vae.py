@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from minivae import backend as backends
 from minivae.backend import Array, Stream
+from minivae.column import is_frame
+from minivae.columns import Columns
 from minivae.errors import DataError, GreyDataWarning
-from minivae.model import importance, imputation, weights
-from minivae.model.likelihoods import Bernoulli, Likelihood, check_on, resolve
-from minivae.model.network import LossTerms, Network, mean
+from minivae.model import importance, imputation, oddness, weights
+from minivae.model.likelihoods import GREY, Bernoulli, Likelihood, check_on, resolve
+from minivae.model.network import LossTerms, Network, mean, one_at_a_time
 from minivae.model.parameters import Views
 from minivae.model.scaling import Scaling
 from minivae.model.workspace import pieces
@@ -40,23 +41,6 @@ from minivae.workers.group import Alone, Group, share_out
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
 INITS = ("torch", "glorot", "he")
 DTYPES = ("float32", "float64")
-GREY = (
-    "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
-    "be trained and compared with itself, but not with numbers on binary data (see binarize)"
-)
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def one_at_a_time(method: Method) -> Method:
-    """Let threads take turns on one model: its layers and buffers belong to one pass, in one session of its kernels."""
-
-    @wraps(method)
-    def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with self.lock, self.kernels.session():
-            return method(self, *args, **kwargs)
-
-    return cast(Method, locked)
 
 
 class VAE(Network):
@@ -97,6 +81,9 @@ class VAE(Network):
         Updates made so far; the noise of a training step is a function of it.
     epoch : int
         Epochs trained so far.
+    columns : Columns or None
+        Set it, and every method takes frames of these columns in the place of ``x``, and those that return rows
+        return frames; kept in files.
 
     Raises
     ------
@@ -130,6 +117,7 @@ class VAE(Network):
         missing: str = "zero",
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
+        self.columns: Columns | None = None
         self._said_grey = False
         input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
         likelihood, scaling = resolve(likelihood), Scaling() if scaling is None else scaling
@@ -212,6 +200,8 @@ class VAE(Network):
         return x
 
     def _scaled(self, x: Any) -> np.ndarray:
+        if self.columns is not None and is_frame(x):
+            x = self.columns.encode(x)
         holes = self.backend != "cupy" and self.likelihood.takes_holes
         return self.scaling.check(x, self.dtype, self.input_dim, allow_nan=holes)
 
@@ -318,7 +308,8 @@ class VAE(Network):
 
     def reconstruct(self, x: Any) -> np.ndarray:
         """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
-        return self.decode(self.encode(x)[0])
+        mean = self.decode(self.encode(x)[0])
+        return self.columns.decode(mean, x) if self.columns is not None and is_frame(x) else mean
 
     def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
         """New data from the prior.
@@ -333,8 +324,12 @@ class VAE(Network):
 
         Returns
         -------
-        x : ndarray of shape (n, D)
+        x : ndarray of shape (n, D), or DataFrame if ``columns`` are those of one
         """
+        x = self._sample(n, seed, draw)
+        return self.columns.decode(x) if self.columns is not None and self.columns.is_pandas else x
+
+    def _sample(self, n: int, seed: int, draw: bool) -> np.ndarray:
         n, seed = check_int(n, "n", 1), check_seed(seed)
         noise, rows = backends.load("numpy"), np.arange(n)
         z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
@@ -359,14 +354,13 @@ class VAE(Network):
         importance.warn_of_outliers(estimate)
         return estimate.log_px
 
+    def score(self, x: Any, train: Any, n_samples: int = 500, seed: int | None = None) -> Any:
+        """How odd rows ``x`` are beside those of ``train``, and which columns make them so: see :mod:`.oddness`."""
+        return oddness.score(self, x, train, n_samples, self.seed if seed is None else check_seed(seed))
+
     @one_at_a_time
     def impute(self, x: Any, n_draws: int | None = None, seed: int = 0, n_samples: int = 1000) -> np.ndarray:
-        """Fill the holes, NaN in ``x`` (N, D), from the rest of their rows; see :mod:`minivae.model.imputation`.
-
-        With means, (N, D), of a category its probabilities; or with draws, (n_draws, N, D), a category one-hot.
-        """
-        for value, name in ((n_samples, "n_samples"), (1 if n_draws is None else n_draws, "n_draws")):
-            check_int(value, name, 1, importance.MOST_SAMPLES)
+        """Fill the holes, NaN in ``x`` (N, D), by means or ``n_draws`` draws: see :mod:`minivae.model.imputation`."""
         filled = imputation.impute(self, self.check(x), n_draws, check_seed(seed), n_samples)
         x = check_matrix(x, "float64", allow_nan=True)
         return np.where(np.isnan(x), self.scaling.invert(filled), x)
@@ -416,5 +410,9 @@ class VAE(Network):
         with weights.refused(path):
             vae = cls(**weights.configuration(tensors, metadata), backend=backend)
             vae.step, vae.epoch = weights.counters(metadata)
+            if metadata.get("columns") is not None:
+                vae.columns = Columns.from_config(metadata["columns"])
+                if vae.columns.width != vae.input_dim:
+                    raise ValueError(f"its columns are {vae.columns.width} wide, its data {vae.input_dim}")
         weights.fill(vae, tensors, path)
         return vae

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,13 @@ VALIDATION_STEP = 2**32 - 1  # for the noise of a validation set: no training st
 class RowsOnDisk:
     """A matrix x (N, D) that is mapped from a file; indexing brings rows into memory, checked and scaled.
 
-    The constructor reads all rows once, each worker its part, and raises DataError if one does not fit the model.
+    The constructor reads all rows once, each worker its part, and raises DataError if one does not fit the model. So
+    does indexing if the file has become shorter: the system would end the process (SIGBUS), as it still does if that
+    happens within the microseconds of a copy. Then a run's last checkpoint stays whole.
     """
 
     def __init__(self, vae: VAE, x: np.ndarray, recipe: Recipe):
-        self.vae, self.x, self.recipe = vae, x, recipe
+        self.vae, self.x, self.recipe, self.map = vae, x, recipe, map_under(x)
         group = recipe.group
         check_columns_known(group.gather(lambda rank: group.agree(lambda: self.largest(rank))))
 
@@ -46,16 +49,20 @@ class RowsOnDisk:
         return len(self.x)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
+        pages, start = self.map._mmap, self.map.offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
+        if pages.size() < start + len(pages):
+            raise DataError(
+                f"{str(self.map.filename)!r} was cut short while it is trained on, from {start + len(pages)} bytes to "
+                f"{pages.size()}: put the whole file back, and go on from the last finished epoch"
+            )
         return check_examples(self.vae, self.x[rows], self.recipe)
 
 
-def is_on_disk(x: Any) -> bool:
-    """True for an array that is mapped from a file, or a view of one."""
-    while isinstance(x, np.ndarray):
-        if isinstance(x, np.memmap):
-            return True
+def map_under(x: Any) -> Any:
+    """The array that is mapped from a file, if ``x`` is one or a view of one; else None."""
+    while isinstance(x, np.ndarray) and not isinstance(x, np.memmap):
         x = x.base
-    return False
+    return x if isinstance(x, np.memmap) else None
 
 
 Rows = Array | RowsOnDisk  # (N, D), scaled
@@ -63,7 +70,7 @@ Rows = Array | RowsOnDisk  # (N, D), scaled
 
 def training_rows(vae: VAE, x: Any, recipe: Recipe) -> Rows:
     """``x`` (N, D), checked, scaled and, if the recipe says so, thresholded; rows on disk stay there."""
-    if is_on_disk(x):
+    if map_under(x) is not None:
         return RowsOnDisk(vae, x, recipe)
     rows = check_examples(vae, x, recipe)
     check_columns_known(rows)
