@@ -66,6 +66,10 @@ def content(run: Run, data: Dataset, dtype: str) -> dict[str, Any]:
     check_computable(vae)
     rows = thinned(len(data.train), ROWS)
     x = as_trained(vae, data.train[rows], Recipe(binarize=run.binarize))
+    if np.isnan(x).any():
+        raise MinivaeError(
+            f"{run.path} was trained on rows with holes, which the page does not fill: use minivae encode"
+        )
     mu, logvar = vae.encode(x)
     shown = thinned(len(x), POINTS)
     row_bytes = x.shape[1] * np.dtype(packed_pixels(x[shown])["dtype"]).itemsize

@@ -113,6 +113,34 @@ def test_the_bound_and_the_gap_of_the_detector(figure, mu, std):
 
 
 @pytest.mark.slow
+def test_the_products_of_a_linear_layer(figure):
+    tab = figure("02")
+    found = tab.evaluate("({...numbers(), x, W, b, given: dy})")
+    x, W, b, dy = (np.array(found[name], float) for name in ("x", "W", "b", "given"))
+    np.testing.assert_array_equal(found["y"], reference.linear_forward(x, W, b[0]))
+    for name, expected in zip(("dx", "dW", "db"), reference.linear_backward(dy, x, W), strict=True):
+        np.testing.assert_array_equal(found[name], np.atleast_2d(expected))
+    for name, row, column in (("dx", 2, 0), ("db", 0, 1), ("y", 1, 1)):
+        tab.click(f"#{name}-{row}-{column}")
+        shown = tab.inner_text("#numbers")
+        terms = re.search(": (.*) =", shown)[1].replace("(", "").replace(")", "").split(" + ")
+        total = sum(np.prod([float(part) for part in term.split(" * ")]) for term in terms)
+        assert total == found[name][row][column]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mu", "std"), [(1.0, 0.5), (-0.5, 1.7), (0.0, 1.0)])
+def test_the_gaussian_kl(figure, mu, std):
+    found = figure("07").evaluate("([mu, std]) => numbers(mu, std)", [mu, std])
+    arrays = np.array([[mu]]), np.array([[2 * np.log(std)]])
+    kl = reference.gaussian_kl_forward(*arrays)[0]
+    assert (found["kl"], found["area"], found["move"] + found["width"]) == pytest.approx((kl, kl, kl), abs=2e-3)
+    assert found["kl"] == pytest.approx(kl, abs=1e-14)
+    dmu, dlogvar = reference.gaussian_kl_backward(np.ones(1), *arrays)
+    assert (found["dmu"], found["dlogvar"]) == pytest.approx((dmu.item(), dlogvar.item()), abs=1e-14)
+
+
+@pytest.mark.slow
 def test_the_two_estimators_of_the_detector(figure):
     eps = np.random.default_rng(0).normal(size=(40, 1))
     mu, logvar, step = np.ones((40, 1)), np.full((40, 1), np.log(0.25)), 0.3
