@@ -98,11 +98,10 @@ def content(run: Run, data: Dataset, dtype: str) -> dict[str, Any]:
         "points": packed(mu[shown], "float16" if np.abs(mu).max() < np.finfo("float16").max else "float32"),
         "examples": packed_pixels(x[chosen]),
         **classes(labels, data.label_names, shown, chosen),
-        "expected": {
-            "z": packed(mu[checked]),
-            "decoded": packed(vae.decode(mu[checked])),
+        "expected": {  # of the first examples
             "mu": packed(mu[checked]),
             "logvar": packed(logvar[checked]),
+            "decoded": packed(vae.decode(mu[checked])),
         },
     }
 
