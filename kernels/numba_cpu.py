@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from .numba_threads import gemm_address, pool
 from .philox import Stream
-from .reference import LEAK
+from .reference import LARGEST_LOG_RATE, LEAK
 
 __all__ = [
     "activation_backward",
@@ -49,6 +49,8 @@ __all__ = [
     "gaussian_nll",
     "linear_backward",
     "linear_forward",
+    "lognormal_nll",
+    "poisson_nll",
     "reparameterize_backward",
     "reparameterize_forward",
     "session",
@@ -642,46 +644,68 @@ def gaussian_kl_backward(
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Likelihoods: a row's value and, if it is wanted, its gradient. What is not wanted is not touched.
+# Likelihoods: a row's value and, if it is wanted, its gradient. What is not wanted is not touched. ``observed`` is None
+# where nothing is missing: Numba compiles that by itself, without a trace of the other case.
+
+
+@compiled()
+def _row_of(observed, r):
+    return None if observed is None else observed[r]
+
+
+@compiled()
+def _part_of(observed, i):
+    return None if observed is None else observed[i : i + 64]
+
+
+def _weights(observed: NDArray | None, dtype: Any) -> NDArray | None:
+    return None if observed is None else _c(observed, dtype)
 
 
 @compiled(reassociate=True)
-def _bernoulli_part(logits, x, wanted, upstream, dlogits):
+def _bernoulli_part(logits, x, observed, wanted, upstream, dlogits):
     """At most 64 logits. Their log(1 + e) are one logarithm, that of the product, which is at most 2^64."""
     one, zero = type(logits[0])(1), type(logits[0])(0)
     total, product = zero, one
     for i in range(len(logits)):
         l = logits[i]
         e = _exp(-abs(l))
-        total += _positive_part(l) - l * x[i]
-        product *= one + e
+        if observed is None:
+            total += _positive_part(l) - l * x[i]
+            product *= one + e
+        else:
+            total += observed[i] * (_positive_part(l) - l * x[i])
+            product *= one + observed[i] * e
         if wanted:
             dlogits[i] = upstream * ((one if l > zero else e) / (one + e) - x[i])
+            if observed is not None:
+                dlogits[i] *= observed[i]
     return total + np.log(product)
 
 
 @compiled()
-def _bernoulli_row(logits, x, wanted, upstream, dlogits):
+def _bernoulli_row(logits, x, observed, wanted, upstream, dlogits):
     total = type(logits[0])(0)
     for i in range(0, len(logits), 64):
-        total += _bernoulli_part(logits[i : i + 64], x[i : i + 64], wanted, upstream, dlogits[i : i + 64])
+        seen, part = _part_of(observed, i), dlogits[i : i + 64]
+        total += _bernoulli_part(logits[i : i + 64], x[i : i + 64], seen, wanted, upstream, part)
     return total
 
 
 @compiled()
-def _bernoulli_nll_tile(t, count, logits, x, wanted, dnll, nll, dlogits):
+def _bernoulli_nll_tile(t, count, logits, x, observed, wanted, dnll, nll, dlogits):
     start, stop = _rows(len(nll), t, count)
     for r in range(start, stop):
-        nll[r] = _bernoulli_row(logits[r], x[r], wanted, dnll[r], dlogits[r])
+        nll[r] = _bernoulli_row(logits[r], x[r], _row_of(observed, r), wanted, dnll[r], dlogits[r])
 
 
 @compiled(parallel=True)
-def _bernoulli_nll(count, logits, x, wanted, dnll, nll, dlogits):
+def _bernoulli_nll(count, logits, x, observed, wanted, dnll, nll, dlogits):
     if count == 1:
-        _bernoulli_nll_tile(0, 1, logits, x, wanted, dnll, nll, dlogits)
+        _bernoulli_nll_tile(0, 1, logits, x, observed, wanted, dnll, nll, dlogits)
     else:
         for t in prange(count):
-            _bernoulli_nll_tile(t, count, logits, x, wanted, dnll, nll, dlogits)
+            _bernoulli_nll_tile(t, count, logits, x, observed, wanted, dnll, nll, dlogits)
 
 
 def bernoulli_nll(
@@ -689,6 +713,7 @@ def bernoulli_nll(
     x: NDArray,
     dnll: NDArray | None = None,
     *,
+    observed: NDArray | None = None,
     nll: NDArray | None = None,
     dlogits: NDArray | None = None,
 ) -> tuple[NDArray, NDArray | None]:
@@ -698,7 +723,8 @@ def bernoulli_nll(
     value = _buffer(nll, logits.shape[:1], dtype)
     gradient = _buffer(dlogits, logits.shape, dtype) if wanted else logits
     upstream = value if dnll is None else _c(dnll, dtype)
-    _bernoulli_nll(pool.tiles(logits.size), _c(logits, dtype), _c(x, dtype), wanted, upstream, value, gradient)
+    given = (_c(logits, dtype), _c(x, dtype), _weights(observed, dtype))
+    _bernoulli_nll(pool.tiles(logits.size), *given, wanted, upstream, value, gradient)
     return _returned(value, nll), _returned(gradient, dlogits) if wanted else dlogits
 
 
@@ -731,40 +757,47 @@ def bernoulli_mean(logits: NDArray) -> NDArray:
 
 
 @compiled(reassociate=True)
-def _gaussian_value(mean, logvar, precision, x):
+def _gaussian_value(mean, logvar, precision, x, observed):
     half, constant = type(mean[0])(0.5), type(mean[0])(LOG_2PI)
     total = type(half)(0)
     for i in range(len(mean)):
         difference = mean[i] - x[i]
-        total += half * (constant + logvar[i] + difference * difference * precision[i])
+        if observed is None:
+            total += half * (constant + logvar[i] + difference * difference * precision[i])
+        else:
+            total += observed[i] * half * (constant + logvar[i] + difference * difference * precision[i])
     return total
 
 
 @compiled()
-def _gaussian_gradient(mean, precision, x, upstream, dmean, dlogvar):
+def _gaussian_gradient(mean, precision, x, observed, upstream, dmean, dlogvar):
     one, half = type(mean[0])(1), type(mean[0])(0.5)
     for i in range(len(mean)):
         difference = mean[i] - x[i]
-        dmean[i] = upstream * (difference * precision[i])
-        dlogvar[i] += upstream * half * (one - difference * difference * precision[i])
+        weight = upstream
+        if observed is not None:
+            weight = upstream * observed[i]
+        dmean[i] = weight * (difference * precision[i])
+        dlogvar[i] += weight * half * (one - difference * difference * precision[i])
 
 
 @compiled()
-def _gaussian_nll_tile(t, count, mean, logvar, precision, x, dnll, nll, dmean, dlogvar):
+def _gaussian_nll_tile(t, count, mean, logvar, precision, x, observed, dnll, nll, dmean, dlogvar):
     start, stop = _rows(len(nll), t, count)
     for r in range(start, stop):
-        nll[r] = _gaussian_value(mean[r], logvar, precision, x[r])
+        seen = _row_of(observed, r)
+        nll[r] = _gaussian_value(mean[r], logvar, precision, x[r], seen)
         if len(dnll) > 0:
-            _gaussian_gradient(mean[r], precision, x[r], dnll[r], dmean[r], dlogvar[t])
+            _gaussian_gradient(mean[r], precision, x[r], seen, dnll[r], dmean[r], dlogvar[t])
 
 
 @compiled(parallel=True)
-def _gaussian_nll(count, mean, logvar, precision, x, dnll, nll, dmean, dlogvar):
+def _gaussian_nll(count, mean, logvar, precision, x, observed, dnll, nll, dmean, dlogvar):
     if count == 1:
-        _gaussian_nll_tile(0, 1, mean, logvar, precision, x, dnll, nll, dmean, dlogvar)
+        _gaussian_nll_tile(0, 1, mean, logvar, precision, x, observed, dnll, nll, dmean, dlogvar)
     else:
         for t in prange(count):
-            _gaussian_nll_tile(t, count, mean, logvar, precision, x, dnll, nll, dmean, dlogvar)
+            _gaussian_nll_tile(t, count, mean, logvar, precision, x, observed, dnll, nll, dmean, dlogvar)
 
 
 def gaussian_nll(
@@ -773,6 +806,7 @@ def gaussian_nll(
     x: NDArray,
     dnll: NDArray | None = None,
     *,
+    observed: NDArray | None = None,
     nll: NDArray | None = None,
     dmean: NDArray | None = None,
     dlogvar: NDArray | None = None,
@@ -785,7 +819,8 @@ def gaussian_nll(
     upstream = np.empty(0, dtype) if dnll is None else _c(dnll, dtype)
     of_each = _c(np.broadcast_to(logvar, mean.shape[1:]), dtype)
     sums = np.zeros((count, mean.shape[1]), dtype)
-    _gaussian_nll(count, _c(mean, dtype), of_each, np.exp(-of_each), _c(x, dtype), upstream, value, gradient, sums)
+    given = (_c(mean, dtype), of_each, np.exp(-of_each), _c(x, dtype), _weights(observed, dtype))
+    _gaussian_nll(count, *given, upstream, value, gradient, sums)
     value = _returned(value, nll)
     if dnll is None:
         return value, dmean, dlogvar
@@ -793,6 +828,79 @@ def gaussian_nll(
     # Where all dimensions share one logvar, its gradient sums over them too.
     dlogvar[...] = sums.sum(axis=0).reshape(-1, len(logvar)).sum(axis=0)
     return value, _returned(gradient, dmean), dlogvar
+
+
+def lognormal_nll(
+    mean: NDArray,
+    logvar: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    observed: NDArray | None = None,
+    nll: NDArray | None = None,
+    dmean: NDArray | None = None,
+    dlogvar: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    """The Gaussian of log x, and the sum of log x."""
+    log_x = np.log(x if observed is None else np.where(observed, x, 1)).astype(mean.dtype)
+    of_mean = gaussian_nll(mean, logvar, log_x, dnll, observed=observed, nll=nll, dmean=dmean, dlogvar=dlogvar)
+    of_mean[0][...] += log_x.sum(axis=1)
+    return of_mean
+
+
+@compiled()
+def _poisson_row(log_rate, x, observed, upstream, dlog_rate):
+    """The row's value, in float64; its gradient into ``dlog_rate``, unless that is empty."""
+    total = 0.0
+    for i in range(len(log_rate)):
+        l, count = float(log_rate[i]), float(x[i])
+        rate = math.exp(min(l, LARGEST_LOG_RATE))
+        weight = 1.0
+        if observed is not None:
+            weight = float(observed[i])
+        total += weight * (rate * (1 + max(l - LARGEST_LOG_RATE, 0.0)) - count * l + math.lgamma(count + 1))
+        if len(dlog_rate) > 0:
+            dlog_rate[i] = weight * upstream * (rate - count)
+    return total
+
+
+@compiled()
+def _poisson_nll_tile(t, count, log_rate, x, observed, dnll, nll, dlog_rate):
+    start, stop = _rows(len(nll), t, count)
+    for r in range(start, stop):
+        if len(dnll) == 0:
+            nll[r] = _poisson_row(log_rate[r], x[r], _row_of(observed, r), 0.0, dlog_rate[r, :0])
+        else:
+            nll[r] = _poisson_row(log_rate[r], x[r], _row_of(observed, r), dnll[r], dlog_rate[r])
+
+
+@compiled(parallel=True)
+def _poisson_nll(count, log_rate, x, observed, dnll, nll, dlog_rate):
+    if count == 1:
+        _poisson_nll_tile(0, 1, log_rate, x, observed, dnll, nll, dlog_rate)
+    else:
+        for t in prange(count):
+            _poisson_nll_tile(t, count, log_rate, x, observed, dnll, nll, dlog_rate)
+
+
+def poisson_nll(
+    log_rate: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    observed: NDArray | None = None,
+    nll: NDArray | None = None,
+    dlog_rate: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None]:
+    """Row by row, in float64."""
+    _fit(log_rate.shape, x.shape, (len(log_rate if dnll is None else dnll), x.shape[1]))
+    dtype = log_rate.dtype
+    value = _buffer(nll, log_rate.shape[:1], dtype)
+    gradient = log_rate if dnll is None else _buffer(dlog_rate, log_rate.shape, dtype)
+    upstream = np.empty(0, dtype) if dnll is None else _c(dnll, dtype)
+    given = (_c(log_rate, dtype), _c(x, dtype), _weights(observed, dtype))
+    _poisson_nll(pool.tiles(log_rate.size), *given, upstream, value, _c(gradient, dtype))
+    return _returned(value, nll), dlog_rate if dnll is None else _returned(gradient, dlog_rate)
 
 
 @compiled(reassociate=True)
@@ -811,7 +919,7 @@ def _log_softmax(logits, log_p):
 
 
 @compiled(reassociate=True)
-def _categorical_row(logits, x, starts, upstream, log_p, dlogits):
+def _categorical_row(logits, x, observed, starts, upstream, log_p, dlogits):
     """The row's value; its gradient into ``dlogits``, unless that is empty."""
     total = type(logits[0])(0)
     for g in range(len(starts) - 1):
@@ -820,26 +928,29 @@ def _categorical_row(logits, x, starts, upstream, log_p, dlogits):
         total -= x[i] * log_p[i]
     for i in range(len(dlogits)):
         dlogits[i] = upstream * (_exp(log_p[i]) - x[i])
+        if observed is not None:  # the value needs no weight: x is 0 in a group that was not observed
+            dlogits[i] *= observed[i]
     return total
 
 
 @compiled()
-def _categorical_nll_tile(t, count, logits, x, starts, dnll, nll, log_p, dlogits):
+def _categorical_nll_tile(t, count, logits, x, observed, starts, dnll, nll, log_p, dlogits):
     start, stop = _rows(len(nll), t, count)
     for r in range(start, stop):
+        seen = _row_of(observed, r)
         if len(dnll) == 0:
-            nll[r] = _categorical_row(logits[r], x[r], starts, logits[r, 0], log_p[t], log_p[t, :0])
+            nll[r] = _categorical_row(logits[r], x[r], seen, starts, logits[r, 0], log_p[t], log_p[t, :0])
         else:
-            nll[r] = _categorical_row(logits[r], x[r], starts, dnll[r], log_p[t], dlogits[r])
+            nll[r] = _categorical_row(logits[r], x[r], seen, starts, dnll[r], log_p[t], dlogits[r])
 
 
 @compiled(parallel=True)
-def _categorical_nll(count, logits, x, starts, dnll, nll, log_p, dlogits):
+def _categorical_nll(count, logits, x, observed, starts, dnll, nll, log_p, dlogits):
     if count == 1:
-        _categorical_nll_tile(0, 1, logits, x, starts, dnll, nll, log_p, dlogits)
+        _categorical_nll_tile(0, 1, logits, x, observed, starts, dnll, nll, log_p, dlogits)
     else:
         for t in prange(count):
-            _categorical_nll_tile(t, count, logits, x, starts, dnll, nll, log_p, dlogits)
+            _categorical_nll_tile(t, count, logits, x, observed, starts, dnll, nll, log_p, dlogits)
 
 
 def categorical_nll(
@@ -848,6 +959,7 @@ def categorical_nll(
     groups: Sequence[int],
     dnll: NDArray | None = None,
     *,
+    observed: NDArray | None = None,
     nll: NDArray | None = None,
     dlogits: NDArray | None = None,
 ) -> tuple[NDArray, NDArray | None]:
@@ -858,7 +970,8 @@ def categorical_nll(
     gradient = logits if dnll is None else _buffer(dlogits, logits.shape, dtype)
     upstream = np.empty(0, dtype) if dnll is None else _c(dnll, dtype)
     log_p = np.empty((count, logits.shape[1]), dtype)
-    _categorical_nll(count, _c(logits, dtype), _c(x, dtype), _starts(groups), upstream, value, log_p, gradient)
+    given = (_c(logits, dtype), _c(x, dtype), _weights(observed, dtype), _starts(groups))
+    _categorical_nll(count, *given, upstream, value, log_p, gradient)
     return _returned(value, nll), dlogits if dnll is None else _returned(gradient, dlogits)
 
 

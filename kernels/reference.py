@@ -5,6 +5,10 @@
     H   hidden units                    logvar   log sigma^2 of q(z|x)      (B, K)
     K   latent dimensions               eps      noise from N(0, I)         (B, K)
     a   pre-activation, x W + b         z        mu + exp(logvar/2) * eps   (B, K)
+                                        observed 1 where x is known, else 0 (B, D)
+
+A hole in the data, NaN for whoever holds them, comes here as x = 0 and observed = 0 (lesson 17). ``observed=None``
+means that everything was observed. What was not adds nothing to a likelihood, nor to any of its gradients.
 
 Examples are rows and ``y = x @ W + b`` with ``W`` (in, out). The gradient of the loss with respect to an
 array ``v`` is called ``dv`` and has its shape; the upstream gradient of ``y`` is ``dy``. Each ``_backward``
@@ -25,6 +29,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 from .philox import binarize, standard_normal, uniform
 
@@ -45,6 +50,9 @@ __all__ = [
     "gaussian_nll",
     "linear_backward",
     "linear_forward",
+    "lognormal_nll",
+    "poisson_mean",
+    "poisson_nll",
     "reparameterize_backward",
     "reparameterize_forward",
     "session",
@@ -59,6 +67,8 @@ __all__ = [
 BLOCK_BYTES = 2**17  # a few of them fit the L2 cache; 2^15 made a training step a third slower
 LOG_2PI = float(np.log(2 * np.pi))
 LEAK = 0.2  # the slope of leaky_relu below zero
+NEVER = -1e4  # a logit whose probability is 0, even in float64
+LARGEST_LOG_RATE = 30.0  # a rate of 10^13: from here on exp goes on as its tangent, and nothing overflows
 
 
 def blocks(array: NDArray) -> Iterator[slice]:
@@ -364,7 +374,12 @@ def gaussian_kl_backward(
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Likelihoods (lesson 4): the value and, given its upstream gradient dnll, the gradient in the same pass.
+# Likelihoods (lessons 4 and 17): the value and, given its upstream gradient dnll, the gradient in the same pass.
+
+
+def where_observed(terms: NDArray, observed: NDArray | None, rows: slice, columns: slice = slice(None)) -> NDArray:
+    """``terms`` (b, D) or (b, 1) of these rows, with 0 for what was not observed."""
+    return terms if observed is None else terms * observed[rows, columns]
 
 
 def bernoulli_nll(
@@ -372,6 +387,7 @@ def bernoulli_nll(
     x: NDArray,
     dnll: NDArray | None = None,
     *,
+    observed: NDArray | None = None,
     nll: NDArray | None = None,
     dlogits: NDArray | None = None,
 ) -> tuple[NDArray, NDArray | None]:
@@ -383,6 +399,8 @@ def bernoulli_nll(
         x in [0, 1]; a probability, -log p(x|z), only where x is 0 or 1.
     dnll : ndarray, shape (B,), optional
         d loss / d nll. Without it no gradient is computed.
+    observed : ndarray, shape (B, D), optional
+        See the head of this file.
     nll : ndarray, shape (B,), optional
     dlogits : ndarray, shape (B, D), optional
         Overwritten.
@@ -398,6 +416,8 @@ def bernoulli_nll(
     dlogits = np.empty_like(logits) if dlogits is None and dnll is not None else dlogits
     for rows in blocks(logits):
         logit, pixel = logits[rows], x[rows]
+        if observed is not None:
+            logit = np.where(observed[rows], logit, NEVER)  # to say 0 for certain, where x is 0, costs nothing
         log_normaliser = softplus(logit)
         nll[rows] = np.sum(log_normaliser - logit * pixel, axis=1)
         if dnll is not None and dlogits is not None:
@@ -417,6 +437,7 @@ def gaussian_nll(
     x: NDArray,
     dnll: NDArray | None = None,
     *,
+    observed: NDArray | None = None,
     nll: NDArray | None = None,
     dmean: NDArray | None = None,
     dlogvar: NDArray | None = None,
@@ -433,6 +454,8 @@ def gaussian_nll(
         Log variance of the observation noise: one for all dimensions, or one each.
     dnll : ndarray, shape (B,), optional
         d loss / d nll. Without it no gradient is computed.
+    observed : ndarray, shape (B, D), optional
+        See the head of this file.
     nll, dmean, dlogvar : ndarrays of shape (B,), (B, D) and that of ``logvar``, optional
         Overwritten.
 
@@ -453,13 +476,93 @@ def gaussian_nll(
     for rows in blocks(mean):
         difference = mean[rows] - x[rows]
         r = difference * difference * precision
-        nll[rows] = np.sum(0.5 * (LOG_2PI + logvar + r), axis=1)
+        nll[rows] = np.sum(where_observed(0.5 * (LOG_2PI + logvar + r), observed, rows), axis=1)
         if dnll is not None and dmean is not None and dlogvar is not None:
-            upstream = dnll[rows, None]
+            upstream = where_observed(dnll[rows, None], observed, rows)
             np.multiply(upstream, difference * precision, out=dmean[rows])
             # Where all dimensions share one logvar, its gradient sums over them too.
             dlogvar += np.sum(np.sum(upstream * 0.5 * (1 - r), axis=0).reshape(-1, len(logvar)), axis=0)
     return nll, dmean, dlogvar
+
+
+def lognormal_nll(
+    mean: NDArray,
+    logvar: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    observed: NDArray | None = None,
+    nll: NDArray | None = None,
+    dmean: NDArray | None = None,
+    dlogvar: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    """Log-normal -log p(x|z) = gaussian_nll(mean, logvar, log x) + sum_d log x_d, for x > 0.
+
+    p(x) dx = p(log x) d log x, and d log x / dx = 1/x: hence the last term. The gradients are those of the Gaussian.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (B, D)
+        Of log x.
+    logvar, x, dnll, observed, nll, dmean, dlogvar
+        As in :func:`gaussian_nll`; logvar is that of log x.
+
+    Returns
+    -------
+    nll, dmean, dlogvar
+        As from :func:`gaussian_nll`.
+    """
+    log_x = np.log(x if observed is None else np.where(observed, x, 1))  # log 1 = 0 for a hole
+    nll, dmean, dlogvar = gaussian_nll(
+        mean, logvar, log_x, dnll, observed=observed, nll=nll, dmean=dmean, dlogvar=dlogvar
+    )
+    nll += np.sum(log_x, axis=1)
+    return nll, dmean, dlogvar
+
+
+def poisson_nll(
+    log_rate: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    observed: NDArray | None = None,
+    nll: NDArray | None = None,
+    dlog_rate: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None]:
+    """Poisson -log p(x|z) from log rates l: sum_d [ exp(l_d) - x_d l_d + log(x_d!) ]; gradient exp(l) - x.
+
+    In float64: for x = 10^5 the three terms are near 10^6, and what is left of them is near 7. Beyond
+    l = LARGEST_LOG_RATE exp goes on as its tangent, in the value as in the gradient.
+
+    Parameters
+    ----------
+    log_rate, x : ndarray, shape (B, D)
+        x in 0, 1, 2, ...
+    dnll, observed, nll, dlog_rate
+        As in :func:`bernoulli_nll`.
+
+    Returns
+    -------
+    nll : ndarray, shape (B,)
+        In nats, summed over the data dimensions. A probability; finite for every finite log rate and count.
+    dlog_rate : ndarray, shape (B, D), or None
+    """
+    nll = np.empty(len(x), log_rate.dtype) if nll is None else nll
+    dlog_rate = np.empty_like(log_rate) if dlog_rate is None and dnll is not None else dlog_rate
+    for rows in blocks(log_rate):
+        l, count = log_rate[rows].astype(np.float64), x[rows].astype(np.float64)
+        rate = np.exp(np.minimum(l, LARGEST_LOG_RATE))
+        beyond = np.maximum(l - LARGEST_LOG_RATE, 0)
+        terms = rate * (1 + beyond) - count * l + gammaln(count + 1)
+        nll[rows] = np.sum(where_observed(terms, observed, rows), axis=1)
+        if dnll is not None and dlog_rate is not None:
+            dlog_rate[rows] = where_observed(dnll[rows, None], observed, rows) * (rate - count)
+    return nll, dlog_rate
+
+
+def poisson_mean(log_rate: NDArray) -> NDArray:
+    """E[x|z] = exp(log rate), up to exp(LARGEST_LOG_RATE): (B, D) -> (B, D)."""
+    return np.exp(np.minimum(log_rate, LARGEST_LOG_RATE))
 
 
 def categorical_nll(
@@ -468,6 +571,7 @@ def categorical_nll(
     groups: Sequence[int],
     dnll: NDArray | None = None,
     *,
+    observed: NDArray | None = None,
     nll: NDArray | None = None,
     dlogits: NDArray | None = None,
 ) -> tuple[NDArray, NDArray | None]:
@@ -479,8 +583,8 @@ def categorical_nll(
         x is one-hot within each group of columns.
     groups : sequence of int
         The number of columns of each group; they add up to D.
-    dnll, nll, dlogits
-        As in :func:`bernoulli_nll`.
+    dnll, observed, nll, dlogits
+        As in :func:`bernoulli_nll`. A group is observed as a whole, or not at all.
 
     Returns
     -------
@@ -495,9 +599,10 @@ def categorical_nll(
         for columns in group_columns(groups):
             one_hot = x[rows, columns]
             log_p = log_softmax(logits[rows, columns])
-            nll[rows] -= np.sum(one_hot * log_p, axis=1)
+            nll[rows] -= np.sum(one_hot * log_p, axis=1)  # of a group that was not observed, x is 0 everywhere
             if dnll is not None and dlogits is not None:
-                dlogits[rows, columns] = dnll[rows, None] * (np.exp(log_p) - one_hot)
+                upstream = where_observed(dnll[rows, None], observed, rows, columns)
+                dlogits[rows, columns] = upstream * (np.exp(log_p) - one_hot)
     return nll, dlogits
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``minivae train | evaluate | sample | encode | gradcheck | bench | learn | check | ... | info``.
+"""The command line: ``minivae train | evaluate | sample | encode | explore | gradcheck | bench | learn | ... | info``.
 
 Exit status: 0; 1 if a check fails or training diverges; 2 for bad input, with one sentence; 130 after Ctrl-C,
 143 after SIGTERM. Heavy imports happen inside the command that needs them, so that ``--help`` is quick.
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from minivae.commands import bench, encode, evaluate, gradcheck, info, learn, sample, train
+from minivae.commands import bench, encode, evaluate, explore, gradcheck, info, learn, sample, tables, train
 from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.system import signals
 from minivae.system.streams import flush_or_forget, print_line
@@ -90,6 +90,6 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"minivae {__version__}")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (train, evaluate, sample, encode, gradcheck, bench, learn, info):
+    for command in (train, evaluate, sample, encode, tables, explore, gradcheck, bench, learn, info):
         command.add(commands)
     return parser

@@ -14,8 +14,8 @@ LARGEST_WIDTH = 2**31 - 1
 LARGEST_WHOLE = 2**24  # from here on float32 rounds
 
 
-def check_matrix(x: Any, dtype: str, width: int | None = None, what: str = "X") -> np.ndarray:
-    """``x`` as a finite matrix (N, D) of ``dtype``.
+def check_matrix(x: Any, dtype: str, width: int | None = None, what: str = "X", allow_nan: bool = False) -> np.ndarray:
+    """``x`` as a finite matrix (N, D) of ``dtype``; where NaN is allowed, not as a whole row.
 
     Parameters
     ----------
@@ -25,6 +25,8 @@ def check_matrix(x: Any, dtype: str, width: int | None = None, what: str = "X") 
         The D that is expected.
     what : str
         What to call ``x`` in a message.
+    allow_nan : bool, default False
+        Whether a value may be missing.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def check_matrix(x: Any, dtype: str, width: int | None = None, what: str = "X") 
         raise DataError(f"0 feature(s) (shape={x.shape}) while a minimum of 1 is required")
     if width is not None and x.shape[1] != width:
         raise DataError(f"{what} has {x.shape[1]} features, but this model is expecting {width} features as input")
-    return as_finite(x, dtype, what)
+    return as_finite(x, dtype, what, allow_nan)
 
 
 def _as_numbers(x: Any, what: str) -> np.ndarray:
@@ -78,9 +80,15 @@ def _as_numbers(x: Any, what: str) -> np.ndarray:
     return x
 
 
-def as_finite(x: np.ndarray, dtype: str, what: str = "X") -> np.ndarray:
+def as_finite(x: np.ndarray, dtype: str, what: str = "X", allow_nan: bool = False) -> np.ndarray:
     """Numbers (N, D) as ``dtype``; DataError if one is not finite, or beyond its range."""
     low, high = float(x.min()), float(x.max())
+    if allow_nan and math.isnan(low):
+        empty = np.flatnonzero(np.isnan(x).all(axis=1))
+        if len(empty):
+            raise DataError(f"row {empty[0]} of {what} holds no value at all, only NaN: leave such rows out")
+        low, high = float(np.fmin.reduce(x, axis=None)), float(np.fmax.reduce(x, axis=None))
+        x = x if math.isfinite(low) and math.isfinite(high) else np.where(np.isnan(x), 0, x)  # to name the infinity
     if not (math.isfinite(low) and math.isfinite(high)):
         row, column = np.argwhere(~np.isfinite(x))[0]
         kind = "NaN" if np.isnan(x[row, column]) else "infinity"
@@ -92,6 +100,13 @@ def as_finite(x: np.ndarray, dtype: str, what: str = "X") -> np.ndarray:
             f"{what} holds whole numbers up to {max(-low, high):.0f}, which float32 rounds: use float64, or a scaling"
         )
     return np.ascontiguousarray(x, dtype=dtype)
+
+
+def check_columns_known(x: np.ndarray, what: str = "X") -> None:
+    """DataError if a column of x (N, D) holds nothing but NaN."""
+    empty = np.flatnonzero(np.isnan(np.fmax.reduce(x, axis=0)))
+    if len(empty):
+        raise DataError(f"column {empty[0]} of {what} holds no value at all, only NaN: leave such columns out")
 
 
 def check_eps(eps: Any, dtype: str, shape: tuple[int, int]) -> np.ndarray | None:

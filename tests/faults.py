@@ -7,6 +7,7 @@ survived if it ends in the right exit status and in one sentence, if every file 
 
 import argparse
 import ctypes
+import importlib
 import os
 import random
 import resource
@@ -17,18 +18,22 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # for a checkout that nobody installed
+sys.path += [
+    str(ROOT / "tests" / part) for part in ("runs", "system", "kernels", "model")
+]  # whose tests are faults too
 
 from damage import DAMAGES, flip_a_bit  # noqa: E402
-from processes import OFFER, RESULTS, contents, ended, running, same, wait_for  # noqa: E402
+from processes import OFFER, PATIENCE, RESULTS, contents, ended, running, same, wait_for  # noqa: E402
 
 from minivae import VAE, datasets  # noqa: E402
 from minivae.checkpoint import load_training  # noqa: E402
@@ -120,6 +125,13 @@ class Bench:
         """The same until it has ended: as :func:`ended`."""
         with self.training(folder, *options, **others) as process:
             return ended(process)
+
+    @staticmethod
+    def minivae(*arguments, **options):
+        """A process of ``minivae`` in the current folder, until it has ended: (status, standard output, error)."""
+        with running(*arguments, stdout=subprocess.PIPE, **options) as process:
+            out, err = process.communicate(timeout=PATIENCE)
+        return process.returncode, out, err
 
     def new(self, like=None):
         """The path of a new folder, or a copy of one."""
@@ -312,6 +324,144 @@ def both_damaged(bench):
     assert contents(folder) == before, "the folder has changed"
 
 
+# -- what an attacker tried: each kind is an ordinary test, or done here to processes -----------------------
+
+
+def as_tested(module, name, bench):
+    """One case, by chance, of an ordinary test, in a folder of its own; its command starts real processes."""
+    test = getattr(importlib.import_module(module), name)
+    arguments = {}
+    for mark in getattr(test, "pytestmark", []):
+        if mark.name == "parametrize":
+            names = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
+            values = bench.chance.choice(list(mark.args[1]))
+            arguments |= zip(names, values if len(names) > 1 else [values], strict=True)
+    folder = bench.new()
+    folder.mkdir()
+    fixtures = {"minivae": bench.minivae, "tmp_path": folder, "within_seconds": None}
+    wanted = test.__code__.co_varnames[: test.__code__.co_argcount]
+    try:
+        with chdir(folder):
+            test(**arguments, **{name: fixture for name, fixture in fixtures.items() if name in wanted})
+    except pytest.skip.Exception as reason:
+        raise Skipped(str(reason)) from None
+
+
+def history_of_a_spreadsheet(bench):
+    """The history saved by a spreadsheet: read all the same, and written as it was."""
+    folder = bench.new(like=bench.half)
+    path = folder / "history.csv"
+    text = path.read_text().replace(",", ";").replace(".", bench.chance.choice(".,"))
+    path.write_bytes(bench.chance.choice((b"", b"\xef\xbb\xbf")) + text.replace("\n", "\r\n").encode())
+    status, lines = bench.train(folder, "--resume")
+    assert status == 0, lines
+    assert RunFolder(folder).read_history() == RunFolder(bench.whole).read_history(), "other values"
+
+
+def lock_removed(bench):
+    """The lock's file is removed while a run trains, and nobody else comes: it goes on, and locks again."""
+    folder = bench.new()
+    with bench.training(folder) as process:
+        wait_for(process, (folder / "checkpoint.safetensors").exists)
+        (folder / LOCK).unlink()
+        wait_for(process, (folder / LOCK).exists)
+        status, lines = ended(process)
+    assert (status, lines) == (0, []), lines
+    assert same(bench.whole, folder), "other bits"
+
+
+def lock_removed_and_taken(bench):
+    """The lock's file is removed, and another run goes on to the end: the first one leaves that alone."""
+    folder = bench.new()
+    with bench.training(folder) as process:
+        wait_for(process, (folder / "checkpoint.safetensors").exists)
+        process.send_signal(signal.SIGSTOP)
+        (folder / LOCK).unlink()
+        assert bench.train(folder, "--resume")[0] == 0
+        process.send_signal(signal.SIGCONT)
+        check_refused(ended(process), "another minivae has trained in it")
+    bench.check_goes_on(folder)
+
+
+def data_cut_while_mapped(bench):
+    """The mapped file of the data is cut short while a run trains: one sentence; with the file put back it goes on."""
+    folder, data = bench.new(), bench.new().with_suffix(".npy")
+    options = ["--data", data, "--holdout", "last", "--likelihood", "gaussian"]
+    shutil.copy(bench.data, data)
+    whole = bench.new()
+    assert bench.train(whole, *options)[0] == 0
+    with bench.training(folder, *options) as process:
+        wait_for(process, (folder / "checkpoint.safetensors").exists)
+        os.truncate(data, bench.chance.randrange(data.stat().st_size // 2))
+        outcome = ended(process)
+    if outcome[0] != -signal.SIGBUS:  # it may hit the very microseconds of a copy, which no check can see
+        check_refused(outcome, str(data), "cut short")
+    check_whole(folder)
+    check_refused(bench.train(folder, "--resume", *options), str(data), "truncated")
+    shutil.copy(bench.data, data)
+    assert bench.train(folder, "--resume")[0] == 0
+    assert same(whole, folder), "other bits"
+
+
+def labels_that_forge(bench):
+    """Labels that move the cursor and forge lines: shown as characters."""
+    folder = bench.new()
+    rows = [f'{k % 7},{k % 5}.5,"{label}"' for k, label in enumerate(["\x1b[2Jgone", "a\nminivae: all is well"] * 20)]
+    data = folder.with_suffix(".csv")
+    data.write_text("\n".join(["a,b,kind", *rows]))
+    for command in (["train", "--data", data, "--labels", "kind", *TRAIN[1:], "--epochs", 2, "--out", folder],
+                    ["evaluate", folder, "--samples", 2], ["encode", folder, "--out", folder / "z.npz"]):  # fmt: skip
+        status, out, err = bench.minivae(*command)
+        assert status == 0, err
+        lines = (out + err).replace("\r", "\n").split("\n")
+        assert all(line.isprintable() and not line.startswith("minivae: all") for line in lines), lines
+
+
+def hostile_surroundings(bench):
+    """Settings of a notebook's or a publication's pictures: ours are drawn with our own."""
+    folder = bench.new()
+    settings = folder.with_suffix(".rc")
+    settings.write_text("text.usetex: True\nsavefig.dpi: 9000\nfigure.dpi: 9000\nlines.linewidth: 0\n")
+    surroundings = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MATPLOTLIBRC": str(settings)}
+    options = [*TRAIN, "--data", bench.data, "--epochs", EPOCHS, "--out", folder]
+    options.remove("--no-pictures")
+    status, out, err = bench.minivae(*options, environment=surroundings)
+    assert status == 0, err
+    assert "could not be drawn" not in out, out
+    assert same(bench.whole, folder), "other bits"
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png")), "no picture"
+    assert len(list(folder.glob("*.png"))) > 3, "few pictures"
+
+
+FOLDERS = {
+    "files of the user's in the folder": "files_of_the_users_stop_a_run_and_stay",
+    "another program's model in the folder": "another_programs_configuration_and_model_are_no_run",
+    "an old run, and a backend that fails": "the_old_run_stays_where_the_backend_does_not_work",
+    "a folder with the name of a file": "a_folder_with_a_files_name_is_refused_before_anything_is_moved",
+    "the data are a file of the run": "an_output_is_never_an_input",
+    "encode onto its own input": "encode_does_not_write_over_its_input",
+    "runs is a link to nowhere": "a_dangling_link_for_the_folder_of_runs_is_one_sentence",
+    "a pipe or /dev/zero for a file": "what_never_ends_is_not_read",
+    "a run of a newer format": "a_run_folder_of_a_newer_format_is_refused_by_name",
+    "a variance that explodes in samples": "samples_that_are_not_finite_are_no_file",
+}
+STREAMS = {
+    "a standard error that fails": "json_stays_alone_on_standard_output_where_standard_error_is_closed_or_full",
+    "nobody can read the log": "a_training_is_whole_though_nobody_can_read_its_lines",
+    "a divergence that nobody reads": "a_divergence_has_its_status_whoever_reads",
+    "results onto a full disk": "results_that_cannot_be_written_are_an_error",
+}
+TESTED = {  # by the ordinary suite too
+    **{name: partial(as_tested, "test_run_folder", f"test_{test}") for name, test in FOLDERS.items()},
+    **{name: partial(as_tested, "test_streams", f"test_{test}") for name, test in STREAMS.items()},
+    "a fork while a thread trains": partial(
+        as_tested, "test_vae", "test_a_forked_process_does_not_wait_for_a_thread_that_it_has_not"
+    ),
+    "a damaged cache of Numba": partial(
+        as_tested, "test_numba", "test_a_damaged_cache_or_a_full_disk_means_to_compile_again"
+    ),
+    "NUMBA_DISABLE_JIT": partial(as_tested, "test_numba", "test_numba_that_may_not_compile_is_refused_in_one_sentence"),
+}
 FAULTS = {
     "SIGKILL at a random moment": partial(signalled, signal.SIGKILL),
     "SIGTERM at a random moment": partial(signalled, signal.SIGTERM),
@@ -329,6 +479,13 @@ FAULTS = {
     "a lock whose holder was killed": stale_lock,
     **{f"checkpoint: {name}": partial(damaged, name) for name in DAMAGES},
     "both checkpoints damaged": both_damaged,
+    "a history saved by a spreadsheet": history_of_a_spreadsheet,
+    "the lock removed": lock_removed,
+    "the lock removed, and taken by another": lock_removed_and_taken,
+    "the data cut while they are mapped": data_cut_while_mapped,
+    "labels with escape codes": labels_that_forge,
+    "settings of another's pictures": hostile_surroundings,
+    **TESTED,
 }
 
 

@@ -16,7 +16,7 @@ OFFER = "checkpoint-older.safetensors beside it is intact: rename it to checkpoi
 PATIENCE = 300  # seconds until a process counts as hanging
 
 
-def start(*arguments, before=lambda: None):
+def start(*arguments, before=lambda: None, environment=None, stdout=subprocess.DEVNULL):
     """A process of its own, with signals as a terminal would start it: a shell's background job ignores SIGINT."""
 
     def prepare():
@@ -25,8 +25,8 @@ def start(*arguments, before=lambda: None):
 
     return subprocess.Popen(
         [sys.executable, "-m", "minivae", *[str(argument) for argument in arguments]],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | (environment or {}),
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=prepare,

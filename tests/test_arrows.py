@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 RANKS = (  # from the bottom; a room imports from lower ranks only, and from itself
     {"errors", "version"},
     {"answers"},
-    {"validation"},
+    {"validation", "column"},
+    {"columns"},
     {"kernels"},
     {"backend"},
     {"system"},
@@ -21,6 +22,7 @@ RANKS = (  # from the bottom; a room imports from lower ranks only, and from its
     {"evaluation", "estimator", "gan"},
     {"checkpoint"},
     {"runs", "learn", "benchmark"},
+    {"explorer"},
     {"commands"},
     {"cli"},
     {"__main__"},

@@ -173,27 +173,53 @@ def rows_held_out(n):
     return load("rows.npy").test[:, 0].astype(int)
 
 
+SAME = "the same value in all training rows: leave"
+
+
 @pytest.mark.parametrize(
-    ("header", "constant", "said"),
+    ("header", "constant", "options", "said", "answer"),
     [
-        ("a,b,c,d,e", [1], "column 'b' has the same value in all training rows: remove it"),
-        ("", [0], "column 0, counted from 0, has the same value in all training rows: remove it"),
-        ("", [0, 2], "2 columns (0, 2), counted from 0, have the same value in all training rows: remove them"),
-        ("a,b,c,d,e", [0, 2], "2 columns ('a', 'c') have the same value in all training rows: remove them"),
-        ("a,b,c,d,e", [0, 1, 2, 3], "4 columns ('a', 'b', 'c', ...) have the same value in all training rows"),
-        ("a,b,c,d,e", [], None),
+        ("a,b,c,d,e", [1], [], f"column b has {SAME} it out with --drop b", "b"),
+        ("", [0, 2], [], f"2 columns (0, 2) have {SAME} them out with --drop 0,2", "0,2"),
+        ("a,b,c d,d,e", [0, 2], [], f"2 columns (a, 'c d') have {SAME} them out with --drop a,'c d'", "a,'c d'"),
+        ("a,b,c,d,e", [0, 1, 2, 3], [], f"4 columns (a, b, c, ...) have {SAME} them out with --drop", "a,b,c,d"),
+        ("", [3], ["--drop", "1"], f"column 3 has {SAME} it out with --drop 3", "3"),  # counted in the file, always
+        ("", [3], ["--drop", "0,2"], f"column 3 has {SAME} it out with --drop 3", "3"),
+        ("a,b,c,d,e", [], [], None, None),
     ],
 )
-def test_columns_that_say_nothing_are_pointed_out(minivae, header, constant, said):
+def test_columns_that_say_nothing_are_pointed_out_in_the_log_and_in_json(
+    minivae, header, constant, options, said, answer
+):
     x = np.random.default_rng(0).normal(size=(40, 5))
     x[:, constant] = 0.1
     x[rows_held_out(40), :] += 1  # what varies in the test set only is not known to the model
+    np.save("x.npy", x)
     np.savetxt("x.csv", x, delimiter=",", header=header, comments="")
-    status, out, err = minivae("train", "--data", "x.csv", *QUICK)
+    note = {"name": "constant", "sentence": said, "option": f"--drop {answer}"}
+    for file in ["x.csv"] if header else ["x.csv", "x.npy"]:
+        status, out, err = minivae("train", "--data", file, *options, *QUICK, "--json")
+        assert status == 0, err
+        assert [line for line in err.splitlines() if "same value" in line] == [f"note        {said}"] * bool(said)
+        assert [found for found in json.loads(out)["notes"] if found["name"] != "collapse"] == [note] * bool(said)
+
+
+def test_every_note_is_said_once_with_its_name_and_option(minivae):
+    x = np.random.default_rng(0).normal(size=(60, 4)).repeat([2] + [1] * 39 + [0] * 20, axis=0)  # one row twice
+    rows = [f"{k},{','.join(map(str, row))},7,{k % 2}" for k, row in enumerate(x[:40].tolist(), 1)]
+    Path("x.csv").write_text("\n".join(["# by me", "Id,a,b,c,d,e,kind", *rows]))
+    arguments = ["--labels", "kind", *QUICK, "--beta", 1000, "--epochs", 150, "--lr", 0.02, "--json"]
+    status, out, err = minivae("train", "--data", "x.csv", *arguments)
     assert status == 0, err
-    assert [
-        line.partition("note        ")[2].startswith(said) for line in out.splitlines() if "same value" in line
-    ] == ([True] if said else [])
+    notes = json.loads(out)["notes"]
+    assert [line.partition("note        ")[2] for line in err.splitlines() if line.startswith("note")] == [
+        note["sentence"] for note in notes
+    ]
+    assert {note["name"]: note["option"] for note in notes if note["name"] != "PoorFitWarning"} == {
+        "reading": "--header", "counter": "--drop Id", "constant": "--drop e", "collapse": "--beta"
+    }  # fmt: skip
+    notes = json.loads(minivae("train", "--data", "wine", *QUICK, "--json")[1])["notes"]
+    assert {note["name"] for note in notes} <= {"collapse"}  # after so few updates
 
 
 def test_pixels_and_probabilities_may_be_constant(minivae):

@@ -243,6 +243,7 @@ def test_a_pickle_goes_on_where_it_was(fitted):
     np.testing.assert_array_equal(copy.score_samples(X[:5]), fitted.score_samples(X[:5]))
 
 
+@pytest.mark.peers
 def test_names_come_in_and_go_out(fitted):
     assert list(fitted.get_feature_names_out()) == [f"variationalautoencoder{k}" for k in range(3)]
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")

@@ -11,8 +11,9 @@ if os.name == "nt":
 
 import faults
 
-# Each way of breaking a checkpoint is tried in test_runs.py too, without a process.
-SMALL = [name for name in faults.FAULTS if not name.startswith("checkpoint: ")] + ["checkpoint: truncated"]
+# Each way of breaking a checkpoint is tried in test_runs.py too, without a process; others are ordinary tests.
+SMALL = [name for name in faults.FAULTS if not name.startswith("checkpoint: ") and name not in faults.TESTED]
+SMALL += ["checkpoint: truncated", "files of the user's in the folder"]
 
 
 @pytest.fixture(scope="module")

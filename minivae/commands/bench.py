@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from minivae.commands.common import add_command, add_json
+from minivae.commands.common import add_command, add_json, print_json
 
 PEERS = ("torch", "jax")
 LARGEST_BATCH = 2**16
@@ -91,12 +90,15 @@ def bench(options: argparse.Namespace) -> int:
     except BenchmarkError as error:
         print(f"minivae bench: error: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(result) if options.json else "\n".join((workers.report if shared else report)(result)), flush=True)
+    tell = workers.report if shared else report
+    print_json(result) if options.json else print("\n".join(tell(result)), flush=True)
     if plot is not None:
-        from minivae.benchmark import chart
-        from minivae.plotting import save
+        from minivae import plotting
 
-        save(chart.picture(result), plot)
+        with plotting.own_settings():
+            from minivae.benchmark import chart
+
+            plotting.save(chart.picture(result), plot)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
@@ -45,6 +46,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object, and nothing else, on standard output"
     )
+
+
+def print_json(values: Any) -> None:
+    """Print one JSON object; infinity and NaN, which JSON does not know, become null."""
+    print(json.dumps(json.loads(json.dumps(values), parse_constant=lambda _: None)), flush=True)
 
 
 NEITHER = (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minivae.commands.common import add_command, add_json, add_run
+from minivae.commands.common import add_command, add_json, add_run, print_json
 from minivae.commands.evaluate import add_binarize, add_data
+from minivae.system.streams import harmless
 
 if TYPE_CHECKING:
     from minivae.runs.rows import Examples
@@ -52,11 +52,11 @@ def encode(options: argparse.Namespace) -> int:
     write(out, mu, logvar, examples)
     if options.json:
         summary = {"out": str(out), "shape": list(mu.shape), "data": examples.name, "part": examples.part}
-        print(json.dumps(summary | {"binarize": binarize, "label_names": list(examples.label_names)}))
+        print_json(summary | {"binarize": binarize, "label_names": list(examples.label_names)})
         return 0
     names = describe_labels(examples.label_names) if out.suffix == ".npz" else ""
     labels = f", and labels{names}" if names else ""
-    print(f"wrote {len(mu)} x {mu.shape[1]} posterior means to {out}{labels}")
+    print(harmless(f"wrote {len(mu)} x {mu.shape[1]} posterior means to {out}{labels}"))
     return 0
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from typing import Any
 
-from minivae.commands.common import add_command, add_json, add_run, workers
+from minivae.commands.common import add_command, add_json, add_run, print_json, workers
 from minivae.system.streams import harmless
 
 
@@ -79,7 +78,7 @@ def evaluate(options: argparse.Namespace) -> int:
     n_trained = rows_trained_on(run, examples)
     result["protocol"] |= {"data": examples.name, "part": examples.part, "rows_trained_on": n_trained}
     if options.json:
-        print(json.dumps(result))
+        print_json(result)
     else:
         lines = report(result)
         if n_trained:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import Any
 
-from minivae.commands.common import add_backend, add_command, add_json
+from minivae.commands.common import add_backend, add_command, add_json, print_json
 
 
 def add(commands: Any) -> None:
@@ -32,7 +31,7 @@ def gradcheck(options: argparse.Namespace) -> int:
     failed = sum(not check.passed for check in results)
     if options.json:
         summary = {"backend": name, "tolerance": TOLERANCE, "passed": not failed, "worst": worst}
-        print(json.dumps(summary | {"checks": [asdict(check) for check in results]}))
+        print_json(summary | {"checks": [asdict(check) for check in results]})
     else:
         verdict = f"{failed} of {len(results)} arrays WRONG" if failed else f"all {len(results)} arrays right"
         print(f"\n{verdict} on the {name} backend; worst relative error {worst:.1e}, tolerance {TOLERANCE:g}")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
-from minivae.commands.common import add_command, add_json
+from minivae.commands.common import add_command, add_json, print_json
 
 
 def add(commands: Any) -> None:
@@ -22,7 +21,7 @@ def info(options: argparse.Namespace) -> int:
 
     values = facts() | {"mpi": found()}
     if options.json:
-        print(json.dumps(values))
+        print_json(values)
         return 0
     for name, value in values.items():
         rows = value.items() if isinstance(value, dict) else [("", value)]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minivae.commands.common import add_command, add_json
+from minivae.commands.common import add_command, add_json, print_json
 
 if TYPE_CHECKING:
     from minivae.answers import Workspace
@@ -65,19 +64,18 @@ def learn(options: argparse.Namespace) -> int:
         return start(Path(options.start or find_workspace() or WORKSPACE), options.json)
     folder, known = find_workspace(), entries()
     progress, workspace = Progress(known[0].folder), Workspace(known[0].folder)
+    exercises = [facts(entry, progress, workspace) for entry in known]
     if options.json:
-        exercises = [facts(entry, progress, workspace) for entry in known]
-        print(json.dumps({"workspace": folder and str(folder), "exercises": exercises}))
+        print_json({"workspace": folder and str(folder), "exercises": exercises})
         return 0
-    print(f"{sum(progress.of(entry.name)['passed'] for entry in known)} of {len(known)} exercises passed. Take any:")
+    print(f"{sum(exercise['passed'] for exercise in exercises)} of {len(known)} exercises passed. Take any:")
     lesson = None
-    for entry in sorted(known, key=lambda entry: (entry.exercise.lesson, entry.number)):
-        if entry.exercise.lesson != lesson:
-            lesson = entry.exercise.lesson
-            where = shown(entry.lesson_file) if entry.lesson_file else "not written yet"
-            print(f"\nlesson {lesson}   {where}")
-        state = state_of(entry, progress, workspace)
-        print(f"  {entry.number}  {state:<7} {entry.name[3:]:<25} {entry.exercise.title}")
+    for entry, of in sorted(zip(known, exercises, strict=True), key=lambda pair: (pair[1]["lesson"], pair[0].number)):
+        if of["lesson"] != lesson:
+            lesson = of["lesson"]
+            print(f"\nlesson {lesson}   {shown(entry.lesson_file) if entry.lesson_file else 'not written yet'}")
+        state = ("passed" if of["solved"] else "changed") if of["passed"] else "tried" if of["tries"] else "-"
+        print(f"  {entry.number}  {state:<7} {entry.name[3:]:<25} {of['title']}")
     if folder is None:
         print(f"\n{no_workspace()}")
         return 0
@@ -92,7 +90,7 @@ def start(folder: Path, as_json: bool) -> int:
 
     n, first = start(folder), entries(folder)[0]
     if as_json:
-        print(json.dumps({"workspace": str(folder.resolve()), "new": n}))
+        print_json({"workspace": str(folder.resolve()), "new": n})
         return 0
     print(f"{shown(folder)} is your workspace; {n} exercises are new in it. Begin, for example, with:")
     print(f"\ncd {shown(folder)}\nminivae check {first.number}      # judges {first.file.name}, which you edit")
@@ -105,14 +103,6 @@ def facts(entry: Entry, progress: Any, workspace: Workspace) -> dict[str, Any]:
     values = {"number": entry.number, "name": entry.name, "lesson": exercise.lesson, "title": exercise.title}
     solved = entry.number in workspace.solved
     return values | {"file": str(entry.file)} | progress.of(entry.name) | {"solved": solved}
-
-
-def state_of(entry: Entry, progress: Any, workspace: Workspace) -> str:
-    """One word."""
-    known = progress.of(entry.name)
-    if known["passed"]:
-        return "passed" if entry.number in workspace.solved else "changed"
-    return "tried" if known["tries"] else "-"
 
 
 def check(options: argparse.Namespace) -> int:
@@ -155,7 +145,7 @@ def check_entry(entry: Entry, as_json: bool = False, file: Path | None = None) -
     if as_json:
         values = report.to_dict()
         del values["edit"]  # the answer, which is for minivae hint
-        print(json.dumps({"number": entry.number, "name": entry.name} | values))
+        print_json({"number": entry.number, "name": entry.name} | values)
     else:
         print_report(entry, report, known["hints"])
     return 0 if report.passed else 1
@@ -163,10 +153,13 @@ def check_entry(entry: Entry, as_json: bool = False, file: Path | None = None) -
 
 def print_report(entry: Entry, report: Report, hints: int) -> None:
     """What the file printed, a line for each output, what is wrong, and where to go from here."""
+    from minivae.learn.judge import NOT_JUDGED
+
     for line in report.printed.splitlines():
         print(f"  | {line}")
-    for output in report.outputs:
-        print_output(output, max(len(output.name) for output in report.outputs))
+    judged = [output for output in report.outputs if output.message != NOT_JUDGED]
+    for output in judged:
+        print_output(output, max(len(output.name) for output in judged))
     for complaint in report.complaints:
         print(f"{'FAIL' if report.started else 'TODO'}  {complaint}")
     for note in report.notes:

@@ -9,10 +9,7 @@ import numpy as np
 from minivae.backend import permutation
 from minivae.errors import DataError
 
-WORTH_A_NOTE = 0.02  # the share of rows that are equal, or nearly, to others
-CLOSE, NEARLY_EQUAL = 0.65, 0.02  # distances, as shares of those between other rows
 COINCIDE = 10  # as many possible rows for each that there is: equal ones are no surprise with fewer
-LAG, MOST_ROWS, LEAST_COLUMNS = 10, 5000, 4
 
 
 def held_out(x: np.ndarray, n_test: int, epoch: int = 0, groups: np.ndarray | None = None) -> np.ndarray:
@@ -54,49 +51,3 @@ def hashes(x: np.ndarray, dtype: np.dtype) -> Iterator[int]:
     with np.errstate(over="ignore"):
         for row in x:
             yield hash((row.astype(dtype) + 0).tobytes())  # -0.0 + 0 is 0.0, which has other bytes
-
-
-def dependences(x: np.ndarray) -> Iterator[str]:
-    """Sentences about rows of ``x`` (N, D) that are no independent examples: chance makes no honest test set then."""
-    copies = len(x) - len(np.unique(equal_rows(x)))
-    if copies > WORTH_A_NOTE * len(x):
-        yield (
-            f"{copies} of {len(x)} rows are equal to an earlier one: equal rows are kept on one side of the split, and "
-            "the model sees each as often as it comes"
-        )
-    if len(x) <= 2 * LAG:
-        return
-    u = x[: MOST_ROWS if x.shape[1] <= 100 else MOST_ROWS // 5].astype(np.float64)
-    with np.errstate(all="ignore"):  # columns without a spread say nothing
-        u = (u - u.mean(axis=0)) / u.std(axis=0)
-    u = u[:, np.isfinite(u).all(axis=0)]
-    if not u.shape[1]:
-        return
-    nearly = nearly_equal(u[:, [len(np.unique(column)) > len(u) / 2 for column in u.T]])
-    if nearly > WORTH_A_NOTE * len(u):
-        yield (
-            f"{nearly} of {len(u)} rows are nearly equal to another: a test set drawn by chance holds copies of "
-            "training rows, and looks better than new data; name what belongs together with --groups, or another file "
-            "with --test"
-        )
-    elif lagged(u, 1) < CLOSE * lagged(u, LAG):
-        yield (
-            "each row is much closer to the next one than to others, as in windows of one series: a test set drawn by "
-            "chance looks better than new data; hold out the end with --holdout last, or name a file with --test"
-        )
-
-
-def lagged(u: np.ndarray, lag: int) -> float:
-    """The median distance between the rows of ``u`` (N, D) that are ``lag`` apart."""
-    return float(np.median(np.linalg.norm(u[lag:] - u[:-lag], axis=1)))
-
-
-def nearly_equal(u: np.ndarray) -> int:
-    """How many rows of ``u`` (N, D), real numbers, have a near copy; 0 for few columns, where all rows are close."""
-    from sklearn.neighbors import NearestNeighbors
-
-    if u.shape[1] < LEAST_COLUMNS:
-        return 0
-    nearest = NearestNeighbors(n_neighbors=2).fit(u).kneighbors(u)[0][:, 1]
-    typical = np.median(np.linalg.norm(u - u[permutation(seed=0, epoch=2, n=len(u))], axis=1))
-    return int(np.sum((nearest > 0) & (nearest < NEARLY_EQUAL * typical)))

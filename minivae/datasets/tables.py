@@ -17,6 +17,7 @@ from numbers import Integral
 import numpy as np
 
 from minivae import validation
+from minivae.columns import Columns
 from minivae.datasets import arrayfiles, csvfiles
 from minivae.datasets.cells import whole_number
 from minivae.errors import DataError
@@ -50,6 +51,8 @@ class Table:
         True for text without a header, where only the numbers in its first row spoke against one.
     remarks : tuple of str
         What a reader should know about how the file was read: rows that were left out, and the like.
+    schema : Columns or None
+        The kinds of the columns, where :mod:`minivae.datasets.mixed` has read them; ``x`` may then hold NaN.
     """
 
     x: np.ndarray
@@ -62,6 +65,7 @@ class Table:
     places: tuple[int, ...] = ()
     is_guess: bool = False
     remarks: tuple[str, ...] = ()
+    schema: Columns | None = None
 
 
 def read(
@@ -230,10 +234,11 @@ def drop_columns(table: Table, path: str, drop: Sequence[str | int]) -> Table:
     if table.image_shape is not None:
         raise DataError(f"{path!r} holds images: pixels are not to be dropped, so remove drop={tuple(drop)!r}")
     width = table.x.shape[1]
-    places = [csvfiles.find_column(path, (), width, column) for column in drop]
-    if len(set(places)) == width:
+    dropped = {csvfiles.find_column(path, (), width, column) for column in drop}
+    places = tuple(k for k in range(width) if k not in dropped)
+    if not places:
         raise DataError(f"{path!r} has no column but those that are dropped: expected numbers beside them")
-    return replace(table, x=np.ascontiguousarray(np.delete(table.x, places, axis=1)))
+    return replace(table, x=np.ascontiguousarray(table.x[:, places]), places=places)
 
 
 def white_of(array: np.ndarray) -> float:

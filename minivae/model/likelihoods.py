@@ -1,232 +1,162 @@
-"""p(x|z): what each likelihood expects of the data, its parameters, its mean, and how to draw from it (lesson 4).
-
-The decoder's output (B, D) are the logits of a Bernoulli or categorical likelihood, or the mean of a Gaussian.
-"""
+"""Likelihoods by their names, and ``Mixed``, one of several kinds of columns side by side (lesson 17)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from scipy.special import ndtr
 
-from minivae.backend import Array, Backend
 from minivae.errors import DataError
-from minivae.validation import check_float, check_widths
+from minivae.model.distributions import Bernoulli, Categorical, Gaussian, Likelihood, LogNormal, Poisson
+from minivae.validation import check_int
 
-Noise = Callable[[], np.ndarray]
-
-
-class Likelihood:
-    """Base class of the three below, and of your own."""
-
-    name: str
-    is_density = False  # True: p(x|z) is per unit of x, and changes when x is scaled
-
-    def nll(
-        self,
-        kernels: Backend,
-        output: Array,
-        x: Array,
-        logvar: Array | None = None,
-        dnll: Array | None = None,
-        *,
-        nll: Array | None = None,
-        doutput: Array | None = None,
-        dlogvar: Array | None = None,
-    ) -> Array:
-        """-log p(x|z) in nats: output, x (B, D) -> nll (B,); ``logvar`` of :meth:`logvar_shape` is learned.
-
-        With ``dnll`` = d loss / d nll (B,), also the gradients ``doutput`` and ``dlogvar``, into the arrays given.
-        """
-        raise NotImplementedError
-
-    def mean(self, kernels: Backend, output: Array) -> Array:
-        """E[x|z] in data space: (B, D) -> (B, D)."""
-        raise NotImplementedError
-
-    def draw(self, mean: np.ndarray, logvar: np.ndarray | None, uniform: Noise, normal: Noise) -> np.ndarray:
-        """Draw x (n, D) from p(x|z) with this mean (n, D); ``uniform()`` and ``normal()`` return noise (n, D)."""
-        raise NotImplementedError
-
-    def output_bias(self, mean: np.ndarray) -> np.ndarray:
-        """The decoder's output for which E[x|z] is the data's mean: (D,) -> (D,)."""
-        raise NotImplementedError
-
-    def check(self, x: np.ndarray) -> None:
-        """Raise DataError if ``x`` (N, D) cannot come from this likelihood."""
-
-    def check_dim(self, input_dim: int) -> None:
-        """Raise ValueError if the likelihood does not fit data of this width."""
-
-    def logvar_shape(self, input_dim: int) -> tuple[int] | None:
-        """The shape of the learned parameter ``decoder.output.logvar``, or None where there is none."""
-        return None
-
-    def config(self) -> dict:
-        """Name and arguments for :func:`from_config`."""
-        return {"name": self.name}
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{key}={value!r}" for key, value in self.config().items() if key != "name")
-        return f"{type(self).__name__}({arguments})"
+__all__ = [
+    "LIKELIHOODS",
+    "Bernoulli",
+    "Categorical",
+    "Gaussian",
+    "Likelihood",
+    "LogNormal",
+    "Mixed",
+    "Poisson",
+    "from_config",
+    "resolve",
+]
 
 
-class Bernoulli(Likelihood):
-    """Independent binary dimensions, given by logits: for data in {0, 1}, or in [0, 1] with care.
-
-    For x in {0, 1} the loss is a negative log-likelihood. For grey values it is a cross-entropy: trainable, but not
-    -log p(x), and not comparable with losses on binary data.
-    """
-
-    name = "bernoulli"
-
-    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):
-        return kernels.bernoulli_nll(output, x, dnll, nll=nll, dlogits=doutput)[0]
-
-    def mean(self, kernels, output):
-        return kernels.bernoulli_mean(output)
-
-    def draw(self, mean, logvar, uniform, normal):
-        return (uniform() < mean).astype(mean.dtype)
-
-    def output_bias(self, mean):
-        p = np.clip(mean, 0.001, 0.999)
-        return np.log(p / (1 - p))
-
-    def check(self, x):
-        low, high = float(x.min()), float(x.max())
-        if low < 0 or high > 1:
-            raise DataError(
-                f"the Bernoulli likelihood expects values in [0, 1], but the data reach from {low!r} to {high!r}: "
-                "rescale them, or use likelihood='gaussian' (--likelihood gaussian)"
-            )
-
-    @staticmethod
-    def is_grey(x: np.ndarray) -> bool:
-        """True if some values lie strictly between 0 and 1."""
-        return bool(np.any((x > 0) & (x < 1)))
-
-
-class Gaussian(Likelihood):
-    """Normal with the decoder's output as its mean, for real-valued data.
+class Mixed(Likelihood):
+    """Columns of several kinds, independent given z: log p(x|z) is the sum over the parts.
 
     Parameters
     ----------
-    variance : {"learned", "per_dimension"} or float, default "learned"
-        One learned variance; a learned one for each data dimension; or a fixed one. The learned parameter is
-        ``decoder.output.logvar``, the log of the variance, which starts at 0.
+    parts : sequence of (str or Likelihood, int)
+        From left to right, a likelihood and the number of its columns: ``[("gaussian", 2), ("categorical", 3)]``.
+        "gaussian" here has a learned variance for each column; "categorical" is one group of that width. All learned
+        variances, in the order of their columns, are the one vector ``decoder.output.logvar``.
+
+    Notes
+    -----
+    log p(x) adds log densities and log probabilities; :meth:`kinds` says which column has what. ``Scaling.of`` with
+    ``likelihood=`` this scales Gaussian columns, and what the encoder sees of counts and positive values.
     """
 
-    name = "gaussian"
-    is_density = True
+    name = "mixed"
 
-    def __init__(self, variance: str | float = "learned"):
-        if isinstance(variance, str):
-            if variance not in ("learned", "per_dimension"):
-                raise ValueError(f"variance must be 'learned', 'per_dimension' or a number, not {variance!r}")
-            self.variance: str | float = variance
-        else:
-            self.variance = check_float(variance, "a fixed variance", positive=True)
+    def __init__(self, parts: Sequence[tuple[str | Likelihood, int]]):
+        self.parts = [
+            (Gaussian("per_dimension") if part == "gaussian" else resolve(part), check_int(width, "the width", 1))
+            for part, width in parts
+        ]
+        if not self.parts:
+            raise ValueError("Mixed needs at least one part, such as ('gaussian', 2), got none")
+        for part, width in self.parts:
+            part.check_dim(width)
+        self.is_density = any(part.is_density for part, _ in self.parts)
+        self.takes_holes = all(part.takes_holes for part, _ in self.parts)
 
-    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):
-        if logvar is None:
-            logvar = kernels.zeros(1, output.dtype)  # no copy from the host is allowed in a CUDA graph
-            logvar += float(self._fixed_logvar()[0])
-        return kernels.gaussian_nll(output, logvar, x, dnll, nll=nll, dmean=doutput, dlogvar=dlogvar)[0]
+    def _slices(self) -> Iterator[tuple[Likelihood, slice, slice | None]]:
+        """Each part with its columns, and with its place in the vector of the variances or None."""
+        column = place = 0
+        for part, width in self.parts:
+            (size,) = part.logvar_shape(width) or (0,)
+            yield part, slice(column, column + width), slice(place, place + size) if size else None
+            column, place = column + width, place + size
 
-    def _fixed_logvar(self) -> np.ndarray:
-        return np.log([float(self.variance)])
+    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None, observed=None):
+        total = np.empty(len(x), output.dtype) if nll is None else nll
+        total[:] = 0
+        if dnll is not None and doutput is None:
+            doutput = np.empty_like(output)
+        for part, columns, place in self._slices():
+            options = {} if observed is None else {"observed": observed[:, columns]}
+            if dnll is not None:
+                options |= {"doutput": doutput[:, columns], "dlogvar": _at(dlogvar, place)}
+            total += part.nll(kernels, output[:, columns], x[:, columns], _at(logvar, place), dnll, **options)
+        return total
 
-    def mean(self, kernels, output):
-        return output
-
-    def draw(self, mean, logvar, uniform, normal):
-        logvar = self._fixed_logvar() if logvar is None else logvar
-        return mean + (np.exp(0.5 * logvar) * normal()).astype(mean.dtype)
-
-    def output_bias(self, mean):
+    def mean_given(self, kernels, output, logvar):
+        mean = np.empty_like(output)
+        for part, columns, place in self._slices():
+            mean[:, columns] = part.mean_given(kernels, output[:, columns], _at(logvar, place))
         return mean
 
-    def logvar_shape(self, input_dim):
-        return {"learned": (1,), "per_dimension": (input_dim,)}.get(str(self.variance))
-
-    def config(self):
-        return {"name": self.name, "variance": self.variance}
-
-
-class Categorical(Likelihood):
-    """One choice out of several in each group of columns, one-hot: labels, survey answers, amino acids.
-
-    Parameters
-    ----------
-    groups : sequence of int, optional
-        The widths of the groups, which add up to the data's width: ``(3, 2)`` for one of three, then one of two.
-        Default: all columns are one group.
-    """
-
-    name = "categorical"
-
-    def __init__(self, groups: Sequence[int] | None = None):
-        self.groups = None if groups is None else check_widths(groups, "groups")
-        if self.groups == ():
-            raise ValueError("groups must name at least one group of columns, got ()")
-
-    def _sizes(self, width: int) -> tuple[int, ...]:
-        return (width,) if self.groups is None else self.groups
-
-    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None):
-        return kernels.categorical_nll(output, x, self._sizes(x.shape[1]), dnll, nll=nll, dlogits=doutput)[0]
-
-    def mean(self, kernels, output):
-        return kernels.categorical_mean(output, self._sizes(output.shape[1]))
+    def encoder_view(self, x):
+        return np.hstack([part.encoder_view(x[:, columns]) for part, columns, _ in self._slices()])
 
     def draw(self, mean, logvar, uniform, normal):
-        x, u, start = np.zeros_like(mean), uniform(), 0
-        for size in self._sizes(mean.shape[1]):
-            cumulative = np.cumsum(mean[:, start : start + size], axis=1)
-            # The first column whose cumulative probability exceeds u; rounding can leave the last one below u.
-            choice = np.minimum((u[:, start, None] >= cumulative).sum(axis=1), size - 1)
-            x[np.arange(len(mean)), start + choice] = 1
-            start += size
+        e, x = normal(), np.empty_like(mean)
+        u = ndtr(e)  # uniform() has the bits of the neighbouring columns' normal()
+        for part, columns, place in self._slices():
+            noise = (lambda columns=columns: u[:, columns]), (lambda columns=columns: e[:, columns])
+            x[:, columns] = part.draw(mean[:, columns], _at(logvar, place), *noise)
         return x
 
     def output_bias(self, mean):
-        return np.log(np.clip(mean, 0.001, None))
+        return np.concatenate([part.output_bias(mean[columns]) for part, columns, _ in self._slices()])
+
+    def constant(self, x):
+        outputs, logvars = zip(*(part.constant(x[:, columns]) for part, columns, _ in self._slices()), strict=True)
+        known = [logvar for logvar in logvars if logvar is not None]
+        return np.concatenate(outputs), np.concatenate(known) if known else None
 
     def check(self, x):
-        start = 0
-        for size in self._sizes(x.shape[1]):
-            group = x[:, start : start + size]
-            wrong = np.flatnonzero(np.any((group != 0) & (group != 1), axis=1) | (group.sum(axis=1) != 1))
-            if len(wrong):
-                raise DataError(
-                    f"the categorical likelihood expects one 1 and otherwise 0 in columns {start} to "
-                    f"{start + size - 1}, but row {wrong[0]} holds {np.array2string(group[wrong[0]], threshold=8)}: "
-                    "one-hot encode the data, or name its groups with Categorical(groups=...)"
-                )
-            start += size
+        for part, columns, _ in self._slices():
+            try:
+                part.check(x[:, columns])
+                if isinstance(part, Bernoulli) and part.is_grey(x[:, columns]):
+                    raise DataError("a binary column of a table holds 0 and 1, and nothing between them")
+            except DataError as error:
+                raise DataError(f"in columns {columns.start} to {columns.stop - 1}: {error}") from None
 
     def check_dim(self, input_dim):
-        if sum(self._sizes(input_dim)) != input_dim:
-            raise ValueError(f"the groups {self.groups} add up to {sum(self.groups or ())} columns, not {input_dim}")
+        total = sum(width for _, width in self.parts)
+        if total != input_dim:
+            raise ValueError(f"the parts of {self!r} add up to {total} columns, not {input_dim}")
+
+    def logvar_shape(self, input_dim):
+        size = sum((part.logvar_shape(width) or (0,))[0] for part, width in self.parts)
+        return (size,) if size else None
+
+    def per_column(self, attribute, input_dim):
+        # Among other columns 0 and 1 stay what they are.
+        left = Bernoulli | Categorical if attribute == "scaled" else ()
+        return np.concatenate(
+            [
+                np.full(width, "never") if isinstance(part, left) else part.per_column(attribute, width)
+                for part, width in self.parts
+            ]
+        )
 
     def config(self):
-        return {"name": self.name, "groups": self.groups}
+        return {"name": self.name, "parts": [[part.config(), width] for part, width in self.parts]}
+
+    def __repr__(self):
+        return f"Mixed({self.parts!r})"
 
 
-LIKELIHOODS: dict[str, type[Likelihood]] = {"bernoulli": Bernoulli, "gaussian": Gaussian, "categorical": Categorical}
+def _at(vector: np.ndarray | None, place: slice | None) -> np.ndarray | None:
+    return None if vector is None or place is None else vector[place]
+
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    kind.name: kind for kind in (Bernoulli, Gaussian, Categorical, Poisson, LogNormal, Mixed)
+}
 
 
 def resolve(likelihood: str | Likelihood) -> Likelihood:
     """A likelihood from its name, or the object itself."""
     if isinstance(likelihood, Likelihood):
         return likelihood
-    if not isinstance(likelihood, str) or likelihood not in LIKELIHOODS:
-        raise ValueError(f"unknown likelihood {likelihood!r}: expected one of {', '.join(LIKELIHOODS)}, or an object")
+    names = [name for name in LIKELIHOODS if name != Mixed.name]  # that one needs its parts
+    if not isinstance(likelihood, str) or likelihood not in names:
+        raise ValueError(f"unknown likelihood {likelihood!r}: expected one of {', '.join(names)}, or an object")
     return LIKELIHOODS[likelihood]()
 
 
 def from_config(config: dict) -> Likelihood:
     """The likelihood of :meth:`Likelihood.config`."""
     arguments = {key: value for key, value in config.items() if key != "name"}
+    if config["name"] == Mixed.name:
+        arguments["parts"] = [(from_config(part), width) for part, width in arguments["parts"]]
     return LIKELIHOODS[config["name"]](**arguments)

@@ -3,6 +3,8 @@
     x (B, D) -> encoder -> mu, logvar (B, K) -> z = mu + exp(logvar/2) eps -> decoder -> output (B, D)
     recon_nll = -log p(x|z),  kl = KL( q(z|x) || p(z) ),  each (B,), in nats per example
 
+NaN in x is a hole (lesson 17): the encoder sees 0 there, and recon_nll is that of what was observed.
+
 The formulas are in kernels/reference.py; here is their order. Arrays come in checked and scaled, on the device of the
 kernels: whoever holds data in their own units calls :class:`minivae.VAE`. Every array of a pass is a buffer of the
 workspace, which the next pass overwrites: copy what must be kept.
@@ -59,6 +61,19 @@ def mean(values: Array) -> float:
     return float(values.mean(dtype="float64"))
 
 
+def has_holes(x: Array) -> bool:
+    """Whether something in x (B, D) is NaN; never on a GPU, for VAE refuses such data there."""
+    return isinstance(x, np.ndarray) and bool(np.isnan(x.min()))
+
+
+def fill_holes(x: Array) -> tuple[Array, np.ndarray | None]:
+    """x (B, D) with 0 for NaN, and what was ``observed``, (B, D) of 1 and 0; x itself and None where nothing is NaN."""
+    if not has_holes(x):
+        return x, None
+    is_hole = np.isnan(x)
+    return np.where(is_hole, 0, x), (~is_hole).astype(x.dtype)
+
+
 class Network:
     """Encoder and decoder over one parameter vector, and the passes through both.
 
@@ -87,10 +102,12 @@ class Network:
         dtype: str,
         seed: int,
         scaling: Scaling,
+        missing: str,
     ):
         self.input_dim, self.hidden_dims, self.latent_dim = input_dim, hidden_dims, latent_dim
         self.activation, self.likelihood, self.beta = activation, likelihood, beta
         self.init, self.dtype, self.seed, self.scaling = init, dtype, seed, scaling
+        self.missing = missing
         self.kernels = kernels
         self.step = self.epoch = 0
         self._build()
@@ -99,9 +116,9 @@ class Network:
         self.lock = RLock()  # the buffers hold one pass at a time; VAE lets threads take turns
         _networks.add(self)
         self.workspace = Workspace(self.kernels, self.dtype)
-        dims = (self.input_dim, self.hidden_dims, self.latent_dim, self.activation)
-        self.encoder = Encoder(*dims, self.workspace)
-        self.decoder = Decoder(*dims)
+        dims = (self.hidden_dims, self.latent_dim, self.activation)
+        self.encoder = Encoder((1 + (self.missing == "mask")) * self.input_dim, *dims, self.workspace)
+        self.decoder = Decoder(self.input_dim, *dims)
         layers = [*self.encoder.layers, *self.decoder.layers]
         blocks = [block for layer in layers for block in layer.blocks()]
         logvar_shape = self.likelihood.logvar_shape(self.input_dim)
@@ -115,13 +132,22 @@ class Network:
     @property
     def config(self) -> dict[str, Any]:
         """The arguments that make an untrained twin of this model, with plain values only; without its scaling."""
-        names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "dtype", "seed")
+        names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "dtype", "seed", "missing")
         plain = {name: getattr(self, name) for name in names}
         return plain | {"backend": self.kernels.name, "likelihood": self.likelihood.config()}
 
+    def posterior(self, x: Array) -> tuple[Array, Array]:
+        """mu, logvar (B, K) of q(z|x), for x (B, D)."""
+        seen = self.scaling.seen(self.likelihood.encoder_view(x))
+        seen, observed = fill_holes(seen)
+        if self.missing == "mask":
+            observed = np.ones_like(seen) if observed is None else observed
+            seen = np.concatenate([seen, observed], axis=1)
+        return self.encoder.forward(seen)
+
     def forward(self, x: Array, eps: Array) -> tuple[Array, Array, Array]:
         """x (B, D), eps (B, K) -> mu, logvar (B, K) of q(z|x), and the decoder's output (B, D) for one z of each."""
-        mu, logvar = self.encoder.forward(x)
+        mu, logvar = self.posterior(x)
         z = self.kernels.reparameterize_forward(mu, logvar, eps, out=self.workspace.rows("z", len(x), self.latent_dim))
         return mu, logvar, self.decoder.forward(z)
 
@@ -189,13 +215,31 @@ class Network:
         recon_nll, kl = self.terms_and_gradients(x, eps, target, upstream.drecon_nll, upstream.dkl)
         return LossTerms.of(mean(recon_nll), mean(kl), self.beta)
 
-    def recon_nll(self, output: Array, x: Array, drecon_nll: Array | None = None, **out: Array | None) -> Array:
-        """-log p(x|z) of the data before their scaling, in nats: (B, D), (B, D) -> (B,); see Likelihood.nll."""
-        logvar = self.store.arrays.get("decoder.output.logvar")
+    def recon_nll(
+        self,
+        output: Array,
+        x: Array,
+        drecon_nll: Array | None = None,
+        logvar: Array | None = None,
+        **out: Array | None,
+    ) -> Array:
+        """-log p(x|z) of what was observed, before its scaling, in nats: (B, D), (B, D) -> (B,); see Likelihood.nll."""
+        logvar = self.store.arrays.get("decoder.output.logvar") if logvar is None else logvar
+        x, observed = fill_holes(x)
+        if observed is not None:
+            out["observed"] = observed
         recon_nll = self.likelihood.nll(self.kernels, output, x, logvar, drecon_nll, **out)
         if self.likelihood.is_density:
-            recon_nll += self.scaling.log_volume()
+            recon_nll += self.log_volume(observed)
         return recon_nll
+
+    def log_volume(self, observed: np.ndarray | None = None) -> float | np.ndarray:
+        """log |dx / du| of the density columns, of all or of those ``observed`` (B, D) in each row, (B,)."""
+        if self.scaling.kind == "none":
+            return 0.0
+        is_density = self.likelihood.per_column("is_density", self.input_dim)
+        each = np.where(is_density, np.log(self.scaling.scale), 0)
+        return float(each.sum()) if observed is None else observed @ each.astype(observed.dtype)
 
     def noise(self, examples: np.ndarray, seed: int | None = None) -> Array:
         """The eps of the current step for these rows of the data set, (B,) -> (B, K). A buffer: copy to keep it."""

@@ -16,9 +16,11 @@ import numpy as np
 
 from minivae import backend as backends
 from minivae.backend import Array, Stream
-from minivae.errors import DataError, GreyDataWarning
-from minivae.model import importance, weights
-from minivae.model.likelihoods import Bernoulli, Likelihood, resolve
+from minivae.column import is_frame
+from minivae.columns import Columns
+from minivae.errors import BackendError, DataError, GreyDataWarning
+from minivae.model import importance, imputation, oddness, weights
+from minivae.model.likelihoods import Bernoulli, Likelihood, LogNormal, Mixed, Poisson, resolve
 from minivae.model.network import LossTerms, Network, mean
 from minivae.model.parameters import Views
 from minivae.model.scaling import Scaling
@@ -27,6 +29,7 @@ from minivae.system.tensorfile import Metadata, Tensors
 from minivae.validation import (
     LARGEST_WIDTH,
     check_choice,
+    check_columns_known,
     check_eps,
     check_float,
     check_int,
@@ -39,6 +42,8 @@ from minivae.workers.group import Alone, Group, share_out
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
 INITS = ("torch", "glorot", "he")
 DTYPES = ("float32", "float64")
+MISSING = ("zero", "mask")
+NOT_ON_A_GPU = (LogNormal, Mixed, Poisson)
 GREY = (
     "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
     "be trained and compared with itself, but not with numbers on binary data (see binarize)"
@@ -70,8 +75,8 @@ class VAE(Network):
     latent_dim : int, default 20
         K.
     activation : {"relu", "leaky_relu", "tanh", "sigmoid", "softplus"}
-    likelihood : {"bernoulli", "gaussian", "categorical"} or Likelihood
-        p(x|z); see :mod:`minivae.model.likelihoods`.
+    likelihood : {"bernoulli", "gaussian", "categorical", "poisson", "lognormal"} or Likelihood
+        p(x|z); see :mod:`minivae.model.likelihoods`, where ``Mixed`` is for columns of several kinds.
     beta : float, default 1.0
         Weight of the KL in ``loss``; only beta = 1 makes ``-loss`` a bound on log p(x).
     init : {"torch", "glorot", "he"}
@@ -83,6 +88,10 @@ class VAE(Network):
         Of the initialisation, and of the noise where none is handed in.
     scaling : Scaling, optional
         What is done to data on their way in and undone on their way out, such as ``Scaling.of("standard", x)``.
+    missing : {"zero", "mask"}, default "zero"
+        What the encoder sees of a value that was not observed, NaN in ``x``: 0 after scaling; or that, and D more
+        inputs that are 1 where a value was observed, else 0. Such a value adds nothing to ``recon_nll``, nor to a
+        gradient: the loss is a bound on -log p of what was observed (lesson 17).
 
     Attributes
     ----------
@@ -93,6 +102,9 @@ class VAE(Network):
         Updates made so far; the noise of a training step is a function of it.
     epoch : int
         Epochs trained so far.
+    columns : Columns or None
+        Set it, and every method takes frames of these columns in the place of ``x``, and those that return rows
+        return frames; kept in files.
 
     Raises
     ------
@@ -123,8 +135,10 @@ class VAE(Network):
         dtype: str = "float32",
         seed: int = 0,
         scaling: Scaling | None = None,
+        missing: str = "zero",
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
+        self.columns: Columns | None = None
         self._said_grey = False
         input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
         likelihood, scaling = resolve(likelihood), Scaling() if scaling is None else scaling
@@ -132,6 +146,10 @@ class VAE(Network):
         self.backend = kernels.name
         likelihood.check_dim(input_dim)
         scaling.check_dim(input_dim)
+        check_choice(missing, "missing", MISSING)
+        if self.backend == "cupy" and (missing == "mask" or isinstance(likelihood, NOT_ON_A_GPU)):
+            what = "missing='mask'" if missing == "mask" else f"the likelihood {likelihood.name!r}"
+            raise BackendError(f"the cupy backend does not compute {what} yet: use numpy or numba")
         super().__init__(
             input_dim,
             check_widths(hidden_dims, "hidden_dims"),
@@ -144,7 +162,10 @@ class VAE(Network):
             check_choice(str(np.dtype(dtype)), "dtype", DTYPES),
             check_seed(seed),
             scaling,
+            missing,
         )
+        if scaling.seen_shift.size:  # logarithms start at their mean: from 0, ten of them take ten thousand steps
+            self.parameters["decoder.output.b"] += self.kernels.asarray(scaling.seen_shift, self.dtype)
 
     @property
     def parameters(self) -> Views:
@@ -187,7 +208,8 @@ class VAE(Network):
     def check(self, x: Any, grey_is_fine: bool = False) -> np.ndarray:
         """``x`` scaled, as an array (N, D) of the model's dtype that its likelihood can take; errors as for ``loss``.
 
-        Warns once, with GreyDataWarning, where a Bernoulli model meets grey values, unless they will be binarised.
+        NaN is a value that was not observed. Warns once, with GreyDataWarning, where a Bernoulli model meets grey
+        values, unless they will be binarised.
         """
         x = self._scaled(x)
         try:
@@ -202,7 +224,10 @@ class VAE(Network):
         return x
 
     def _scaled(self, x: Any) -> np.ndarray:
-        return self.scaling.check(x, self.dtype, self.input_dim)
+        if self.columns is not None and is_frame(x):
+            x = self.columns.encode(x)
+        holes = self.backend != "cupy" and self.likelihood.takes_holes
+        return self.scaling.check(x, self.dtype, self.input_dim, allow_nan=holes)
 
     # -- the loss ------------------------------------------------------------------------------------------
 
@@ -261,8 +286,9 @@ class VAE(Network):
 
     def set_output_bias(self, x: Any) -> None:
         """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
-        average = self.check(x, grey_is_fine=True).mean(axis=0, dtype=np.float64)
-        bias = self.likelihood.output_bias(average)
+        x = self.check(x, grey_is_fine=True)
+        check_columns_known(x)
+        bias = self.likelihood.constant(x)[0]
         self.parameters["decoder.output.b"][...] = self.kernels.asarray(bias, self.dtype)
 
     # -- what a trained model is for -------------------------------------------------------------------------
@@ -286,7 +312,7 @@ class VAE(Network):
         """:meth:`encode` of what :meth:`check` has returned: (N, D) -> mu, logvar (N, K)."""
         mu, logvar = np.empty((2, len(x), self.latent_dim), self.dtype)
         for rows in pieces(len(x)):
-            piece = self.encoder.forward(self.kernels.asarray(x[rows], self.dtype))
+            piece = self.posterior(self.kernels.asarray(x[rows], self.dtype))
             mu[rows], logvar[rows] = (self.kernels.to_numpy(array) for array in piece)
         return mu, logvar
 
@@ -302,12 +328,17 @@ class VAE(Network):
         mean = np.empty((len(z), self.input_dim), self.dtype)
         for rows in pieces(len(z)):
             output = self.decoder.forward(self.kernels.asarray(z[rows], self.dtype))
-            mean[rows] = self.kernels.to_numpy(self.likelihood.mean(self.kernels, output))
+            mean[rows] = self.kernels.to_numpy(self.likelihood.mean_given(self.kernels, output, self._logvar))
         return mean
+
+    @property
+    def _logvar(self) -> Array | None:
+        return self.parameters.get("decoder.output.logvar")
 
     def reconstruct(self, x: Any) -> np.ndarray:
         """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
-        return self.decode(self.encode(x)[0])
+        mean = self.decode(self.encode(x)[0])
+        return self.columns.decode(mean, x) if self.columns is not None and is_frame(x) else mean
 
     def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
         """New data from the prior.
@@ -322,8 +353,12 @@ class VAE(Network):
 
         Returns
         -------
-        x : ndarray of shape (n, D)
+        x : ndarray of shape (n, D), or DataFrame if ``columns`` are those of one
         """
+        x = self._sample(n, seed, draw)
+        return self.columns.decode(x) if self.columns is not None and self.columns.is_pandas else x
+
+    def _sample(self, n: int, seed: int, draw: bool) -> np.ndarray:
         n, seed = check_int(n, "n", 1), check_seed(seed)
         noise, rows = backends.load("numpy"), np.arange(n)
         z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
@@ -338,8 +373,7 @@ class VAE(Network):
         def normal() -> np.ndarray:
             return noise.standard_normal(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
 
-        logvar = self.parameters.get("decoder.output.logvar")
-        logvar = None if logvar is None else self.kernels.to_numpy(logvar)
+        logvar = None if self._logvar is None else self.kernels.to_numpy(self._logvar)
         return self.scaling.invert(self.likelihood.draw(mean, logvar, uniform, normal))
 
     @one_at_a_time
@@ -349,6 +383,52 @@ class VAE(Network):
         estimate = importance.log_likelihood(self, self.check(x), n_samples, self.seed)
         importance.warn_of_outliers(estimate)
         return estimate.log_px
+
+    def score(self, x: Any, train: Any, n_samples: int = 500, seed: int | None = None) -> Any:
+        """How odd rows ``x`` are beside those of ``train``, and which columns make them so: see :mod:`.oddness`."""
+        return oddness.score(self, x, train, n_samples, self.seed if seed is None else check_seed(seed))
+
+    @one_at_a_time
+    def impute(self, x: Any, n_draws: int | None = None, seed: int = 0, n_samples: int = 1000) -> np.ndarray:
+        """Fill the holes, NaN in ``x``, with what the observed values of the same row say about them.
+
+        With z_s from q(z|x_observed) and w_s = p(x_observed, z_s) / q(z_s|x_observed), normalised to add up to 1, the
+        mean of a missing value is sum_s w_s E[x|z_s]. A draw chooses a z_s with probability w_s and then draws
+        from p(x|z_s) (importance resampling). Where q looks in the wrong place, z comes from a mixture, as for
+        :meth:`log_likelihood`.
+
+        Parameters
+        ----------
+        x : array-like of shape (N, D)
+        n_draws : int, optional
+            None: the means, the best guess of each value by its squared error; of a category its probabilities.
+            Else so many complete tables, of which each value is one draw, a category one-hot: their spread
+            says how much is not known, which a mean hides (multiple imputation).
+        seed : int, default 0
+            The result is a function of it, and of the number of each row (stream 10).
+        n_samples : int, default 1000
+            S.
+
+        Returns
+        -------
+        filled : ndarray of float64, shape (N, D) or (n_draws, N, D)
+            In the units of the data. What was observed is returned as it came.
+
+        Raises
+        ------
+        DataError, TypeError, ValueError
+            As :meth:`loss`.
+
+        References
+        ----------
+        Mattei and Frellsen, "MIWAE: deep generative modelling and imputation of incomplete data sets", ICML 2019.
+        """
+        n_draws = None if n_draws is None else check_int(n_draws, "n_draws", 1, 2**31)
+        n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
+        with np.errstate(all="ignore"):  # what is not finite, of a model that has diverged, shows in the numbers
+            filled = imputation.impute(self, self.check(x), n_draws, check_seed(seed), n_samples)
+        given = check_matrix(x, "float64", allow_nan=True)
+        return np.where(np.isnan(given), self.scaling.invert(filled), given)
 
     # -- files -----------------------------------------------------------------------------------------------
 
@@ -395,5 +475,9 @@ class VAE(Network):
         with weights.refused(path):
             vae = cls(**weights.configuration(tensors, metadata), backend=backend)
             vae.step, vae.epoch = weights.counters(metadata)
+            if metadata.get("columns") is not None:
+                vae.columns = Columns.from_config(metadata["columns"])
+                if vae.columns.width != vae.input_dim:
+                    raise ValueError(f"its columns are {vae.columns.width} wide, its data {vae.input_dim}")
         weights.fill(vae, tensors, path)
         return vae

@@ -37,6 +37,7 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
     tensors = network.store.views(network.kernels.to_numpy(network.store.vector))[1]
     tensors |= tensors_of(network.scaling)
     config = {key: value for key, value in network.config.items() if key != "backend"}
+    columns = getattr(network, "columns", None)
     return tensors, {
         "format": f"{kind}-{FORMAT}",
         "run": run,
@@ -45,6 +46,7 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
         "scaling": network.scaling.kind,
         "step": network.step,
         "epoch": network.epoch,
+        **({} if columns is None else {"columns": columns.config()}),
     }
 
 
@@ -91,13 +93,14 @@ def configuration(tensors: Tensors, metadata: Metadata) -> dict[str, Any]:
 
 def tensors_of(scaling: Scaling) -> Tensors:
     """What a file holds of a scaling beside its kind."""
-    return {} if scaling.kind == "none" else {"scaling.shift": scaling.shift, "scaling.scale": scaling.scale}
+    return {} if scaling.kind == "none" else {f"scaling.{name}": array for name, array in scaling.arrays().items()}
 
 
 def scaling_of(tensors: Tensors, metadata: Metadata) -> Scaling:
     """The scaling in a file."""
     kind = metadata.get("scaling", "none")
-    return Scaling() if kind == "none" else Scaling(kind, tensors["scaling.shift"], tensors["scaling.scale"])
+    names = ("shift", "scale", *(["seen_shift", "seen_scale"] if "scaling.seen_shift" in tensors else []))
+    return Scaling(kind, *(tensors[f"scaling.{name}"] for name in (names if kind != "none" else ())))
 
 
 def counters(metadata: Metadata) -> tuple[int, int]:
@@ -109,7 +112,8 @@ def counters(metadata: Metadata) -> tuple[int, int]:
 def check_widths_of(config: dict[str, Any], tensors: Tensors) -> None:
     """CheckpointError unless the widths are those of the tensors."""
     # Otherwise a small file could ask for any amount of memory. The matrices decide: vectors may promise much more.
-    widths = (config["input_dim"], *config["hidden_dims"], config["latent_dim"])
+    inputs = config["input_dim"] * (2 if config.get("missing") == "mask" else 1)
+    widths = (inputs, *config["hidden_dims"], config["latent_dim"])
     names = [f"encoder.hidden.{i}.W" for i in range(len(widths) - 2)] + ["encoder.mu.W"]
     for name, shape in zip(names, pairwise(widths), strict=True):
         if name not in tensors or tensors[name].shape != shape:

@@ -1,39 +1,101 @@
-"""What a reader should know about data before training on them: a line each, and what to do."""
+"""The notes on a training: conditions on data and plan, each with a sentence and the option that answers it.
+
+The table is NOTES; those on a file alone stand in ``datasets/notes.py``, for ``datasets.load`` warns of them. A note is
+said once, in the log, and listed in what ``minivae train --json`` prints.
+"""
 
 from __future__ import annotations
 
 import logging
-import reprlib
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 
 from minivae import evaluation
 from minivae.datasets import Dataset
+from minivae.datasets.notes import DataNote, Note, option
+from minivae.runs.settings import Settings
 
 SHOWN_COLUMNS = 3
+REAL = ("gaussian", "auto")  # likelihoods of real values; what is left open belongs to a GAN
 
 log = logging.getLogger("minivae")
 
 
-def say_what_is_constant(data: Dataset) -> None:
-    """Which columns never vary: nothing is to be learnt from them, and a variance of their own only shrinks."""
-    constant = np.flatnonzero(data.train.min(axis=0) == data.train.max(axis=0))
-    if not len(constant) or len(data.train) == 1:
+class Known(NamedTuple):
+    """What a note can be about: data, settings that were decided, and the test examples' posterior means (N, K)."""
+
+    data: Dataset
+    settings: Settings
+    mu: np.ndarray | None = None
+
+
+def note_pixels(known: Known) -> Iterator[tuple[str, str]]:
+    """Values up to the largest of a byte, that are taken as they are."""
+    (low, high), white = known.data.value_range, known.data.white
+    is_real = known.settings.likelihood in REAL
+    if (is_real, low >= 0, high) == (True, True, white) and known.settings.scale != "pixels":
+        yield f"values from 0 to {white:g} look like pixels: --scale pixels divides them by {white:g}", "--scale pixels"
+
+
+def note_constant(known: Known) -> Iterator[tuple[str, str]]:
+    """Columns that never vary: nothing is to be learnt from them, and a variance of their own only shrinks."""
+    data = known.data
+    if known.settings.likelihood not in REAL or data.image_shape or len(data.train) == 1:  # pixels often are
         return
-    names = ", ".join(reprlib.repr(data.columns[k]) if data.columns else str(k) for k in constant[:SHOWN_COLUMNS])
-    names += ", ..." * (len(constant) > SHOWN_COLUMNS)
-    counted = "" if data.columns else ", counted from 0,"
-    same, them = "the same value in all training rows: remove", "it" if len(constant) == 1 else "them"
-    which = f"column {names}{counted} has" if them == "it" else f"{len(constant)} columns ({names}){counted} have"
-    log.info("note        %s %s %s", which, same, them)
+    constant = np.flatnonzero(data.train.min(axis=0) == data.train.max(axis=0)).tolist()
+    if constant:
+        n, drop = len(constant), option(data.columns, data.places, constant)
+        shown = option(data.columns, data.places, constant[:SHOWN_COLUMNS]).removeprefix("--drop ").replace(",", ", ")
+        which = f"column {shown} has" if n == 1 else f"{n} columns ({shown}{', ...' * (n > SHOWN_COLUMNS)}) have"
+        how = drop if n <= SHOWN_COLUMNS else "--drop"
+        yield f"{which} the same value in all training rows: leave {'it' if n == 1 else 'them'} out with {how}", drop
 
 
-def log_collapse(mu: np.ndarray) -> None:
-    """Whether the latents say nothing about the data, from the posterior means of the test examples, (N, K)."""
-    active = evaluation.activity(mu, evaluation.ACTIVE).active
-    if len(mu) > 1 and not active.any():
-        log.info(
-            "note        the posterior has collapsed: none of %d latent dimensions depends on the data, so that all "
-            "examples get one reconstruction; try a smaller --beta, more --epochs, or another --scale or --likelihood",
-            len(active),
+def note_collapse(known: Known) -> Iterator[tuple[str, str]]:
+    """The latents say nothing about the data."""
+    if known.mu is not None and len(known.mu) > 1 and not evaluation.activity(known.mu, evaluation.ACTIVE).active.any():
+        yield (
+            f"the posterior has collapsed: none of {known.mu.shape[1]} latent dimensions depends on the data, so that "
+            "all examples get one reconstruction; try a smaller --beta, more --epochs, or another --scale or "
+            "--likelihood",
+            "--beta",
         )
+
+
+NOTES: dict[str, Callable[[Known], Iterator[tuple[str, str]]]] = {
+    "pixels": note_pixels,
+    "constant": note_constant,
+    "collapse": note_collapse,
+}
+
+
+class Notes(list[Note]):
+    """What has been said of one training, each once; ``known`` is what the last ones were about."""
+
+    known: Known
+
+    def say(self, note: Note) -> None:
+        """Log a note, unless it was said before."""
+        if note not in self:
+            self.append(note)
+            log.info("note        %s", note.sentence)
+
+    def say_all(self, known: Known) -> None:
+        """Those of the table."""
+        self.known = known
+        for name, condition in NOTES.items():
+            for sentence, answer in condition(known):
+                self.say(Note(name, sentence, answer))
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Say all warnings too, those on the data among them."""
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, category, *place, **more: self.say(
+                message.note if isinstance(message, DataNote) else Note(category.__name__, str(message))
+            )
+            yield

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 
 from minivae import checkpoint
 from minivae.checkpoint import Model, reached
+from minivae.errors import MinivaeError
 from minivae.model.vae import VAE
 from minivae.runs.folder import RunFolder
 from minivae.system import signals
@@ -32,11 +33,11 @@ class Recorder:
     run : str
         Which run it is, for the files.
     renew_lock : callable
-        Called before each checkpoint; see :func:`minivae.system.locks.locked`.
+        Called before each write; see :func:`minivae.system.locks.locked`.
     """
 
     def __init__(
-        self, folder: RunFolder, early_stopping: EarlyStopping | None, run: str, renew_lock: Callable[[], None]
+        self, folder: RunFolder, early_stopping: EarlyStopping | None, run: str, renew_lock: Callable[[], bool]
     ):
         self.folder = folder
         self.run = run
@@ -46,18 +47,29 @@ class Recorder:
         self.last = -float("inf")
         self.saved = 0  # the epoch or step of the last checkpoint
         self.has_ended = False
+        self.length = self.length_of_history()  # what was written here
 
     def __call__(self, model: Model, done: int, metrics: dict[str, float]) -> None:
         """Write the row first: a checkpoint must never know an epoch that the history does not."""
         signals.raise_if_arrived()
-        self.folder.add_to_history(metrics)
+        self.stay_alone()
+        self.length = self.folder.add_to_history(metrics)
         if time.perf_counter() - self.last >= self.cost / SHARE:
             self.save(model)
+
+    def stay_alone(self) -> None:
+        """MinivaeError if the lock was removed, and another process has written a history meanwhile."""
+        if self.renew_lock() and self.length_of_history() != self.length:
+            raise MinivaeError(f"{self.folder} lost its lock, and another minivae has trained in it: its run stays")
+
+    def length_of_history(self) -> int:
+        """In bytes."""
+        return self.folder.history.stat().st_size if self.folder.history.exists() else 0
 
     def save(self, model: Model) -> None:
         """Write a checkpoint, and note how long that took."""
         began = time.perf_counter()
-        self.renew_lock()
+        self.stay_alone()
         flush_to_disk(self.folder.history)  # a power cut must not take rows of it and leave the checkpoint
         # An epoch that was saved and then interrupted is undone: it loses its row of the history, and is not kept.
         kept = keeping(self.folder.checkpoint, self.folder.older) if self.saved <= reached(model)[1] else nullcontext()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from minivae import datasets
-from minivae.datasets import LOADERS, Dataset, tables
+from minivae.datasets import LOADERS, Dataset, mixed, tables
 from minivae.datasets.cells import whole_number
 from minivae.datasets.split import hashes
 from minivae.errors import DataError
@@ -61,18 +62,19 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
         raise DataError(f"{run.path} does not say what it was trained on: name the examples with --data")
     if data is None and trained_on not in LOADERS and not Path(str(trained_on)).exists():
         raise DataError(f"{run.path} was trained on {trained_on}, which is gone: if it has moved, name it with --data")
-    is_own = data in (None, trained_on) or is_a_copy(run, str(data), labels)
-    if is_own and run.settings is not None:
-        data, labels = data or trained_on, labels or run.settings.labels
+    own = run.settings if data in (None, trained_on) else settings_of_a_copy(run, str(data), labels)
+    is_own = own is not None
+    if own is not None:
+        data, labels = data or trained_on, labels or own.labels
     assert data is not None
     if data in LOADERS or (is_own and not all_rows_of_files):
-        found = load_again(data, run.settings if is_own else None, labels)
+        found = load_again(data, own, labels)
         if is_own:
             run.check_same(found)
         check_width(run, found.test, data, labels)
         classes = numbered_as_in_training(run, found.test_labels, found.label_names)
         return Examples(found.name, "test", found.test, *classes, is_own)
-    table = read_like_the_run(run, data, labels, is_own)
+    table = read_like_the_run(run, data, labels, own)
     for remark in table.remarks:
         print_line(f"note: {data!r}: {remark}", to_stderr=True)
     check_width(run, table.x, data, labels)
@@ -126,11 +128,13 @@ def rows_trained_on(run: Run, examples: Examples) -> int | None:
     return sum(row in known for row in hashes(examples.x, dtype))
 
 
-def read_like_the_run(run: Run, data: str, labels: str | None, is_own: bool) -> tables.Table:
+def read_like_the_run(run: Run, data: str, labels: str | None, own: Settings | None) -> tables.Table:
     """A file below the same header, without the columns that were dropped; another may have come without them."""
-    settings = run.settings or Settings()
+    settings, schema = own or run.settings or Settings(), run.vae.columns
+    if schema is not None and not schema.is_plain and tables.ending_of(data) in tables.TEXT:
+        return mixed.read(data, labels, settings.header, (), schema)
     header = settings.header if tables.ending_of(data) in tables.TEXT else "auto"
-    if settings.left_out and not is_own:
+    if settings.left_out and own is None:
         with suppress(DataError):
             table = tables.read(data, labels, header=header)
             if table.x.shape[1] == run.vae.input_dim:
@@ -146,17 +150,23 @@ def load_again(data: str, settings: Settings | None, labels: str | None = None) 
         return datasets.load(data, **(source | ({"labels": labels} if labels else {})))
 
 
-def is_a_copy(run: Run, data: str, labels: str | None) -> bool:
-    """Whether a file elsewhere holds what the run was trained on, which must not pass for examples it never saw."""
-    if run.settings is None or not LOADERS.keys().isdisjoint({data, run.settings.data}):
-        return False
-    if same_file(data, run.settings.data):
-        return True
-    try:
-        found = load_again(data, run.settings, labels)
-    except (DataError, OSError):
-        return False  # whoever reads it as another file's examples will say what is wrong with it
-    return run.data is not None and run.data["fingerprint"] == fingerprint(found)
+def settings_of_a_copy(run: Run, data: str, labels: str | None) -> Settings | None:
+    """The settings with which a file elsewhere holds what the run was trained on: it must not pass for new examples.
+
+    A copy may be an array, without labels, and without the columns that were dropped. None for other data; and for a
+    copy without the column of groups, which alone says what was held out: :func:`rows_trained_on` counts its rows.
+    """
+    begun = run.settings
+    if begun is None or run.data is None or not LOADERS.keys().isdisjoint({data, begun.data}):
+        return None
+    if same_file(data, begun.data):
+        return begun
+    array = replace(begun, labels=None, header="auto")
+    for settings in dict.fromkeys([begun, array, replace(array, drop=())]):
+        with suppress(DataError, OSError):  # whoever reads it as another file's examples will say what is wrong
+            if fingerprint(load_again(data, settings, labels)) == run.data["fingerprint"]:
+                return settings
+    return None
 
 
 def check_width(run: Run, x: np.ndarray, data: str, labels: str | None) -> None:

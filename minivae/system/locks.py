@@ -17,23 +17,25 @@ log = logging.getLogger("minivae")
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[Callable[[], None]]:
+def locked(folder: Path) -> Iterator[Callable[[], bool]]:
     """Make a folder if it does not exist, and lock it; MinivaeError if another process has the lock.
 
     Yields a function to call before each write: it locks again if another program, such as one that synchronises
-    folders, has removed the file, and raises MinivaeError if another process was faster.
+    folders, has removed the file, and returns True then; MinivaeError if another process was faster.
     """
     # The lock is the kernel's, on the file .lock. A crash leaves the file, but no lock.
     folder.mkdir(parents=True, exist_ok=True)
     file, lock = folder / LOCK, acquire(folder)
     mark = os.stat(file) if lock else None
 
-    def renew() -> None:
+    def renew() -> bool:
         nonlocal lock, mark
-        if lock and mark and not (file.exists() and os.path.samestat(os.stat(file), mark)):
-            lock.release(force=True)
-            lock = acquire(folder)
-            mark = os.stat(file)
+        if not lock or not mark or (file.exists() and os.path.samestat(os.stat(file), mark)):
+            return False
+        lock.release(force=True)
+        lock = acquire(folder)
+        mark = os.stat(file)
+        return True
 
     try:
         yield renew

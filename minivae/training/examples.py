@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import Any
 
 import numpy as np
 
-from minivae.backend import Array, Stream, load
+from minivae.backend import Array, Backend, Stream, load
 from minivae.errors import DataError
-from minivae.model.network import LossTerms
+from minivae.model.network import LossTerms, has_holes
 from minivae.model.vae import VAE
 from minivae.training.recipe import Recipe
+from minivae.validation import check_columns_known
 
 VALUES_CHECKED_AT_ONCE = 2**22
 VALIDATION_ROWS = 512  # with fewer, the noise of a validation loss would decide which epoch is the best
@@ -20,38 +22,47 @@ VALIDATION_STEP = 2**32 - 1  # for the noise of a validation set: no training st
 class RowsOnDisk:
     """A matrix x (N, D) that is mapped from a file; indexing brings rows into memory, checked and scaled.
 
-    The constructor reads all rows once, each worker its part, and raises DataError if one does not fit the model.
+    The constructor reads all rows once, each worker its part, and raises DataError if one does not fit the model. So
+    does indexing if the file has become shorter: the system would end the process (SIGBUS), as it still does if that
+    happens within the microseconds of a copy. Then a run's last checkpoint stays whole.
     """
 
     def __init__(self, vae: VAE, x: np.ndarray, recipe: Recipe):
-        self.vae, self.x, self.recipe = vae, x, recipe
-        recipe.group.agree(self.check)
+        self.vae, self.x, self.recipe, self.map = vae, x, recipe, map_under(x)
+        group = recipe.group
+        check_columns_known(group.gather(lambda rank: group.agree(lambda: self.largest(rank))))
 
-    def check(self) -> None:
-        """Read this worker's part of the rows."""
-        rows, group = max(1, min(4096, VALUES_CHECKED_AT_ONCE // self.vae.input_dim)), self.recipe.group
-        for start in range(0, max(1, len(self)), rows)[group.rank :: group.size]:
+    def largest(self, rank: int) -> np.ndarray:
+        """Read and check a worker's part of the rows; the largest value of each column, (D,), NaN where all are."""
+        step = max(1, min(4096, VALUES_CHECKED_AT_ONCE // self.vae.input_dim))
+        largest = np.full(self.vae.input_dim, np.nan)
+        for start in range(0, max(1, len(self)), step)[rank :: self.recipe.group.size]:
             try:
-                self[start : start + rows]
+                largest = np.fmax(largest, np.fmax.reduce(self[start : start + step], axis=0))
             except DataError as error:
                 if start == 0:
                     raise
                 raise DataError(f"counted from row {start}: {error}") from None
+        return largest
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
+        pages, start = self.map._mmap, self.map.offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
+        if pages.size() < start + len(pages):
+            raise DataError(
+                f"{str(self.map.filename)!r} was cut short while it is trained on, from {start + len(pages)} bytes to "
+                f"{pages.size()}: put the whole file back, and go on from the last finished epoch"
+            )
         return check_examples(self.vae, self.x[rows], self.recipe)
 
 
-def is_on_disk(x: Any) -> bool:
-    """True for an array that is mapped from a file, or a view of one."""
-    while isinstance(x, np.ndarray):
-        if isinstance(x, np.memmap):
-            return True
+def map_under(x: Any) -> Any:
+    """The array that is mapped from a file, if ``x`` is one or a view of one; else None."""
+    while isinstance(x, np.ndarray) and not isinstance(x, np.memmap):
         x = x.base
-    return False
+    return x if isinstance(x, np.memmap) else None
 
 
 Rows = Array | RowsOnDisk  # (N, D), scaled
@@ -59,7 +70,11 @@ Rows = Array | RowsOnDisk  # (N, D), scaled
 
 def training_rows(vae: VAE, x: Any, recipe: Recipe) -> Rows:
     """``x`` (N, D), checked, scaled and, if the recipe says so, thresholded; rows on disk stay there."""
-    return RowsOnDisk(vae, x, recipe) if is_on_disk(x) else check_examples(vae, x, recipe)
+    if map_under(x) is not None:
+        return RowsOnDisk(vae, x, recipe)
+    rows = check_examples(vae, x, recipe)
+    check_columns_known(rows)
+    return rows
 
 
 def check_examples(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
@@ -72,7 +87,16 @@ def check_examples(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
             f"binarize={recipe.binarize!r} needs likelihood='bernoulli', this model has {vae.likelihood.name!r}"
         )
     x = vae.check(x, grey_is_fine=True)
-    return (x >= 0.5).astype(vae.dtype) if recipe.binarize == "threshold" else x
+    return np.where(np.isnan(x), x, x >= 0.5).astype(vae.dtype) if recipe.binarize == "threshold" else x
+
+
+def binarize(kernels: Backend, x: Array, seed: int, step: int | Array, rows: Array, out: Array) -> Array:
+    """The kernel of that name, (B, D) -> ``out``; NaN stays NaN, which no comparison with a uniform would keep."""
+    holes = np.isnan(x) if has_holes(x) else None
+    kernels.binarize(x, seed, step, rows, out=out)
+    if holes is not None:
+        out[holes] = np.nan
+    return out
 
 
 def held_out_rows(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
@@ -80,7 +104,7 @@ def held_out_rows(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
     x = check_examples(vae, x, recipe)
     if recipe.binarize != "stochastic":
         return x
-    return load("numpy").binarize(x, recipe.seed, VALIDATION_STEP, np.arange(len(x)), out=np.empty_like(x))
+    return binarize(load("numpy"), x, recipe.seed, VALIDATION_STEP, np.arange(len(x)), np.empty_like(x))
 
 
 def on_device(vae: VAE, x: Rows) -> Rows:

@@ -24,7 +24,7 @@ LOWEST = -10.0  # of the likelihood: a standard deviation of 0.7 % of a scaled u
 def largest_logvar(vae: VAE, x: Array) -> float:
     """The largest log variance of q(z|x) for a batch (B, D)."""
     with vae.lock:
-        return float(vae.encoder.forward(x)[1].max())
+        return float(vae.posterior(x)[1].max())
 
 
 def of_the_encoder(vae: VAE, x: Array) -> str | None:
@@ -59,16 +59,11 @@ def of_the_loss(vae: VAE, x: Array, loss: float) -> str | None:
     """
     if type(vae.likelihood) not in LIKELIHOODS.values():
         return None
-    k, x = vae.kernels, vae.kernels.to_numpy(x)
-    mean, variance, logvar = x.mean(axis=0, dtype=np.float64), x.var(axis=0, dtype=np.float64), None
-    shape = vae.likelihood.logvar_shape(vae.input_dim)
-    if shape is not None:
-        logvar = k.asarray(
-            np.log(np.maximum(variance if shape != (1,) else variance.mean(keepdims=True), 1)), vae.dtype
-        )
-    output = np.tile(vae.likelihood.output_bias(mean), (len(x), 1))
-    nll = vae.likelihood.nll(k, k.asarray(output, vae.dtype), k.asarray(x, vae.dtype), logvar)
-    cost = float(nll.mean(dtype="float64")) + vae.scaling.log_volume() * vae.likelihood.is_density
+    k = vae.kernels
+    output, logvar = vae.likelihood.constant(k.to_numpy(x))
+    outputs = k.asarray(np.tile(output, (len(x), 1)), vae.dtype)
+    logvar = None if logvar is None else k.asarray(logvar, vae.dtype)
+    cost = float(vae.recon_nll(outputs, k.asarray(x, vae.dtype), logvar=logvar).mean(dtype="float64"))
     if not loss > cost + FAR_ABOVE * vae.input_dim:
         return None
     return (

@@ -10,7 +10,7 @@ from minivae.backend import Array, permutation
 from minivae.errors import TrainingDiverged
 from minivae.model.network import LossTerms
 from minivae.model.vae import VAE
-from minivae.training.examples import Rows, take_rows
+from minivae.training.examples import Rows, binarize, take_rows
 from minivae.training.recipe import Recipe
 from minivae.training.runaway import largest_logvar
 from minivae.workers.tree import shard, shards_of, sum_by_tree
@@ -70,7 +70,7 @@ def noisy_minibatch(vae: VAE, x: Rows, rows: Array, step: int | Array, recipe: R
     k = vae.kernels
     target = take_rows(vae, x, rows)
     if recipe.binarize == "stochastic":
-        k.binarize(target, recipe.seed, step, rows, out=target)
+        binarize(k, target, recipe.seed, step, rows, target)
     if recipe.corruption is None:
         return target, target
     noisy = vae.workspace.rows("noisy x", len(rows), vae.input_dim)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minivae.backend import from_module, load
-from minivae.benchmark import chart, roofs, suite, turns
+from minivae.benchmark import chart, game, roofs, suite, turns
 from minivae.benchmark.arguments import Arguments, Sizes
 from minivae.benchmark.calls import CALLS
 from minivae.benchmark.contenders import PEERS, make
@@ -151,6 +151,7 @@ def ours():
     return TINY.model("numpy"), TINY.data()[: TINY.batch_size], eps
 
 
+@pytest.mark.peers
 def test_the_loss_of_torch_is_ours(ours):
     torch = pytest.importorskip("torch")
     from minivae.benchmark.peers import torch_model
@@ -160,6 +161,7 @@ def test_the_loss_of_torch_is_ours(ours):
     assert float(loss.detach()) == pytest.approx(vae.loss(x, eps).loss, rel=1e-6)
 
 
+@pytest.mark.peers
 def test_the_series_of_steps_that_torch_takes_on_a_gpu_learns_here_too():
     torch = pytest.importorskip("torch")
     from minivae.benchmark.gpu import in_series
@@ -180,6 +182,7 @@ def test_the_flops_of_a_step_are_those_of_its_eleven_products():
     assert step_flops(Problem()) == 2 * 128 * (2 * 784 * 400 + 3 * (400 * 40 + 20 * 400 + 400 * 784))
 
 
+@pytest.mark.peers
 def test_the_loss_of_jax_and_its_adam_are_ours(ours):
     jax = pytest.importorskip("jax")
     from minivae.benchmark.peers import jax_loss, jax_start, jax_step
@@ -196,7 +199,35 @@ def test_the_loss_of_jax_and_its_adam_are_ours(ours):
     np.testing.assert_allclose(state[0]["output"][0], vae.parameters["decoder.output.W"], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*PLAIN, "numpy", "torch eager", "jax jit", "jax scan"])
+@pytest.mark.parametrize("name", ["numpy", pytest.param("torch eager", marks=pytest.mark.peers)])
+def test_a_contender_plays(name):
+    pytest.importorskip(name.split()[0])
+    first, last = game.make(name)(60)
+    assert 0.3 < last < first == pytest.approx(np.log(2), abs=0.05)  # the discriminator is the first to learn
+
+
+@pytest.mark.peers
+def test_autograd_finds_the_gradients_of_our_gan_and_wrong_ones_are_named(monkeypatch):
+    pytest.importorskip("torch")
+    assert game.mismatch() is None
+    torch_game = game.torch_game
+
+    def spoiled(gan):
+        gan.generator.layers[0].db[0] += 1e-6
+        return torch_game(gan)
+
+    monkeypatch.setattr(game, "torch_game", spoiled)
+    assert "autograd finds another gradient of a GAN's generator: relative error" in game.mismatch()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *PLAIN,
+        "numpy",
+        *(pytest.param(name, marks=pytest.mark.peers) for name in ("torch eager", "jax jit", "jax scan")),
+    ],
+)
 def test_a_contender_learns(name):
     if (framework := name.split()[0]) in PEERS:
         pytest.importorskip(framework)
@@ -286,6 +317,7 @@ def test_json_has_the_contracted_keys_and_nothing_else_is_printed(minivae, stub)
     result = json.loads(out)
     assert [*result["training_step_ms"]] == ["numpy"]
     assert result["training_step_ms"]["numpy"] == result["timings"]["numpy"]["median"] > 0
+    assert result["gan_step_ms"]["numpy"] == result["gan"]["timings"]["numpy"]["median"] > 0
     assert result["ratios"] == {}
     assert result["skipped"] == {"torch eager": "no torch today", "torch compile": "no torch today"}
     assert result["verified"] == {"numpy": len(CALLS)}

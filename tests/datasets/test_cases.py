@@ -473,6 +473,7 @@ def test_healthy_penguins_digits_and_named_sets_get_no_note(load, recwarn):
     assert not recwarn.list
 
 
+@pytest.mark.peers
 @pytest.mark.skipif("MINIVAE_DATA" not in os.environ, reason="MINIVAE_DATA names no folder with the MNIST files")
 def test_mnist_gets_no_note(recwarn):
     datasets.load("mnist")

@@ -561,6 +561,7 @@ def test_the_table_is_that_of_the_published_files_and_mirrors():
     assert all(mirror.startswith("https://") and mirror.endswith("/mnist/") for mirror in REAL_MIRRORS)
 
 
+@pytest.mark.peers
 @pytest.mark.skipif(
     not REAL_FOLDER or not mnist.find(REAL_FOLDER, FIRST), reason="MINIVAE_DATA names no folder with the MNIST files"
 )

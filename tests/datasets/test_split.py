@@ -8,7 +8,8 @@ from sklearn import datasets as sklearn_datasets
 
 from minivae import DataError, datasets
 from minivae.backend import permutation
-from minivae.datasets.split import dependences, held_out
+from minivae.datasets.notes import note_dependence
+from minivae.datasets.split import held_out
 
 
 def rows_of(x):
@@ -84,18 +85,18 @@ def test_rows_that_are_no_independent_examples_are_noted(make, sentence, tmp_pat
 def test_rows_of_few_possible_values_coincide_by_chance_and_are_no_copies():
     x = np.eye(3)[np.random.default_rng(0).integers(0, 3, 300)]
     assert len(held_out(x, 30)) == 30
-    assert list(dependences(x)) == []
+    assert list(note_dependence(x)) == []
 
 
 def test_beside_categories_two_numbers_are_close_by_chance():
     rng = np.random.default_rng(0)
     x = np.column_stack([rng.normal(size=(300, 2)), np.eye(3)[rng.integers(0, 3, 300)]])
-    assert list(dependences(x)) == []
+    assert list(note_dependence(x)) == []
 
 
 @pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "digits", "diabetes"])
 def test_independent_examples_get_no_note(name):
-    assert list(dependences(getattr(sklearn_datasets, f"load_{name}")().data)) == []
+    assert list(note_dependence(getattr(sklearn_datasets, f"load_{name}")().data)) == []
 
 
 def test_the_end_can_be_held_out(saved):

@@ -226,7 +226,7 @@ def test_the_model_check_finds_a_gradient_that_is_off_by_a_thousandth():
 def test_the_models_that_are_checked_use_everything_there_is():
     models = [vae for _, vae, _ in model_cases()]
     assert {vae.activation for vae in models} == {"relu", "tanh", "sigmoid", "softplus"}
-    assert {vae.likelihood.name for vae in models} == {"bernoulli", "gaussian", "categorical"}
+    assert {vae.likelihood.name for vae in models} == {"bernoulli", "gaussian", "categorical", "mixed"}
     assert {len(vae.hidden_dims) for vae in models} == {0, 1, 2}
 
 
@@ -237,17 +237,33 @@ def test_the_command_prints_json_and_nothing_else(capsys):
     assert all(check["relative_error"] < 1e-6 for check in summary["checks"])
 
 
-def test_the_command_fails_and_says_why_if_a_gradient_is_wrong(capsys, monkeypatch):
+@pytest.fixture
+def wrong(monkeypatch):
+    """A function that multiplies a gradient, and leaves the commands no other check."""
     right = load("numpy").gaussian_kl_backward
 
-    def half(*args, **kwargs):
-        dmu, dlogvar = right(*args, **kwargs)
-        dlogvar *= 2
-        return dmu, dlogvar
+    def multiply(factor):
+        def times(*args, **kwargs):
+            dmu, dlogvar = right(*args, **kwargs)
+            dlogvar *= factor
+            return dmu, dlogvar
 
-    monkeypatch.setattr(load("numpy"), "gaussian_kl_backward", half)
-    monkeypatch.setattr(selfcheck, "model_cases", lambda backend: iter(()))
-    monkeypatch.setattr(selfcheck, "check_directions", lambda backend: iter(()))
+        monkeypatch.setattr(load("numpy"), "gaussian_kl_backward", times)
+        monkeypatch.setattr(selfcheck, "model_cases", lambda backend: iter(()))
+        monkeypatch.setattr(selfcheck, "check_directions", lambda backend: iter(()))
+
+    return multiply
+
+
+def test_json_has_null_where_an_error_is_infinite_or_none(capsys, wrong):
+    wrong(np.nan)
+    assert cli.main(["gradcheck", "--json"]) == 1
+    summary = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert (summary["passed"], summary["worst"]) == (False, None)
+
+
+def test_the_command_fails_and_says_why_if_a_gradient_is_wrong(capsys, wrong):
+    wrong(2)
     assert cli.main(["gradcheck"]) == 1
     out = capsys.readouterr().out
     assert "FAIL  dlogvar" in out

@@ -28,6 +28,7 @@ def test_no_penalty_has_a_gradient_where_all_units_are_off():
     assert np.isfinite(gan.discriminator.store.gradient).all()
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("loss", losses.LOSSES)
 @pytest.mark.parametrize("penalty", losses.PENALTIES)
 def test_autograd_agrees(loss, penalty):

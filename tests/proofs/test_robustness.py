@@ -1,6 +1,7 @@
 """Awkward data end in finite numbers or a clear sentence; runaway variances are reported; long data stay on disk."""
 
 import itertools
+import os
 import subprocess
 import sys
 import textwrap
@@ -249,3 +250,23 @@ def test_data_larger_than_the_memory_that_is_allowed(how, tmp_path):
         assert "MemoryError" in done.stderr
     else:
         assert done.stdout == "trained\n", done.stderr
+
+
+@pytest.mark.parametrize("offset", [0, 3])
+def test_a_file_that_was_cut_short_between_two_epochs_is_refused_and_the_last_epoch_stays(offset, tmp_path):
+    """Reading on would end the process with SIGBUS; so this test would, without the check."""
+    x, path = RNG.random((2000, 40)), tmp_path / "x.npy"
+    np.save(path, x)
+    mapped = np.load(path, mmap_mode="r")
+    if offset:
+        mapped = np.memmap(path, float, "r", offset=128 + 8 * 40 * offset, shape=(2000 - offset, 40))[1:]
+    vae, whole = (VAE(40, (), 2) for _ in range(2))
+    fit(whole, x[1 + offset :] if offset else x, epochs=2, binarize="stochastic")
+    with pytest.raises(DataError, match=r"x\.npy' was cut short .* to 5000: put the whole file back"):
+        fit(vae, mapped, epochs=5, binarize="stochastic", callbacks=[lambda *_: vae.epoch == 2 and cut(path)])
+    assert vae.epoch == 2
+    np.testing.assert_array_equal(vae.store.vector, whole.store.vector)
+
+
+def cut(path):
+    os.truncate(path, 5000)

@@ -8,6 +8,7 @@ from minivae.gradcheck import relative_error
 
 torch = pytest.importorskip("torch", reason="the autograd oracle needs PyTorch")
 F = torch.nn.functional
+pytestmark = pytest.mark.peers
 
 B, D, K = 6, 7, 3
 RNG = np.random.default_rng(0)

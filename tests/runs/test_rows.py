@@ -62,7 +62,16 @@ def test_other_files_are_read_alike_with_the_dropped_columns_or_without(trained,
     np.testing.assert_array_equal(codes[0], codes[1])
     np.testing.assert_array_equal(codes[0], codes[2])
     write("copy.csv", with_extra(X), f"Id,{HEADER},who")
-    assert result(minivae, "evaluate", "run", "--data", "copy.csv", "--samples", 2)[0]["protocol"]["part"] == "test"
+    write("bare copy.csv", X.tolist(), HEADER)  # without what was dropped
+    np.save("copy.npy", X)
+    own = result(minivae, "evaluate", "run", "--samples", 2)[0]
+    for name in ("copy.csv", "bare copy.csv", "copy.npy"):
+        found = result(minivae, "evaluate", "run", "--data", name, "--samples", 2)[0]
+        assert found["protocol"]["part"] == "test"
+        assert found["log_likelihood"] == own["log_likelihood"]
+        assert result(minivae, "encode", "run", "--data", name)[0]["shape"] == [60, 2]
+    np.save("part.npy", X[:30])
+    assert result(minivae, "evaluate", "run", "--data", "part.npy", "--samples", 2)[0]["protocol"]["part"] == "all"
     write("wide.csv", with_extra(np.c_[fresh, fresh]), "Id,a,b,c,d,e,f,who")
     status, _, err = minivae("evaluate", "run", "--data", "wide.csv")
     assert (status, "'wide.csv' has 6 columns, but run was trained on 3" in err) == (2, True)

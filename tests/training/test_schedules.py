@@ -19,6 +19,7 @@ def test_a_cosine_goes_from_one_to_its_end_and_stays_there():
     assert Cosine(4)(1) == pytest.approx((1 + np.sqrt(0.5)) / 2)
 
 
+@pytest.mark.peers
 def test_both_agree_with_pytorch():
     torch = pytest.importorskip("torch")
 
