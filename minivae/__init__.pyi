@@ -5,6 +5,7 @@ from . import datasets as datasets
 from . import evaluation as evaluation
 from . import gradcheck as gradcheck
 from . import plotting as plotting
+from .columns import Columns as Columns
 from .errors import BackendError as BackendError
 from .errors import CheckpointError as CheckpointError
 from .errors import DataError as DataError
@@ -21,6 +22,9 @@ from .gan.gan import GAN as GAN
 from .model.likelihoods import Bernoulli as Bernoulli
 from .model.likelihoods import Categorical as Categorical
 from .model.likelihoods import Gaussian as Gaussian
+from .model.likelihoods import LogNormal as LogNormal
+from .model.likelihoods import Mixed as Mixed
+from .model.likelihoods import Poisson as Poisson
 from .model.network import LossTerms as LossTerms
 from .model.scaling import Scaling as Scaling
 from .model.vae import VAE as VAE

@@ -23,6 +23,7 @@ from minivae.commands import (
     learn,
     report,
     sample,
+    tables,
     train,
 )
 from minivae.errors import MinivaeError, TrainingDiverged
@@ -102,6 +103,7 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"minivae {__version__}")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (train, evaluate, report, explain_loss, sample, encode, explore, gradcheck, bench, learn, info):
+    described = (train, evaluate, report, explain_loss, sample, encode, tables, explore)
+    for command in (*described, gradcheck, bench, learn, info):
         command.add(commands)
     return parser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from minivae.backend import permutation
-from minivae.model import importance
-from minivae.model.likelihoods import Likelihood, resolve
+from minivae.columns import Columns
+from minivae.model import importance, oddness
+from minivae.model.likelihoods import Likelihood, Mixed, resolve
 from minivae.model.scaling import Scaling
 from minivae.model.vae import VAE
 from minivae.training.early_stopping import EarlyStopping
@@ -22,13 +23,32 @@ from minivae.training.loop import fit
 from minivae.training.optimizers import Adam
 from minivae.validation import check_float, check_int
 
-FIXED = ("latent_dim", "hidden_dims", "likelihood", "activation", "scaling", "backend", "dtype", "random_state")
+FIXED = (
+    "latent_dim",
+    "hidden_dims",
+    "likelihood",
+    "activation",
+    "scaling",
+    "columns",
+    "backend",
+    "dtype",
+    "random_state",
+)
 
 
 def is_binary(X: np.ndarray) -> bool:
-    """True if every value is 0 or 1; a few rows at a time, for X may lie on the disk."""
+    """True if every value is 0 or 1, or NaN; a few rows at a time, for X may lie on the disk."""
     some = max(1, 2**20 // X.shape[1])
-    return all(np.all((part == 0) | (part == 1)) for part in (X[i : i + some] for i in range(0, len(X), some)))
+    return all(
+        np.all((part == 0) | (part == 1) | np.isnan(part)) for part in (X[i : i + some] for i in range(0, len(X), some))
+    )
+
+
+def has_kinds(X: Any) -> bool:
+    """True for a DataFrame that is no matrix of finite numbers."""
+    if not hasattr(X, "dtypes") or np.ndim(X) != 2:
+        return False
+    return bool(X.isna().any(axis=None)) or any(dtype.kind not in "iufb" for dtype in X.dtypes)
 
 
 class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -37,7 +57,9 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     Beside :class:`sklearn.decomposition.PCA` and ``FactorAnalysis``: those are linear, exact, and done in
     milliseconds, and with ``hidden_dims=()`` this is the model of probabilistic PCA (lesson 12). With hidden layers
     it bends; it needs more data and more time, and its log p(x) is an estimate. It standardises tables of real numbers
-    itself, and everything that comes out of it is in the units of X.
+    itself, and everything that comes out of it is in the units of X. NaN is a value that was not observed. Of a
+    DataFrame with texts, categories or holes each column has a likelihood by its kind, and DataFrames come out
+    (:class:`minivae.Columns`); give a column whose levels a split may lack the dtype "category", which knows them all.
     The README says when which is the better choice, with figures (``lessons/tools/compare.py``).
 
     Parameters
@@ -47,11 +69,14 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     hidden_dims : sequence of int, default (100,)
         Widths of the encoder's hidden layers; the decoder mirrors them.
     likelihood : {"auto", "bernoulli", "gaussian", "categorical"} or Likelihood
-        p(x|z). "auto" is Bernoulli if every value is 0 or 1, else Gaussian with one learned variance.
+        p(x|z). "auto" is Bernoulli if every value is 0 or 1, else Gaussian with one learned variance; Mixed for a
+        DataFrame with kinds.
     activation : {"relu", "tanh", "sigmoid", "softplus"}
     scaling : {"auto", "none", "standard", "minmax", "pixels"} or Scaling
         What the model does to X on its way in and undoes on the way out. "auto" is "standard" for a Gaussian likelihood
         with a learned variance, else "none". Densities stay those of X.
+    columns : mapping of name -> kind, optional
+        What is known better than :meth:`minivae.Columns.of` guesses, for a DataFrame.
     beta : float, default 1.0
         Weight of the KL in the loss.
     max_iter : int, default 200
@@ -90,6 +115,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     n_features_in_ : int
     feature_names_in_ : ndarray of str, shape (n_features_in_,)
         Where X had names.
+    columns_ : Columns or None
+        The kinds of the columns of a DataFrame, unless it held finite numbers alone.
 
     References
     ----------
@@ -111,6 +138,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         likelihood: str | Likelihood = "auto",
         activation: str = "relu",
         scaling: str | Scaling = "auto",
+        columns: Mapping[Any, str] | None = None,
         beta: float = 1.0,
         max_iter: int = 200,
         batch_size: int = 32,
@@ -131,6 +159,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.likelihood = likelihood
         self.activation = activation
         self.scaling = scaling
+        self.columns = columns
         self.beta = beta
         self.max_iter = max_iter
         self.batch_size = batch_size
@@ -191,10 +220,11 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _begin(self, X: np.ndarray) -> None:
         likelihood, scaling = self.likelihood, self.scaling
         if isinstance(likelihood, str) and likelihood == "auto":
-            likelihood = "bernoulli" if is_binary(X) else "gaussian"
+            likelihood = Mixed(self.columns_.parts) if self.columns_ else "bernoulli" if is_binary(X) else "gaussian"
         likelihood = resolve(likelihood)
         if isinstance(scaling, str) and scaling == "auto":
             scaling = "standard" if likelihood.logvar_shape(X.shape[1]) is not None else "none"
+        mixed = likelihood if isinstance(likelihood, Mixed) else None
         self.model_ = VAE(
             input_dim=X.shape[1],
             hidden_dims=self.hidden_dims,
@@ -205,8 +235,10 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             backend=self.backend,
             dtype=self.dtype,
             seed=self._seed(self.random_state),
-            scaling=scaling if isinstance(scaling, Scaling) else Scaling.of(scaling, X),
+            scaling=scaling if isinstance(scaling, Scaling) else Scaling.of(scaling, X, likelihood=mixed),
         )
+        self.model_.columns = self.columns_
+        self._compared_with = X[: oddness.REFERENCE]
         self.n_iter_ = 0
         self._built_with = self._fixed()
         self.model_.optimizer = Adam(self.learning_rate)
@@ -261,11 +293,23 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """The mean of p(x|z) for latent rows: (n_samples, K) -> (n_samples, n_features)."""
-        return self._fitted().decode(X)
+        x = self._fitted().decode(X)
+        return x if self.columns_ is None else self.columns_.decode(x)
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """There and back, ``inverse_transform(transform(X))``: (n_samples, n_features) -> the same shape."""
-        return self._fitted().reconstruct(self._checked(X))
+        return self._fitted().reconstruct(self._rows(X))
+
+    def impute(self, X: Any, n_draws: int | None = None) -> Any:
+        """X with its holes filled, as :meth:`minivae.VAE.impute` does, by the estimator's seed."""
+        return self._fitted().impute(self._rows(X), n_draws=n_draws, seed=self.model_.seed)
+
+    def score_rows(self, X: Any) -> Any:
+        """How odd each row is and which columns make it so, as :meth:`minivae.VAE.score` says.
+
+        It is compared with up to 1000 rows of the first ``fit``, by ``n_importance_samples`` draws.
+        """
+        return self._fitted().score(self._rows(X), self._compared_with, self.n_importance_samples, self.model_.seed)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """log p(x) of each row in nats, by importance sampling with ``n_importance_samples`` draws (lesson 14).
@@ -327,9 +371,24 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self.model_
 
     def _checked(self, X: Any, reset: bool = False) -> np.ndarray:
-        if not reset:
+        if reset:
+            self.columns_ = Columns.of(X, self.columns) if self.columns is not None or has_kinds(X) else None
+        else:
             self._fitted()
-        return validate_data(self, X, reset=reset, dtype=[np.float64, np.float32])
+        if self.columns_ is None:
+            return validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        return self.columns_.encode(X)
+
+    def _rows(self, X: Any) -> Any:
+        """X itself where the model knows its columns, else as an array; checked in either case."""
+        x = self._checked(X)
+        return x if self.columns_ is None else X
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     @staticmethod
     def _seed(random_state: Any) -> int:

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 RANKS = (  # from the bottom; a room imports from lower ranks only, and from itself
     {"errors", "version"},
     {"answers"},
-    {"validation"},
+    {"validation", "column"},
+    {"columns"},
     {"kernels"},
     {"backend"},
     {"system"},

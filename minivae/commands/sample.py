@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
         "--out",
         metavar="FILE",
         default=argparse.SUPPRESS,
-        help=".png (images) or .npy (default: new-samples in the run folder)",
+        help=".png (images), .npy, or .csv, always of draws (default: new-samples in the run folder)",
     )
     add_json(parser)
 
@@ -40,19 +40,26 @@ def sample(options: argparse.Namespace) -> int:
     data = run.data or {}
     shape = data.get("image_shape")
     out = Path(options.out) if "out" in options else run.folder / f"new-samples{'.png' if shape else '.npy'}"
-    if out.suffix not in (".png", ".npy"):
-        raise ValueError(f"--out must end in .png or .npy, got {out.name!r}")
+    if out.suffix not in (".png", ".npy", ".csv"):
+        raise ValueError(f"--out must end in .png or .npy, got {out.name!r} (or in .csv)")
+    draw = options.draw or out.suffix == ".csv"
     if out.suffix == ".png" and not shape:
         raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")
-    if isinstance(run.model, GAN) and options.draw:
-        raise ValueError("--draw asks for draws from p(x|z), which a GAN has not: leave it out")
-    how = {"draw": True} if options.draw else {}
+    if isinstance(run.model, GAN) and draw:
+        raise ValueError("draws from p(x|z), as in a .csv, are what a GAN has not: leave out --draw, and write a .npy")
+    how = {"draw": True} if draw else {}
     with np.errstate(all="ignore"):  # the next line looks
         samples = run.model.sample(options.n, seed=options.seed, **how)
     if not np.all(np.isfinite(samples)):
         raise MinivaeError("samples of this model are not finite: it has diverged, or its variance has; train it anew")
-    write_samples(samples, out, shape, data.get("value_range"))
-    summary = {"out": str(out), "shape": samples.shape, "seed": options.seed, "draw": options.draw}
+    if out.suffix == ".csv":
+        from minivae.runs.tables import Rows, check_out, write_rows
+
+        check_out(run, str(out))
+        write_rows(Rows(run, samples, None), out, samples)
+    else:
+        write_samples(samples, out, shape, data.get("value_range"))
+    summary = {"out": str(out), "shape": samples.shape, "seed": options.seed, "draw": draw}
     print_json(summary) if options.json else print(f"wrote {len(samples)} samples to {out}")
     return 0
 

@@ -27,11 +27,9 @@ def add(commands: Any) -> None:
 
 def setting(group: Any, flag: str, text: str, **options: Any) -> None:
     """An option that is absent where it is not given: a resumed run must know which were. Its default is Settings'."""
-    name = flag.lstrip("-").replace("-", "_")
-    defaults = [IN_WORDS[name]] if name in IN_WORDS else []
-    if name in OF_GAN:
-        defaults.append(shown(OF_GAN[name]) + " of a GAN" * (name in IN_WORDS))
-    known = f" (default: {', '.join(defaults)})" if defaults else ""
+    default = IN_WORDS.get(flag.lstrip("-").replace("-", "_"))
+    of_gan = f", {shown(OF_GAN[name])} of a GAN" if (name := flag[2:].replace("-", "_")) in OF_GAN else ""
+    known = "" if default is None else f" (default: {default}{of_gan})"
     group.add_argument(flag, default=argparse.SUPPRESS, help=text + known, **options)
 
 
@@ -47,6 +45,14 @@ def add_data(group: Any) -> None:
         type=column_names,
         action="extend",
         metavar="COLUMN,...",
+    )
+    setting(
+        group,
+        "--columns",
+        "kinds of columns: real, positive, count, binary, category or drop (default: guessed, and shown)",
+        type=column_kinds,
+        action="extend",
+        metavar="COLUMN=KIND,...",
     )
     setting(
         group, "--test", "another file, whose rows are held out; all of --data train then", type=a_file, metavar="FILE"
@@ -68,27 +74,26 @@ def add_model(group: Any) -> None:
     setting(
         group,
         "--likelihood",
-        "auto: bernoulli if every value lies in [0, 1], else gaussian",
-        choices=("auto", "bernoulli", "gaussian", "categorical"),
+        "auto: mixed for a table with kinds, bernoulli if every value lies in [0, 1], else gaussian",
+        choices=("auto", "bernoulli", "gaussian", "categorical", "mixed"),
     )
     setting(group, "--hidden", "widths of the hidden layers", type=whole_numbers, metavar="400,200|none")
     setting(group, "--latent", "latent dimensions", type=int)
     setting(group, "--beta", "weight of the KL", type=float)
-    setting(
-        group, "--activation", "of the hidden layers", choices=("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
-    )
+    functions = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
+    setting(group, "--activation", "of the hidden layers", choices=functions)
     setting(group, "--init", "initial weights", choices=("torch", "glorot", "he"))
     setting(group, "--output-bias", "data: the decoder starts at the data's mean", choices=("init", "data"))
     losses, penalties = ("relativistic", "nonsaturating", "saturating"), ("approximate-r1", "none", "r1", "r1-r2")
-    setting(group, "--loss", "of a GAN", choices=losses)
-    setting(group, "--penalty", "of a GAN, on the slope of its discriminator", choices=penalties)
+    setting(group, "--loss", "of a GAN (default: relativistic)", choices=losses)
+    setting(group, "--penalty", "on the discriminator's slope (default: approximate-r1)", choices=penalties)
     setting(group, "--dtype", "precision", choices=("float32", "float64"))
 
 
 def add_training(group: Any) -> None:
     """How it is trained."""
     setting(group, "--epochs", "(default: about 3000 updates, but 10 to 200 epochs)", type=int)
-    setting(group, "--steps", "of a GAN, each an update of both networks", type=int)
+    setting(group, "--steps", "of a GAN, each an update of both networks (default: 4000)", type=int)
     setting(group, "--batch-size", "examples in an update", type=int)
     setting(group, "--optimizer", "sgd has momentum 0.9", choices=("adam", "adagrad", "sgd"))
     setting(group, "--lr", "learning rate", type=float)
@@ -168,6 +173,14 @@ def column_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def column_kinds(text: str) -> tuple[str, ...]:
+    """``"zip=category,id=drop"`` to ("zip=category", "id=drop")."""
+    kinds = column_names(text)
+    if not all("=" in kind.strip("=") for kind in kinds):
+        raise argparse.ArgumentTypeError(f"expected columns and their kinds such as zip=category,id=drop; got {text!r}")
+    return kinds
+
+
 def a_file(text: str) -> str:
     """The path, in a form that does not depend on the current folder."""
     return os.path.abspath(text)
@@ -227,14 +240,7 @@ def lines_of_vae(summary: dict[str, Any]) -> Iterator[str]:
 
 
 def lines_of_game(summary: dict[str, Any]) -> Iterator[str]:
-    """How a game went: neither loss need fall."""
-    losses, test = summary["train"], summary["test"]
-    yield (
-        f"train       discriminator loss {losses['discriminator_loss']:.3f} nats per example, generator loss "
-        f"{losses['generator_loss']:.3f}, penalty {losses['penalty']:.3f}"
-    )
-    if test:
-        yield (
-            f"test        {test['coverage']:.0%} of the test examples have a sample near, {test['precision']:.0%} of "
-            "the samples have a test example near"
-        )
+    """How the training of a GAN went."""
+    for part in ("train", "test"):
+        terms = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in summary[part].items())
+        yield f"{part:<11} {terms or 'no comparison with samples in so many dimensions: look at samples.png'}"

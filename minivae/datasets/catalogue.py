@@ -8,12 +8,14 @@ Every split is a fixed function of the data: two people who load the same name t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from minivae.datasets import mnist, notes, split, tables
+from minivae.columns import Columns
+from minivae.datasets import mixed, mnist, notes, split, tables
 from minivae.errors import DataError
 from minivae.validation import check_choice
 
@@ -41,6 +43,8 @@ class Dataset:
         The largest value that the pixels of a file can have: 65535 for 16-bit images.
     places : tuple of int
         The numbers of the columns in the file, from 0; empty if it holds no others.
+    schema : Columns or None
+        The kinds of a table's columns, if they were asked for.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Dataset:
     label_names: tuple[str, ...] = ()
     white: float = WHITE
     places: tuple[int, ...] = ()
+    schema: Columns | None = None
 
     @property
     def is_binary(self) -> bool:
@@ -62,7 +67,8 @@ class Dataset:
     @property
     def value_range(self) -> tuple[float, float]:
         """The smallest and the largest value in both parts."""
-        return float(min(self.train.min(), self.test.min())), float(max(self.train.max(), self.test.max()))
+        parts = (self.train, self.test)
+        return float(min(map(np.nanmin, parts))), float(max(map(np.nanmax, parts)))
 
     def __repr__(self) -> str:
         labels = "none" if self.train_labels is None else f"{len(np.unique(self.train_labels))} classes"
@@ -81,6 +87,7 @@ def load(
     test: str | os.PathLike | None = None,
     holdout: str = "random",
     groups: str | int | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Dataset:
     """A data set by name, or the user's own file.
 
@@ -102,6 +109,9 @@ def load(
     groups : str or int, optional
         A column whose equal values mark rows that belong together, such as those of one patient: they are held out
         together, and the column is not trained on.
+    columns : mapping of str -> str, optional
+        Take a text file with categories, counts and holes too, and decide the kinds of its columns but for these: see
+        :class:`minivae.Columns`. NaN is a hole then. Default: finite numbers only.
 
     Returns
     -------
@@ -135,6 +145,8 @@ def load(
             raise DataError(f"{name_or_path!r} has its own columns: remove header and drop, which are for files")
         if test is not None or holdout != "random" or groups is not None:
             raise DataError(f"{name_or_path!r} comes with its test set: test, holdout and groups are for files")
+        if columns:
+            raise DataError(f"{name_or_path!r} has its own columns: remove columns, which are for files")
         return LOADERS[name_or_path]()
     path = tables.as_path(name_or_path)
     if tables.ending_of(path) not in tables.READERS and not os.path.exists(path):
@@ -143,16 +155,21 @@ def load(
             f"ending {tables.ENDINGS}"
         )
     check_choice(holdout, "holdout", HOLDOUTS)
-    ids = None
+    ids, is_text = None, tables.ending_of(path) in tables.TEXT
+    if columns and not is_text:
+        raise DataError(f"{path!r} has no columns with names: remove columns, which are for text files")
+    read = partial(mixed.read, columns=columns) if is_text and columns is not None else tables.read
     if groups is not None:
         if test is not None or holdout != "random":
             raise DataError("groups say which rows are held out together by chance: leave out test and holdout")
         others = drop if labels is None else (*drop, labels)
-        ids, drop = tables.read(path, groups, header=header, drop=others).labels, (*drop, groups)
-    table = tables.read(path, labels, header=header, drop=drop)
+        ids, drop = read(path, groups, header=header, drop=others).labels, (*drop, groups)
+    table = read(path, labels, header=header, drop=drop)
     notes.warn(path, notes.of_a_table(table, test is None and groups is None and holdout == "random"))
     if test is not None:
-        other = tables.read(os.fspath(test), labels, header=header, drop=drop)
+        if table.schema is not None:
+            read = partial(mixed.read, columns=table.schema)
+        other = read(os.fspath(test), labels, header=header, drop=drop)
         notes.warn(os.fspath(test), notes.of_a_table(other, by_chance=False))
         table = _with_test(path, table, os.fspath(test), other)
     return _own(path, table, holdout, ids)
@@ -255,8 +272,8 @@ def _own(path: str, table: tables.Table, holdout: str = "random", groups: np.nda
         train, test = slice(n_train), slice(n_train, n)
     name, x, y = os.path.splitext(os.path.basename(path))[0], table.x, table.labels
     y_train, y_test = (None, None) if y is None else (y[train], y[test])
-    names = (table.columns, table.label_names)
-    return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, *names, table.white, table.places)
+    more = (table.columns, table.label_names, table.white, table.places, table.schema)
+    return Dataset(name, x[train], x[test], y_train, y_test, table.image_shape, *more)
 
 
 def _with_test(path: str, table: tables.Table, test: str, other: tables.Table) -> tables.Table:

@@ -18,6 +18,7 @@ import shlex
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple, TextIO
 
 import numpy as np
@@ -50,6 +51,20 @@ class Text(NamedTuple):
 
 def read(path: str, labels: str | int | None = None, header: str = "auto", drop: Sequence[str | int] = ()) -> Text:
     """The content of a file; arguments and errors as for :func:`minivae.datasets.tables.read`."""
+    with described(path, labels, header, drop) as (columns, layout, rows):
+        x, texts = read_cells(columns, layout, rows)
+    names = tuple(columns.names[column] for column in columns.kept if columns.names)
+    if columns.label is not None and header == "auto":
+        refuse_forgotten_header(columns, texts)
+    labelled = None if columns.label is None else texts
+    return Text(x, labelled, names, tuple(columns.kept), layout.is_guess, layout.remarks)
+
+
+@contextmanager
+def described(
+    path: str, labels: str | int | None, header: str, drop: Sequence[str | int], named: Sequence[str | int] = ()
+) -> Iterator[tuple[Columns, Layout, Iterator[Row]]]:
+    """Open a file: what its columns are, its layout, and the rows below the header; ``named`` for find_layout."""
     with open(path, "rb") as raw:
         binary = unpacked(raw, path) if path.lower().endswith(".gz") else raw
         file = io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
@@ -57,14 +72,8 @@ def read(path: str, labels: str | int | None = None, header: str = "auto", drop:
         start = list(itertools.islice(rows, LOOKAHEAD))
         if not start:
             raise DataError(f"{path!r} has no rows: expected a table of numbers")
-        layout = find_layout(start, [*drop] if labels is None else [labels, *drop], header)
-        columns = describe(path, layout, labels, drop)
-        x, texts = read_cells(columns, layout, itertools.chain(start, rows))
-    names = tuple(columns.names[column] for column in columns.kept if columns.names)
-    if columns.label is not None and header == "auto":
-        refuse_forgotten_header(columns, texts)
-    labelled = None if columns.label is None else texts
-    return Text(x, labelled, names, tuple(columns.kept), layout.is_guess, layout.remarks)
+        layout = find_layout(start, [*named, *drop] if labels is None else [labels, *named, *drop], header)
+        yield describe(path, layout, labels, drop), layout, itertools.chain(start, rows)
 
 
 def unpacked(file: io.BufferedReader, path: str) -> io.BytesIO:
@@ -169,8 +178,19 @@ def refuse_forgotten_header(columns: Columns, texts: list[str]) -> None:
 
 def read_cells(columns: Columns, layout: Layout, rows: Iterable[Row]) -> tuple[np.ndarray, list[str]]:
     """The numbers (N, D) and the labels in the ``rows`` below the header; DataError at the first bad cell."""
-    values, texts, repeated, comments = array("d"), [], [], []
+    values, texts = array("d"), []
     takes_all = len(columns.kept) == columns.width
+    for row, cells in examples(columns, layout, rows):
+        if columns.label is not None:
+            texts.append(cells[columns.label].strip())
+            check_label(columns, row, texts[-1])
+        values.extend(read_numbers(columns, row, cells if takes_all else [cells[column] for column in columns.kept]))
+    return np.frombuffer(values, np.float64).reshape(-1, len(columns.kept)), texts
+
+
+def examples(columns: Columns, layout: Layout, rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows that are examples, with as many cells as there are columns; remarks say what was left out."""
+    repeated, comments, n = [], [], 0
     for row, cells in rows:
         if cells in layout.titles:
             repeated.append(row)
@@ -185,16 +205,13 @@ def read_cells(columns: Columns, layout: Layout, rows: Iterable[Row]) -> tuple[n
             raise DataError(
                 f"{columns.path!r}, row {row} has {len(cells)} cells, but the first has {columns.width}{hint}"
             )
-        if columns.label is not None:
-            texts.append(cells[columns.label].strip())
-            check_label(columns, row, texts[-1])
-        values.extend(read_numbers(columns, row, cells if takes_all else [cells[column] for column in columns.kept]))
-    if not values:
+        n += 1
+        yield row, cells
+    if not n:
         raise DataError(f"{columns.path!r} has a header, but no rows of numbers below it")
     for found, what in ((repeated, "that repeat the header"), (comments, "that begin with #")):
         if found:
             layout.remarks.append(f"{len(found)} row(s) {what}, the first of them row {found[0]}, were left out")
-    return np.frombuffer(values, np.float64).reshape(-1, len(columns.kept)), texts
 
 
 def explain_length(columns: Columns, cells: list[str]) -> str:

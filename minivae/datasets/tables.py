@@ -17,6 +17,7 @@ from numbers import Integral
 import numpy as np
 
 from minivae import validation
+from minivae.columns import Columns
 from minivae.datasets import arrayfiles, csvfiles
 from minivae.datasets.cells import whole_number
 from minivae.errors import DataError
@@ -50,6 +51,8 @@ class Table:
         True for text without a header, where only the numbers in its first row spoke against one.
     remarks : tuple of str
         What a reader should know about how the file was read: rows that were left out, and the like.
+    schema : Columns or None
+        The kinds of the columns, where :mod:`minivae.datasets.mixed` has read them; ``x`` may then hold NaN.
     """
 
     x: np.ndarray
@@ -62,6 +65,7 @@ class Table:
     places: tuple[int, ...] = ()
     is_guess: bool = False
     remarks: tuple[str, ...] = ()
+    schema: Columns | None = None
 
 
 def read(

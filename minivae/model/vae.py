@@ -16,8 +16,10 @@ import numpy as np
 
 from minivae import backend as backends
 from minivae.backend import Array, Stream
+from minivae.column import is_frame
+from minivae.columns import Columns
 from minivae.errors import BackendError, DataError, GreyDataWarning
-from minivae.model import importance, weights
+from minivae.model import importance, imputation, oddness, weights
 from minivae.model.likelihoods import Bernoulli, Likelihood, LogNormal, Mixed, Poisson, resolve
 from minivae.model.network import LossTerms, Network, mean
 from minivae.model.parameters import Views
@@ -100,6 +102,9 @@ class VAE(Network):
         Updates made so far; the noise of a training step is a function of it.
     epoch : int
         Epochs trained so far.
+    columns : Columns or None
+        Set it, and every method takes frames of these columns in the place of ``x``, and those that return rows
+        return frames; kept in files.
 
     Raises
     ------
@@ -133,6 +138,7 @@ class VAE(Network):
         missing: str = "zero",
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
+        self.columns: Columns | None = None
         self._said_grey = False
         input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
         likelihood, scaling = resolve(likelihood), Scaling() if scaling is None else scaling
@@ -218,6 +224,8 @@ class VAE(Network):
         return x
 
     def _scaled(self, x: Any) -> np.ndarray:
+        if self.columns is not None and is_frame(x):
+            x = self.columns.encode(x)
         holes = self.backend != "cupy" and self.likelihood.takes_holes
         return self.scaling.check(x, self.dtype, self.input_dim, allow_nan=holes)
 
@@ -329,7 +337,8 @@ class VAE(Network):
 
     def reconstruct(self, x: Any) -> np.ndarray:
         """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
-        return self.decode(self.encode(x)[0])
+        mean = self.decode(self.encode(x)[0])
+        return self.columns.decode(mean, x) if self.columns is not None and is_frame(x) else mean
 
     def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
         """New data from the prior.
@@ -344,8 +353,12 @@ class VAE(Network):
 
         Returns
         -------
-        x : ndarray of shape (n, D)
+        x : ndarray of shape (n, D), or DataFrame if ``columns`` are those of one
         """
+        x = self._sample(n, seed, draw)
+        return self.columns.decode(x) if self.columns is not None and self.columns.is_pandas else x
+
+    def _sample(self, n: int, seed: int, draw: bool) -> np.ndarray:
         n, seed = check_int(n, "n", 1), check_seed(seed)
         noise, rows = backends.load("numpy"), np.arange(n)
         z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
@@ -370,6 +383,52 @@ class VAE(Network):
         estimate = importance.log_likelihood(self, self.check(x), n_samples, self.seed)
         importance.warn_of_outliers(estimate)
         return estimate.log_px
+
+    def score(self, x: Any, train: Any, n_samples: int = 500, seed: int | None = None) -> Any:
+        """How odd rows ``x`` are beside those of ``train``, and which columns make them so: see :mod:`.oddness`."""
+        return oddness.score(self, x, train, n_samples, self.seed if seed is None else check_seed(seed))
+
+    @one_at_a_time
+    def impute(self, x: Any, n_draws: int | None = None, seed: int = 0, n_samples: int = 1000) -> np.ndarray:
+        """Fill the holes, NaN in ``x``, with what the observed values of the same row say about them.
+
+        With z_s from q(z|x_observed) and w_s = p(x_observed, z_s) / q(z_s|x_observed), normalised to add up to 1, the
+        mean of a missing value is sum_s w_s E[x|z_s]. A draw chooses a z_s with probability w_s and then draws
+        from p(x|z_s) (importance resampling). Where q looks in the wrong place, z comes from a mixture, as for
+        :meth:`log_likelihood`.
+
+        Parameters
+        ----------
+        x : array-like of shape (N, D)
+        n_draws : int, optional
+            None: the means, the best guess of each value by its squared error; of a category its probabilities.
+            Else so many complete tables, of which each value is one draw, a category one-hot: their spread
+            says how much is not known, which a mean hides (multiple imputation).
+        seed : int, default 0
+            The result is a function of it, and of the number of each row (stream 10).
+        n_samples : int, default 1000
+            S.
+
+        Returns
+        -------
+        filled : ndarray of float64, shape (N, D) or (n_draws, N, D)
+            In the units of the data. What was observed is returned as it came.
+
+        Raises
+        ------
+        DataError, TypeError, ValueError
+            As :meth:`loss`.
+
+        References
+        ----------
+        Mattei and Frellsen, "MIWAE: deep generative modelling and imputation of incomplete data sets", ICML 2019.
+        """
+        n_draws = None if n_draws is None else check_int(n_draws, "n_draws", 1, 2**31)
+        n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
+        with np.errstate(all="ignore"):  # what is not finite, of a model that has diverged, shows in the numbers
+            filled = imputation.impute(self, self.check(x), n_draws, check_seed(seed), n_samples)
+        given = check_matrix(x, "float64", allow_nan=True)
+        return np.where(np.isnan(given), self.scaling.invert(filled), given)
 
     # -- files -----------------------------------------------------------------------------------------------
 
@@ -416,5 +475,9 @@ class VAE(Network):
         with weights.refused(path):
             vae = cls(**weights.configuration(tensors, metadata), backend=backend)
             vae.step, vae.epoch = weights.counters(metadata)
+            if metadata.get("columns") is not None:
+                vae.columns = Columns.from_config(metadata["columns"])
+                if vae.columns.width != vae.input_dim:
+                    raise ValueError(f"its columns are {vae.columns.width} wide, its data {vae.input_dim}")
         weights.fill(vae, tensors, path)
         return vae

@@ -37,6 +37,7 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
     tensors = network.store.views(network.kernels.to_numpy(network.store.vector))[1]
     tensors |= tensors_of(network.scaling)
     config = {key: value for key, value in network.config.items() if key != "backend"}
+    columns = getattr(network, "columns", None)
     return tensors, {
         "format": f"{kind}-{FORMAT}",
         "run": run,
@@ -45,6 +46,7 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
         "scaling": network.scaling.kind,
         "step": network.step,
         "epoch": network.epoch,
+        **({} if columns is None else {"columns": columns.config()}),
     }
 
 

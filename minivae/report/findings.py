@@ -89,10 +89,11 @@ def overfitted(e: Evidence) -> tuple[bool, str]:
 
 def undertrained(e: Evidence) -> tuple[bool, str]:
     """Training ended before it was done."""
-    last = e.curve[-max(4, len(e.curve) // 4) :]
-    slope = np.polynomial.Polynomial.fit(range(len(last)), last, 1).convert().coef[-1] if len(last) > 1 else -np.inf
-    gain, noise = -slope * len(last), np.diff(last).std() if len(last) > 2 else 0.0
-    return gain > max(0.05 * e.drop, 2 * noise), f"the test loss still falls, by {-slope:.3g} nats an epoch"
+    last = e.curve[-max(8, len(e.curve) // 4) :]
+    n = len(last)
+    slope = np.polyfit(range(n), last, 1)[0] if n > 1 else -np.inf
+    noise = np.diff(last).std() * (6 / n) ** 0.5 if n > 2 else 0.0  # the standard error of a line's fall
+    return -slope * n > max(0.05 * e.drop, 2 * noise), f"the test loss still falls, by {-slope:.3g} nats an epoch"
 
 
 def dead(e: Evidence) -> tuple[bool, str]:

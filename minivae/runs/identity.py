@@ -33,6 +33,8 @@ def identity(settings: Settings, mark: str) -> str:
     newer = {"model", *ONLY["gan"]} if settings.model == "vae" else set()  # older runs had no such settings
     left_out = {*of_files, "epochs", "steps", *newer} | ({"shards"} if settings.shards is None else set())
     values = {name: value for name, value in settings.of_the_run().items() if name not in left_out}
+    if not settings.columns:  # runs of before know no kinds
+        del values["columns"]
     return hashlib.sha256(json.dumps([values, mark], sort_keys=True).encode()).hexdigest()
 
 

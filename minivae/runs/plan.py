@@ -10,25 +10,27 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from minivae.backend import load
 from minivae.checkpoint import Model
+from minivae.columns import Columns
 from minivae.datasets import LOADERS, Dataset
 from minivae.datasets.split import held_out
 from minivae.errors import DataError
+from minivae.gan import fitting
 from minivae.gan.gan import GAN
+from minivae.model.likelihoods import Mixed
 from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
-from minivae.runs import games
-from minivae.runs.games import GamePlan
 from minivae.runs.settings import Settings
 from minivae.training.corruption import CORRUPTIONS, Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.examples import Rows, as_trained, held_out_rows, training_rows
 from minivae.training.loop import fit_prepared
-from minivae.training.optimizers import OPTIMIZERS
+from minivae.training.optimizers import OPTIMIZERS, Adam
 from minivae.training.recipe import Callback, Recipe
 from minivae.training.schedules import Cosine, Schedule, StepList
 from minivae.training.warmup import warm_up
@@ -47,19 +49,20 @@ class Plan:
 
     Attributes
     ----------
-    vae : VAE
+    model : VAE or GAN
         Untrained, or as a checkpoint has it; with its optimizer.
     recipe : Recipe
     early_stopping : EarlyStopping or None
     train : array of shape (N, D) or RowsOnDisk
         As :mod:`minivae.training.examples` prepares it; so are the next two.
     validation, test : ndarray of shape (M, D)
-        Those whose loss is computed after each epoch: the test set itself, unless early stopping chooses by it.
+        Those whose loss is computed after each epoch, or with which samples of a GAN are compared: the test set
+        itself, unless early stopping chooses by it.
     shown : Dataset
         What pictures show, in its own units: binarised where the model was trained so, without the rows set aside.
     """
 
-    vae: VAE
+    model: Any
     recipe: Recipe
     early_stopping: EarlyStopping | None
     train: Rows
@@ -67,20 +70,17 @@ class Plan:
     test: np.ndarray
     shown: Dataset
 
-    @property
-    def model(self) -> VAE:
-        """As of a :class:`minivae.runs.games.GamePlan`; so are the next two."""
-        return self.vae
-
     def warm_up(self, progress: bool) -> None:
         """Compile what training needs."""
-        warm_up(self.vae, progress=progress)
+        (fitting.warm_up if isinstance(self.model, GAN) else warm_up)(self.model, progress=progress)
 
-    def fit(self, epochs: int, callbacks: Sequence[Callback], progress: bool) -> None:
-        """Train for so many epochs more."""
-        fit_prepared(
-            self.vae, self.train, self.recipe, epochs, self.validation, self.early_stopping, callbacks, progress
-        )
+    def fit(self, more: int, callbacks: Sequence[Callback], progress: bool) -> None:
+        """Train for so many epochs, or steps of a GAN."""
+        if isinstance(self.model, GAN):
+            fitting.fit(self.model, self.train, more, self.recipe.batch_size, self.test, progress, callbacks)
+        else:
+            rest = (self.validation, self.early_stopping, callbacks, progress)
+            fit_prepared(self.model, self.train, self.recipe, more, *rest)
 
 
 def make_plan(
@@ -89,7 +89,7 @@ def make_plan(
     model: Model | None = None,
     early_stopping: EarlyStopping | None = None,
     group: Group | None = None,
-) -> Plan | GamePlan:
+) -> Plan:
     """Build and check all that a training needs; nothing is written.
 
     Parameters
@@ -108,9 +108,11 @@ def make_plan(
         For data and settings that make no training.
     """
     if settings.model == "gan":
-        return games.make_plan(settings, data, model if isinstance(model, GAN) else None)
+        gan = model if isinstance(model, GAN) else build_gan(settings, data)
+        scaled, test = (gan.scaling.check(x, gan.dtype, gan.data_dim) for x in (data.train, data.test))
+        return Plan(gan, Recipe(settings.batch_size), None, scaled, test, test, data)
     data, aside = set_validation_aside(settings, data)
-    if model is None or isinstance(model, GAN):
+    if not isinstance(model, VAE):
         model, early_stopping = build_model(settings, data), build_early_stopping(settings)
     vae, recipe = model, build_recipe(settings, group or Alone())
     train = training_rows(vae, data.train, recipe)
@@ -145,9 +147,13 @@ def decide(settings: Settings, data: Dataset) -> Settings:
 def choose_likelihood(settings: Settings, data: Dataset) -> str:
     """The likelihood itself; "auto" is Bernoulli for exact 0/1, or what becomes so, and for images in [0, 1].
 
-    Else Gaussian: a table of real numbers that somebody has scaled to [0, 1] holds no probabilities.
+    Else Gaussian: a table of real numbers that somebody has scaled to [0, 1] holds no probabilities. A table with
+    categories or holes, or whose kinds were asked for, is "mixed": each column has a likelihood of its own.
     """
     name, scale = settings.likelihood, settings.scale
+    if data.schema is not None and not data.schema.is_plain and name == "auto":
+        log.info("likelihood  mixed (auto: each column by its kind)")
+        return "mixed"
     low, high = data.value_range
     is_image, fits = data.image_shape is not None, low >= 0 and high <= 1
     if scale == "pixels":
@@ -167,7 +173,7 @@ def choose_scaling(kind: str, likelihood: str, data: Dataset) -> str:
     if kind == "auto":
         low, high = data.value_range
         is_scaled_image = data.image_shape is not None and low >= 0 and high <= 1
-        kind = "standard" if likelihood == "gaussian" and not is_scaled_image else "none"
+        kind = "standard" if likelihood in ("gaussian", "mixed") and not is_scaled_image else "none"
     if check_choice(kind, "scale", SCALINGS) != "none":
         log.info("scaling     %s, part of the model: data, samples and densities are in the units of the file", kind)
     return kind
@@ -203,23 +209,39 @@ def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, np
 
 def build_model(settings: Settings, data: Dataset) -> VAE:
     """The untrained model that the settings describe, with its optimizer; only training rows decide its scaling."""
+    mixed = Mixed(data.schema.parts) if settings.likelihood == "mixed" and data.schema is not None else None
     vae = VAE(
         input_dim=data.train.shape[1],
         hidden_dims=settings.hidden,
         latent_dim=settings.latent,
         activation=settings.activation,
-        likelihood=settings.likelihood,
+        likelihood=mixed or settings.likelihood,
         beta=settings.beta,
         init=settings.init,
         backend=settings.backend,
         dtype=settings.dtype,
         seed=settings.seed,
-        scaling=Scaling.of(settings.scale, data.train, data.white),
+        scaling=Scaling.of(settings.scale, data.train, data.white, mixed),
     )
+    vae.columns = data.schema
+    if data.schema is None and len(set(data.columns)) == data.train.shape[1]:  # a data set by name
+        vae.columns = Columns.plain(data.columns, data.train)
     vae.optimizer = OPTIMIZERS[settings.optimizer](settings.lr)
     if settings.output_bias == "data":
         vae.set_output_bias(data.train)
     return vae
+
+
+def build_gan(settings: Settings, data: Dataset) -> GAN:
+    """The untrained GAN that the settings describe, with its optimizer; it stays in [0, 1] where its data do."""
+    scaling = Scaling.of(settings.scale, data.train, data.white)
+    u = scaling.apply(data.train)
+    said = {name: getattr(settings, name) for name in ("loss", "penalty", "seed", "activation", "backend", "dtype")}
+    output = "sigmoid" if u.min() >= 0 and u.max() <= 1 else "identity"
+    gan = GAN(data.train.shape[1], settings.hidden, settings.latent, **said, output=output, scaling=scaling)
+    is_adam = settings.optimizer == "adam"  # without momentum, as GAN.fit has it
+    gan.optimizer = Adam(settings.lr, (0.0, 0.99)) if is_adam else OPTIMIZERS[settings.optimizer](settings.lr)
+    return gan
 
 
 def build_recipe(settings: Settings, group: Group) -> Recipe:

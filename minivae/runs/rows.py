@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae import datasets
-from minivae.datasets import LOADERS, Dataset, tables
+from minivae.datasets import LOADERS, Dataset, mixed, tables
 from minivae.datasets.cells import whole_number
 from minivae.datasets.split import hashes
 from minivae.errors import DataError
@@ -138,7 +138,9 @@ def training_rows_of(run: Run, examples: Examples) -> np.ndarray | None:
 
 def read_like_the_run(run: Run, data: str, labels: str | None, own: Settings | None) -> tables.Table:
     """A file below the same header, without the columns that were dropped; another may have come without them."""
-    settings = own or run.settings or Settings()
+    settings, schema = own or run.settings or Settings(), run.vae.columns
+    if schema is not None and not schema.is_plain and tables.ending_of(data) in tables.TEXT:
+        return mixed.read(data, labels, settings.header, (), schema)
     header = settings.header if tables.ending_of(data) in tables.TEXT else "auto"
     if settings.left_out and own is None:
         with suppress(DataError):

@@ -16,6 +16,7 @@ class Settings:
     labels: str | None = None
     header: str = "auto"
     drop: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     test: str | None = None
     holdout: str = "random"
     groups: str | None = None
@@ -70,7 +71,9 @@ class Settings:
 
     def source(self) -> dict[str, Any]:
         """How the data are read: the arguments of :func:`minivae.datasets.load` beside the name."""
-        return {name: getattr(self, name) for name in ("labels", "header", "drop", "test", "holdout", "groups")}
+        names = ("labels", "header", "drop", "test", "holdout", "groups")
+        kinds = dict(column.rpartition("=")[::2] for column in self.columns)
+        return {name: getattr(self, name) for name in names} | {"columns": kinds}
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> Settings:

@@ -233,3 +233,35 @@ def test_no_proof_is_empty(name, edits, proof):
 def test_every_proof_catches_something():
     used = {proof for _, _, proof in OTHERS} | {COLUMNS[column] for bug in BUGS for column in bug.caught_by}
     assert used == {*proofs.OF_KERNELS, *proofs.OF_MODELS}
+
+
+# -- tables (lesson 17): a mistake between two tables, which no gradient sees ------------------------------------
+
+LEVELS = "enumerate(column.levels)"
+REORDERED = {
+    "levels re-ordered as the new rows bring them": "enumerate(dict.fromkeys(values[~missing]))",
+    "levels re-ordered by the new rows' alphabet": "enumerate(sorted(set(values[~missing])))",
+}
+
+
+def encodes_new_rows_as_in_training(column):
+    """A row has one place in the matrix, whichever rows stand beside it."""
+    table = {"c": np.array(["a", "b", "c", "a"], object)}
+    known = column.decide(table, "c", None)
+    x = column.encode(known, table)
+    for rows in ([2, 0], [1], [3, 2, 1, 0]):
+        np.testing.assert_array_equal(column.encode(known, {"c": table["c"][rows]}), x[rows])
+
+
+@pytest.mark.parametrize("bug", [None, *REORDERED])
+def test_levels_re_ordered_between_training_and_new_rows_are_caught(bug, monkeypatch):
+    source = (ROOT / "minivae/column.py").read_text(encoding="utf-8")
+    assert source.count(LEVELS) == 1
+    copy = ModuleType("minivae.column")
+    monkeypatch.setitem(sys.modules, copy.__name__, copy)
+    exec(compile(source.replace(LEVELS, REORDERED.get(bug, LEVELS)), "column.py with a bug", "exec"), vars(copy))
+    if bug is None:
+        encodes_new_rows_as_in_training(copy)
+        return
+    with pytest.raises((AssertionError, ValueError, IndexError)):
+        encodes_new_rows_as_in_training(copy)
