@@ -6,6 +6,7 @@ by runs made sick on purpose, and by healthy ones: tests/report/planted.py.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -150,26 +151,26 @@ FINDINGS: tuple[tuple[str, str, Look, Callable[[Settings], dict[str, Any] | str]
     ("repeated rows", MEDIUM, repeated, lambda s: "take the copies out, or name what belongs together with --groups"),
     ("likelihood does not fit", MEDIUM, does_not_fit, lambda s: "take the logarithm of columns with long tails"),
     ("holes in the latent space", LOW, has_holes, lambda s: {"latent": s.latent + 2}),
-    ("log p(x) not to be trusted", LOW, untrusted, lambda s: "minivae evaluate RUN --samples 20000"),
+    ("log p(x) not to be trusted", LOW, untrusted, lambda s: "minivae evaluate {run} --samples 20000"),
 )
 
 
-def find(e: Evidence) -> list[dict[str, Any]]:
-    """All findings, in the order of the table: name, severity, evidence, and a remedy that is one command."""
+def find(e: Evidence) -> list[dict[str, str]]:
+    """All findings, in the order of the table: name, severity, evidence with the cause, and a remedy to try."""
     found = []
     for name, severity, look, remedy in FINDINGS:
         is_sick, evidence = look(e)
         if is_sick:
-            change, cause = remedy(e.settings), look.__doc__
-            text = change if isinstance(change, str) else command(e, change)
-            found.append({"name": name, "severity": severity, "evidence": f"{evidence}. {cause}", "remedy": text})
+            change, evidence = remedy(e.settings), f"{evidence}. {look.__doc__}"
+            remedy_text = (
+                change.format(run=shlex.quote(str(e.run.path))) if isinstance(change, str) else command(e, change)
+            )
+            found.append({"name": name, "severity": severity, "evidence": evidence, "remedy": remedy_text})
     return found
 
 
 def command(e: Evidence, change: dict[str, Any]) -> str:
     """The training that made the run, with some settings changed."""
-    values = {**e.settings.of_the_run(), "backend": None, **change, "out": f"{e.run.path}-2"}
-    given = [
-        f"{option(name)} {shown(v)}" for name, v in values.items() if v != DEFAULTS[name] or name in ("data", *change)
-    ]
-    return "minivae train " + " ".join(text for text in given if not text.endswith(" none") or "hidden" in text)
+    values = e.settings.of_the_run() | {"backend": None, **change, "out": f"{e.run.path}-2"}
+    given = [(n, v) for n, v in values.items() if v is not None and (v != DEFAULTS[n] or n in ("data", *change))]
+    return shlex.join(["minivae", "train", *(text for n, v in given for text in (option(n), shown(v)))])
