@@ -37,6 +37,7 @@ class Stream(IntEnum):
     GAN_ROWS = 7
     GAN_LATENT = 8
     GAN_PENALTY = 9
+    IMPUTATION = 10
 
 
 MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)

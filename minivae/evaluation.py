@@ -140,10 +140,12 @@ def evaluate(
         samples would lead. "log_likelihood_standard_error_of_examples" is that of the choice of the N examples.
         "effective_sample_size" has "min", "median", "mean", and "below_10". "rows_from_mixture" counts the examples
         where the encoder looked in the wrong place, "rows_not_trusted" those whose errors mean nothing.
-        "bits_per_dimension" is -log_likelihood / (D log 2).
+        "bits_per_dimension" is -log_likelihood / (D log 2), with the mean number of observed values for D.
         "kl_per_dimension", "active_units", "active_dimensions", "latent_variance": see :func:`kl_per_dimension`,
         :func:`active_units`. One example has no variance: then "active_units" and "active_dimensions" are None.
-        "protocol" says how; where its "is_log_likelihood" is false, "log_likelihood" is minus a cross-entropy.
+        "protocol" says how, with the number of columns whose log density and whose log probability are added up in
+        log p(x), and of values that are missing; where its "is_log_likelihood" is false, "log_likelihood" is minus a
+        cross-entropy.
 
     Raises
     ------
@@ -158,7 +160,7 @@ def evaluate(
     with np.errstate(all="ignore"):  # what is not finite shows in the report
         report = {
             **summary_of_terms(estimate, vae.beta),
-            **summary_of_log_px(estimate, vae.input_dim),
+            **summary_of_log_px(estimate, np.count_nonzero(~np.isnan(x)) / len(x)),
             **summary_of_latents(vae.kernels, mu, logvar),
             "protocol": protocol(vae, x, n_samples, recipe),
         }
@@ -226,7 +228,7 @@ def summary_of_terms(estimate: LogLikelihood, beta: float) -> dict[str, Any]:
     return LossTerms.of(estimate.recon_nll.mean(), estimate.kl.mean(), beta)._asdict()
 
 
-def summary_of_log_px(estimate: LogLikelihood, input_dim: int) -> dict[str, Any]:
+def summary_of_log_px(estimate: LogLikelihood, input_dim: float) -> dict[str, Any]:
     """log p(x) and what is known about its error: of the sampling, and of the choice of the examples."""
     log_px, ess, n = estimate.log_px, estimate.effective_sample_size, len(estimate.log_px)
     mean, bias = log_px.mean(), estimate.bias.mean()
@@ -263,6 +265,7 @@ def summary_of_latents(kernels: Backend, mu: np.ndarray, logvar: np.ndarray) -> 
 def protocol(vae: VAE, x: np.ndarray, n_samples: int, recipe: Recipe) -> dict[str, Any]:
     """What a number on ``x`` (N, D), checked and binarised, has to be quoted with."""
     values = values_of(vae, x)
+    is_density = vae.likelihood.per_column("is_density", vae.input_dim)
     return {
         "examples": len(x),
         "dimensions": vae.input_dim,
@@ -271,6 +274,8 @@ def protocol(vae: VAE, x: np.ndarray, n_samples: int, recipe: Recipe) -> dict[st
         "binarize": recipe.binarize,
         "values": values,
         "likelihood": vae.likelihood.name,
+        "columns": {"density": int(is_density.sum()), "probability": int((~is_density).sum())},
+        "missing": int(np.isnan(x).sum()),
         "scaling": vae.scaling.kind,
         "is_log_likelihood": values != "grey",
         "units": "nats per example",
@@ -282,10 +287,11 @@ def protocol(vae: VAE, x: np.ndarray, n_samples: int, recipe: Recipe) -> dict[st
 
 
 def values_of(vae: VAE, x: np.ndarray) -> str:
-    """What ``x`` (N, D) holds, as the model sees it: "binary", "grey", "one-hot" or "real"."""
+    """What ``x`` (N, D) holds: "binary", "grey", "one-hot", "counts", "positive", "mixed" or "real"."""
     if isinstance(vae.likelihood, Bernoulli):
         return "grey" if any(Bernoulli.is_grey(x[rows]) for rows in pieces(len(x))) else "binary"
-    return "one-hot" if vae.likelihood.name == "categorical" else "real"
+    named = {"categorical": "one-hot", "poisson": "counts", "lognormal": "positive", "mixed": "mixed"}
+    return named.get(vae.likelihood.name, "real")
 
 
 def plain(value: Any) -> Any:

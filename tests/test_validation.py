@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from minivae import SGD, VAE, Adam, Categorical, DataError, Gaussian, fit
+from minivae import SGD, VAE, Adam, Categorical, DataError, Gaussian, Mixed, fit
 from minivae.validation import check_matrix
 
 GOOD = np.random.default_rng(0).random((6, 7))
@@ -16,8 +16,11 @@ def with_value(value):
     return x
 
 
+NOTHING = GOOD.copy()
+NOTHING[3] = np.nan
 BAD_DATA = {
-    "nan": (with_value(np.nan), DataError, "contains NaN, first at row 3, column 2"),
+    "nothing but nan": (NOTHING, DataError, "row 3 of X holds no value at all, only NaN"),
+    "nan and inf": (with_value(np.inf) + NOTHING * 0, DataError, "row 3 of X holds no value"),
     "inf": (with_value(-np.inf), DataError, "contains infinity, first at row 3, column 2"),
     "wrong width": (GOOD[:, :5], DataError, "X has 5 features, but this model is expecting 7 features as input"),
     "one-dimensional": (GOOD[0], DataError, r"got shape \(7,\); for one example use X.reshape\(1, -1\)"),
@@ -75,6 +78,15 @@ def test_numbers_in_other_clothes_are_taken():
         ("categorical", GOOD, "expects one 1 and otherwise 0 in columns 0 to 6, but row 0 holds"),
         (Categorical((3, 4)), np.eye(7)[:6], "in columns 0 to 2, but row 3 holds"),
         (Categorical((3, 4)), np.zeros((6, 7)), "one-hot encode the data"),
+        (Categorical((3, 4)), np.c_[np.full((6, 1), np.nan), np.eye(6)], "in columns 0 to 2, but row 0 holds .nan"),
+        ("poisson", GOOD, "expects counts 0, 1, 2, ..., but row 0, column 0 holds 0.63"),
+        ("poisson", np.floor(-GOOD), "but row 0, column 0 holds -1"),
+        ("lognormal", np.round(GOOD), "expects positive values, but row 0, column 1 holds 0"),
+        (
+            Mixed([("gaussian", 3), ("poisson", 4)]),
+            GOOD,
+            "in columns 3 to 6: the Poisson .* row 0, column 0 holds 0.01",
+        ),
     ],
 )
 def test_data_must_fit_the_likelihood(likelihood, x, message):
@@ -96,7 +108,10 @@ def test_data_must_fit_the_likelihood(likelihood, x, message):
             ValueError,
             "activation must be one of 'relu', 'leaky_relu', 'tanh', 'sigmoid', 'softplus'",
         ),
-        ({"likelihood": "poisson"}, ValueError, "unknown likelihood 'poisson'"),
+        ({"likelihood": "weibull"}, ValueError, "unknown likelihood 'weibull'"),
+        ({"likelihood": "mixed"}, ValueError, "unknown likelihood 'mixed'"),
+        ({"likelihood": Mixed([("gaussian", 3)])}, ValueError, r"add up to 3 columns, not 7"),
+        ({"missing": "mean"}, ValueError, "missing must be one of 'zero', 'mask', got 'mean'"),
         ({"likelihood": Categorical((3, 3))}, ValueError, r"groups \(3, 3\) add up to 6 columns, not 7"),
         ({"beta": -1}, ValueError, "beta must be finite and at least 0, got -1.0"),
         ({"beta": float("nan")}, ValueError, "beta must be finite"),

@@ -17,6 +17,7 @@ from minivae.backend import Array, Backend
 
 SHAPES = {
     **{"x": "BD", "h": "BH", "heads": "BF", "z": "BK", "logits": "BD", "grey": "BD", "binary": "BD", "one_hot": "BD"},
+    **{"positive": "BD", "counts": "BD"},
     **{"W_encoder": "DH", "b_encoder": "H", "W_heads": "HF", "b_heads": "F"},
     **{"W_decoder": "KH", "b_decoder": "H", "W_output": "HD", "b_output": "D"},
     **{"dh": "BH", "dheads": "BF", "dlogits": "BD", "dz": "BK", "eps": "BK", "dnll": "B"},
@@ -62,6 +63,9 @@ def numbers(name: str, sizes: Sizes) -> np.ndarray:
         values = np.hstack([np.eye(n)[rng.integers(n, size=sizes.B)] for n in sizes.groups])
     elif name == "binary":
         values = rng.integers(2, size=shape).astype(float)
+    elif name in ("positive", "counts"):
+        values = np.exp(1 + rng.standard_normal(shape))
+        values = np.floor(values) if name == "counts" else values
     elif name in ("v", "grey"):
         values = rng.random(shape)
     elif name == "h":  # an output of any activation: some units are off

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minivae.backend import Stream
+from minivae.backend import Backend, Stream
 from minivae.benchmark.arguments import Outlines, Sizes
 
 SEED, STEP = 2**63 + 5, 3
@@ -181,6 +181,21 @@ LIKELIHOODS = [
         lambda s: 10 * s.B * s.D,
         out=PIXELS,
     ),
+    Call(
+        "lognormal_nll",
+        "gradient",
+        lambda a: (a.logits, a.logvar_each, a.positive, a.dnll),
+        lambda s: 13 * s.B * s.D,
+        out={"nll": "B", "dmean": "BD", "dlogvar": "D"},
+    ),
+    Call(
+        "poisson_nll",
+        "gradient",
+        lambda a: (a.logits, a.counts, a.dnll),
+        lambda s: 11 * s.B * s.D,
+        out={"nll": "B", "dlog_rate": "BD"},
+    ),
+    Call("poisson_mean", "", lambda a: (a.logits,), lambda s: 2 * s.B * s.D, returns=("BD",)),
     Call("categorical_mean", "", lambda a: (a.logits, a.groups), lambda s: 6 * s.B * s.D, returns=("BD",)),
 ]
 
@@ -205,3 +220,9 @@ OPTIMIZERS = [
 ]
 
 CALLS = [*LINEAR, *LATENT, *LIKELIHOODS, *NOISE, *OPTIMIZERS]
+
+
+def calls_of(kernels: Backend) -> list[Call]:
+    """The calls that a backend has: all of them, but on a GPU."""
+    not_on_a_gpu = ("lognormal_nll", "poisson_nll", "poisson_mean")
+    return [call for call in CALLS if kernels.graph is None or call.function not in not_on_a_gpu]

@@ -18,7 +18,7 @@ import numpy as np
 
 from minivae.backend import Backend, load
 from minivae.benchmark.arguments import Arguments, Sizes
-from minivae.benchmark.calls import CALLS, LAYERS, Call
+from minivae.benchmark.calls import LAYERS, Call, calls_of
 from minivae.system import machine
 
 BLOCK, REPEATS = 0.004, 9  # seconds of calls between two looks at the clock, and how many such blocks
@@ -56,7 +56,7 @@ def kernel_row(kernels: Backend, call: Call, sizes: Sizes) -> dict[str, Any]:
 
 def kernel_rows(kernels: Backend, sizes: Sizes) -> list[dict[str, Any]]:
     """A row for every call of the table."""
-    return [kernel_row(kernels, call, sizes) for call in CALLS]
+    return [kernel_row(kernels, call, sizes) for call in calls_of(kernels)]
 
 
 def product_rows(sizes: Sizes) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from minivae.backend import uses_tf32
 from minivae.benchmark import gpu, turns
-from minivae.benchmark.calls import CALLS
+from minivae.benchmark.calls import calls_of
 from minivae.benchmark.contenders import EPOCH, PASS, PEER_NAMES, PEERS
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.processes import PATIENCE, BenchmarkError, Child, Failed, Skipped
@@ -102,9 +102,10 @@ class Suite:
                     continue
             if mismatch:
                 raise BenchmarkError(mismatch)
-            verified[name] = len(CALLS)
-            kernels = len({call.function for call in CALLS})
-            say(f"verify {name} ... {len(CALLS)} calls of {kernels} kernels agree in float32 and float64")
+            calls = calls_of(load(name))
+            verified[name] = len(calls)
+            kernels = len({call.function for call in calls})
+            say(f"verify {name} ... {len(calls)} calls of {kernels} kernels agree in float32 and float64")
         if not verified:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in self.skipped.items())
             raise ValueError(f"there is no backend left to time ({reasons})")

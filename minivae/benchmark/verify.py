@@ -13,7 +13,7 @@ import numpy as np
 
 from minivae.backend import Backend, load, uses_tf32
 from minivae.benchmark.arguments import Arguments, Sizes
-from minivae.benchmark.calls import CALLS, Call
+from minivae.benchmark.calls import Call, calls_of
 from minivae.gradcheck import relative_error
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
@@ -22,11 +22,11 @@ TOLERANCE_OF_NOISE = {"float64": 1e-12, "float32": 1e-5}
 ODD = Sizes(B=37, D=23, H=11, K=3)  # all different, and none that a vector register divides
 
 
-def verify(kernels: Backend, *sizes: Sizes, calls: Sequence[Call] = CALLS) -> str | None:
+def verify(kernels: Backend, *sizes: Sizes, calls: Sequence[Call] | None = None) -> str | None:
     """The first kernel that is wrong, in one sentence with its dtype and its error; None if all agree."""
     for size in sizes:
         for dtype in TOLERANCE:
-            for call in calls:
+            for call in calls_of(kernels) if calls is None else calls:
                 error, tolerance = error_of(kernels, call, size, dtype), tolerance_of(kernels, call, dtype)
                 if not error <= tolerance:  # NaN is no agreement
                     return (

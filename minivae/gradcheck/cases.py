@@ -26,7 +26,8 @@ from minivae.gradcheck.check import (
     loss_as_a_function_of,
 )
 from minivae.gradcheck.differences import complex_step_gradient, directional_error
-from minivae.model.likelihoods import Categorical, Gaussian
+from minivae.model.likelihoods import Categorical, Gaussian, Mixed
+from minivae.model.scaling import Scaling
 from minivae.model.vae import VAE
 
 
@@ -50,14 +51,26 @@ def _normal(**shapes: tuple[int, ...]) -> Callable[[np.random.Generator], Arrays
     return lambda rng: {name: rng.standard_normal(shape) for name, shape in shapes.items()}
 
 
-def _with_x(kind: str, **shapes: tuple[int, ...]) -> Callable[[np.random.Generator], Arrays]:
-    """Normals, and an ``x`` (B, D) that is binary, or one-hot in groups of 3 and 4 columns."""
+def _with_x(kind: str, holes: bool = False, **shapes: tuple[int, ...]) -> Callable[[np.random.Generator], Arrays]:
+    """Normals, and an ``x`` (B, D) of this kind; with holes, what was ``observed``, else None.
+
+    "one-hot" is in groups of 3 and 4 columns, which are observed as a whole.
+    """
 
     def draw(rng: np.random.Generator) -> Arrays:
         x = (rng.random((B, D)) < 0.5).astype(float)
         if kind == "one-hot":
             x = np.hstack([np.eye(3)[rng.integers(3, size=B)], np.eye(4)[rng.integers(4, size=B)]])
-        return _normal(**shapes)(rng) | {"x": x}
+        elif kind != "binary":
+            normal = rng.standard_normal((B, D))
+            x = {"real": normal, "positive": np.exp(normal), "count": np.floor(np.exp(1 + normal))}[kind]
+        arrays = _normal(**shapes)(rng)
+        if not holes:
+            return arrays | {"x": x}
+        observed = (rng.random((B, D)) < 0.6).astype(float)
+        if kind == "one-hot":
+            observed = np.repeat(observed[:, :2], (3, 4), axis=1)
+        return arrays | {"x": x * observed, "observed": observed}
 
     return draw
 
@@ -88,6 +101,37 @@ def _gaussian_case(name: str, shape: tuple[int]) -> Case:
         lambda k, a, dnll: k.gaussian_nll(a["mean"], a["logvar"], a["x"], dnll)[1:],
         analytic=True,
     )
+
+
+# A likelihood, its data, the shape of its variance, more arguments. A GPU has none of these yet.
+TABLES: list[tuple[str, str, tuple[int, ...] | None, tuple]] = [
+    ("bernoulli_nll", "binary", None, ()),
+    ("categorical_nll", "one-hot", None, ((3, 4),)),
+    ("gaussian_nll", "real", (1,), ()),
+    ("gaussian_nll", "real", (D,), ()),
+    ("lognormal_nll", "positive", (D,), ()),
+    ("poisson_nll", "count", None, ()),
+]
+
+
+def _table_case(function: str, kind: str, logvar: tuple[int, ...] | None, more: tuple, holes: bool) -> Case:
+    wrt = ("output",) if logvar is None else ("output", "logvar")
+
+    def call(k: Backend, a: Arrays, *dnll: np.ndarray) -> Sequence[Any]:
+        options = {"observed": a["observed"]} if holes else {}
+        return getattr(k, function)(*(a[name] for name in wrt), a["x"], *more, *dnll, **options)
+
+    name = f"{function}[{'holes' if holes else 'complete'}{', one variance' if logvar == (1,) else ''}]"
+    shapes = {"output": (B, D)} | ({} if logvar is None else {"logvar": logvar})
+    return Case(
+        name, _with_x(kind, holes, **shapes), wrt, lambda k, a: call(k, a)[0], lambda k, a, d: call(k, a, d)[1:]
+    )
+
+
+TABLE_CASES = [
+    *(_table_case(*row, holes=True) for row in TABLES),
+    *(_table_case(*row, holes=False) for row in TABLES if row[0] in ("lognormal_nll", "poisson_nll")),
+]
 
 
 CASES = [
@@ -134,6 +178,9 @@ CASES = [
 ]
 
 
+MIXED = Mixed([("gaussian", 2), ("lognormal", 1), ("poisson", 1), ("categorical", 3)])
+
+
 def _penalty_gradient(k: Backend, weights: np.ndarray) -> np.ndarray:
     gradient = np.zeros_like(weights)
     k.add_penalty(weights, gradient, l1=0.3, l2=0.7)
@@ -142,7 +189,7 @@ def _penalty_gradient(k: Backend, weights: np.ndarray) -> np.ndarray:
 
 def check_kernels(kernels: Backend, seed: int = 0) -> Iterator[Check]:
     """Check every function of a backend with a gradient, in float64."""
-    for case in CASES:
+    for case in CASES if kernels.name == "cupy" else CASES + TABLE_CASES:
         rng = np.random.default_rng(seed)
         arrays, value, gradients = case.draw(rng), partial(case.value, kernels), partial(case.gradients, kernels)
         yield from check_backward(case.name, value, gradients, arrays, rng)
@@ -156,6 +203,8 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
     binary = (rng.random((B, D)) < 0.5).astype(float)
     real = rng.standard_normal((B, D))
     one_hot = _with_x("one-hot")(rng)["x"]
+    table = np.hstack([real[:, :2], np.exp(real[:, 2:3]), np.floor(np.exp(1 + real[:, 3:4])), one_hot[:, :3]])
+    table[[0, 1, 2, 3], [0, 1, 2, 3]] = table[4, 4:] = np.nan  # a hole in each kind of column
     for hidden_dims, activation, likelihood, x in (
         ((H,), "tanh", "bernoulli", binary),
         ((H,), "relu", "bernoulli", binary),
@@ -163,9 +212,25 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
         ((), "tanh", Gaussian("per_dimension"), real),
         ((H,), "sigmoid", Gaussian(0.5), real),
         ((4, H), "tanh", Categorical((3, 4)), one_hot),
+        ((H,), "tanh", MIXED, table),
     ):
+        if likelihood is MIXED and load(backend).name == "cupy":
+            continue
+        options = (
+            {}
+            if likelihood is not MIXED
+            else {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED)}
+        )
         vae = model(
-            D, hidden_dims, K, activation=activation, likelihood=likelihood, beta=1.7, backend=backend, dtype="float64"
+            D,
+            hidden_dims,
+            K,
+            activation=activation,
+            likelihood=likelihood,
+            beta=1.7,
+            backend=backend,
+            dtype="float64",
+            **options,
         )
         widths = "-".join(str(width) for width in (D, *hidden_dims, K))
         yield f"VAE[{widths} {activation} {vae.likelihood!r}]", vae, x

@@ -209,13 +209,13 @@ class LogNormal(Gaussian):
         return np.exp(output)
 
     def mean_given(self, kernels, output, logvar):
-        return np.exp(output + logvar / 2)
+        return np.exp(output + np.exp(logvar) / 2)
 
     def encoder_view(self, x):
         return np.log(x)
 
     def draw(self, mean, logvar, uniform, normal):
-        return np.exp(super().draw(np.log(mean) - logvar / 2, logvar, uniform, normal))
+        return np.exp(super().draw(np.log(mean) - np.exp(logvar) / 2, logvar, uniform, normal))
 
     def constant(self, x):
         return super().constant(np.log(x))

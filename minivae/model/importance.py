@@ -155,15 +155,22 @@ def log_weights_of_mixture(
     (1/S) sum_c n_c E_c[w] = int [sum_c (n_c / S) q_c(z)] w(z) dz = int p(x, z) dz = p(x).
     (Veach and Guibas, "Optimally combining sampling techniques for Monte Carlo rendering", SIGGRAPH 1995.)
     """
-    C = mixture.mean.shape[1]  # they take PARTS draws each in turn, so that every part of the sum has all of them
-    rounds, rest = divmod(n_samples, PARTS * C)
-    shares = (rounds * PARTS + np.clip(rest - PARTS * np.arange(C), 0, PARTS)) / n_samples
     eps = network.kernels.to_numpy(eps).reshape(len(samples), len(x), -1).astype(np.float64)
-    z = mixture.draw(np.array(samples) // PARTS % C, eps)
-    log_q = np.logaddexp.reduce(mixture.log_densities(z) + np.log(shares)[:, None, None])
+    z, log_q = draws_of_mixture(mixture, n_samples, samples, eps)
     flat = z.reshape(-1, z.shape[2])
     of_joint = log_joint(network, flat, np.tile(x, (len(samples), 1))).reshape(log_q.shape)
     return of_joint - log_q, -of_joint - 0.5 * (z * z).sum(axis=2)
+
+
+def draws_of_mixture(
+    mixture: Mixture, n_samples: int, samples: range, eps: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """These of ``n_samples`` draws, z (samples, B, K), and log sum_c (n_c / S) q_c(z), plus K/2 log 2 pi."""
+    C = mixture.mean.shape[1]  # they take PARTS draws each in turn, so that every part of the sum has all of them
+    rounds, rest = divmod(n_samples, PARTS * C)
+    shares = (rounds * PARTS + np.clip(rest - PARTS * np.arange(C), 0, PARTS)) / n_samples
+    z = mixture.draw(np.array(samples) // PARTS % C, eps)
+    return z, np.logaddexp.reduce(mixture.log_densities(z) + np.log(shares)[:, None, None])
 
 
 def log_weights(network: Network, x: Array, mu: Array, logvar: Array, eps: Array) -> tuple[Array, Array]:

@@ -104,6 +104,8 @@ class Mixed(Likelihood):
         for part, columns, _ in self._slices():
             try:
                 part.check(x[:, columns])
+                if isinstance(part, Bernoulli) and part.is_grey(x[:, columns]):
+                    raise DataError("a binary column of a table holds 0 and 1, and nothing between them")
             except DataError as error:
                 raise DataError(f"in columns {columns.start} to {columns.stop - 1}: {error}") from None
 

@@ -19,7 +19,7 @@ from minivae.backend import Array, Stream
 from minivae.column import is_frame
 from minivae.columns import Columns
 from minivae.errors import BackendError, DataError, GreyDataWarning
-from minivae.model import importance, oddness, weights
+from minivae.model import importance, imputation, oddness, weights
 from minivae.model.likelihoods import Bernoulli, Likelihood, LogNormal, Mixed, Poisson, resolve
 from minivae.model.network import LossTerms, Network, mean
 from minivae.model.parameters import Views
@@ -387,6 +387,52 @@ class VAE(Network):
     def score(self, x: Any, train: Any, n_samples: int = 500, seed: int | None = None) -> Any:
         """How odd rows ``x`` are beside those of ``train``, and which columns make them so: see :mod:`.oddness`."""
         return oddness.score(self, x, train, n_samples, self.seed if seed is None else check_seed(seed))
+
+    @one_at_a_time
+    def impute(self, x: Any, n_draws: int | None = None, seed: int = 0, n_samples: int = 1000) -> Any:
+        """Fill the holes, NaN in ``x``, with what the observed values of the same row say about them.
+
+        With z_s from q(z|x_observed) and w_s = p(x_observed, z_s) / q(z_s|x_observed), normalised to add up to 1, the
+        mean of a missing value is sum_s w_s E[x|z_s]. A draw chooses a z_s with probability w_s and then draws
+        from p(x|z_s) (importance resampling). Where q looks in the wrong place, z comes from a mixture, as for
+        :meth:`log_likelihood`.
+
+        Parameters
+        ----------
+        x : array-like of shape (N, D), or a frame of ``columns``
+        n_draws : int, optional
+            None: the means, the best guess of each value by its squared error; of a category its probabilities.
+            Else so many complete tables, of which each value is one draw, a category one-hot: their spread
+            says how much is not known, which a mean hides (multiple imputation).
+        seed : int, default 0
+            The result is a function of it, and of the number of each row (stream 10).
+        n_samples : int, default 1000
+            S.
+
+        Returns
+        -------
+        filled : ndarray of float64, shape (N, D) or (n_draws, N, D)
+            In the units of the data. What was observed is returned as it came. Of a frame a frame, or a list of them.
+
+        Raises
+        ------
+        DataError, TypeError, ValueError
+            As :meth:`loss`.
+
+        References
+        ----------
+        Mattei and Frellsen, "MIWAE: deep generative modelling and imputation of incomplete data sets", ICML 2019.
+        """
+        if self.columns is not None and is_frame(x):
+            filled = self.impute(self.columns.encode(x), n_draws, seed, n_samples)
+            frames = [self.columns.decode(rows, x, fill=True) for rows in np.atleast_3d(filled.T).T]
+            return frames[0] if n_draws is None else frames
+        n_draws = None if n_draws is None else check_int(n_draws, "n_draws", 1, 2**31)
+        n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
+        with np.errstate(all="ignore"):  # what is not finite, of a model that has diverged, shows in the numbers
+            filled = imputation.impute(self, self.check(x), n_draws, check_seed(seed), n_samples)
+        given = check_matrix(x, "float64", allow_nan=True)
+        return np.where(np.isnan(given), self.scaling.invert(filled), given)
 
     # -- files -----------------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ def _exercise(vae: VAE, optimizer: Optimizer) -> None:
     small = type(vae)(*dims, vae.activation, vae.likelihood, backend=vae.backend, dtype=vae.dtype)
     small.optimizer = optimizer
     for n in (2, 1):
-        rows, data = np.arange(n), np.zeros((n, vae.input_dim), vae.dtype)
+        rows, data = np.arange(n), np.ones((n, vae.input_dim), vae.dtype)  # positive, for a logarithm
         training_step(small, small.kernels.asarray(data, vae.dtype), rows, Recipe(n, l1=1.0, l2=1.0))
         batch = small.workspace.rows("x", n, vae.input_dim)
         small.kernels.binarize(batch, 0, 0, rows, out=batch)

@@ -226,7 +226,7 @@ def test_the_model_check_finds_a_gradient_that_is_off_by_a_thousandth():
 def test_the_models_that_are_checked_use_everything_there_is():
     models = [vae for _, vae, _ in model_cases()]
     assert {vae.activation for vae in models} == {"relu", "tanh", "sigmoid", "softplus"}
-    assert {vae.likelihood.name for vae in models} == {"bernoulli", "gaussian", "categorical"}
+    assert {vae.likelihood.name for vae in models} == {"bernoulli", "gaussian", "categorical", "mixed"}
     assert {len(vae.hidden_dims) for vae in models} == {0, 1, 2}
 
 
