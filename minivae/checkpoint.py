@@ -12,7 +12,7 @@ from minivae.gan.gan import GAN, KIND
 from minivae.model import weights
 from minivae.model.vae import VAE
 from minivae.system import tensorfile
-from minivae.system.tensorfile import Metadata, Tensors, in_one_line
+from minivae.system.tensorfile import in_one_line
 from minivae.training import optimizers
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.optimizers import State
@@ -35,11 +35,7 @@ def save(model: Model, path: str | os.PathLike, run: str | None = None) -> None:
 
 def load(path: str | os.PathLike, backend: str | None = None) -> Model:
     """The model in a file of either kind; errors as for :meth:`minivae.VAE.load`."""
-    return of_content(*weights.read(path, weights.MODEL, weights.CHECKPOINT, KIND), path, backend)
-
-
-def of_content(tensors: Tensors, metadata: Metadata, path: str | os.PathLike, backend: str | None) -> Model:
-    """The model of the kind that the format says."""
+    tensors, metadata = weights.read(path, weights.MODEL, weights.CHECKPOINT, KIND)
     kind = GAN if metadata["format"].startswith(KIND) else VAE
     return kind.of_content(tensors, metadata, path, backend)
 
@@ -98,9 +94,9 @@ def load_training(path: str | os.PathLike, backend: str | None = None) -> tuple[
         As for :meth:`minivae.VAE.load`; also for a file that holds a model and no more.
     """
     tensors, metadata = weights.read(path, weights.CHECKPOINT, KIND)
-    vae = of_content(tensors, metadata, path, backend)
-    if isinstance(vae, GAN):
-        return vae, None
+    if metadata["format"].startswith(KIND):
+        return GAN.of_content(tensors, metadata, path, backend), None
+    vae = VAE.of_content(tensors, metadata, path, backend)
     try:
         training = metadata["training"]
         vae.optimizer = optimizers.from_config(training["optimizer"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minivae import (
+    GAN,
     SGD,
     VAE,
     Adagrad,
@@ -24,7 +25,7 @@ from minivae import (
 )
 from minivae.backend import Stream, load, permutation, states
 from minivae.datasets.split import held_out
-from minivae.runs.settings import Settings
+from minivae.runs.settings import ONLY, Settings
 from minivae.training import minibatches
 
 RNG = np.random.default_rng(0)
@@ -62,6 +63,7 @@ def python(file="table.npy", source=None, scale="standard", bias=False, patience
 GREY = {"file": "grey.npy", "scale": "none", "model": {"likelihood": "bernoulli"}}
 STEPS = ["--schedule", "steps", "--milestones", 1]
 MASKED = ["--corruption", "masking"]
+OF_GAN_ALONE = {"model", "loss", "penalty", "steps"}  # below
 CHANGES_NO_NUMBERS = {"out", "overwrite", "resume", "no_pictures"}
 OF_THE_COMMAND = [
     ("data", [], {}),
@@ -119,7 +121,9 @@ OF_THE_COMMAND = [
 
 @pytest.mark.filterwarnings("ignore:the data hold grey", "ignore:the loss has ended")
 def test_every_option_of_the_command_trains_as_fit_does_with_its_argument(minivae):
-    assert {name for name, *_ in OF_THE_COMMAND} | CHANGES_NO_NUMBERS == {field.name for field in fields(Settings)}
+    assert {name for name, *_ in OF_THE_COMMAND} | OF_GAN_ALONE | CHANGES_NO_NUMBERS == {
+        field.name for field in fields(Settings)
+    }
     for name, array in FILES.items():
         np.save(name, array)
     np.savetxt("counts.csv", RNG.integers(0, 5, (60, 6)), delimiter=",", fmt="%d")
@@ -144,6 +148,53 @@ def test_what_the_command_is_not_told_is_what_fit_is_not_told(minivae):
     vae = VAE(6, likelihood="gaussian", scaling=Scaling.of("standard", train))
     fit(vae, train, epochs=2, progress=False)
     np.testing.assert_array_equal(VAE.load("run/model.safetensors").store.vector, vae.store.vector)
+
+
+def game(steps=4, hidden=(5,), scale="standard", optimizer=None, batch_size=16, source=None, file="table.npy", **model):
+    """A sample of the GAN that ``fit`` gives where the command is told what the arguments say."""
+    train = datasets.load(file, **source or {}).train
+    gan = GAN(6, hidden, **({"latent_dim": 2, "scaling": Scaling.of(scale, train)} | model))
+    gan.fit(train, steps, batch_size, optimizer=optimizer, progress=False)
+    return gan.sample(3)
+
+
+FLAT_ADAM = Adam(0.02, betas=(0, 0.99))
+OF_A_GAN = [
+    ("model", [], {}),
+    ("data", ["--data", "other.npy"], {"file": "other.npy"}),
+    ("holdout", ["--holdout", "last"], {"source": {"holdout": "last"}}),
+    ("test", ["--test", "other.npy"], {"source": {"test": "other.npy"}}),
+    ("hidden", ["--hidden", "4,3"], {"hidden": (4, 3)}),
+    ("latent", ["--latent", 3], {"latent_dim": 3}),
+    ("activation", ["--activation", "tanh"], {"activation": "tanh"}),
+    ("loss", ["--loss", "nonsaturating"], {"loss": "nonsaturating"}),
+    ("penalty", ["--penalty", "r1"], {"penalty": "r1"}),
+    ("steps", ["--steps", 5], {"steps": 5}),
+    ("batch_size", ["--batch-size", 20], {"batch_size": 20}),
+    ("optimizer", ["--optimizer", "sgd"], {"optimizer": SGD(1e-3, momentum=0.9)}),
+    ("lr", ["--lr", 0.02], {"optimizer": FLAT_ADAM}),
+    ("scale", ["--scale", "none"], {"scale": "none"}),
+    ("scale", ["--scale", "minmax"], {"scale": "minmax", "output": "sigmoid"}),
+    ("seed", ["--seed", 7], {"seed": 7}),
+    ("dtype", ["--dtype", "float64"], {"dtype": "float64"}),
+]
+OF_TEXT_FILES = {"labels", "header", "drop", "groups"}  # which datasets.load reads before there is a model
+
+
+def test_every_option_of_a_gan_trains_as_its_fit_does(minivae):
+    tried = {name for name, *_ in OF_A_GAN} | OF_TEXT_FILES | CHANGES_NO_NUMBERS | {"backend"}
+    assert tried | {*ONLY["vae"]} == {field.name for field in fields(Settings)}, "an option that a GAN may ignore"
+    for name in ("table.npy", "other.npy"):
+        np.save(name, FILES[name])
+    base, found = ["train", "--model", "gan", "--no-pictures", "--hidden", 5, "--latent", 2, "--batch-size", 16], {}
+    for i, (_, options, arguments) in enumerate(OF_A_GAN):
+        file = [] if "--data" in options else ["--data", "table.npy"]
+        status, _, err = minivae(*base, "--steps", 4, *file, *options, "--out", f"run{i}")
+        assert status == 0, err
+        sample = GAN.load(f"run{i}/model.safetensors").sample(3)
+        np.testing.assert_array_equal(sample, game(**arguments), err_msg=str(options))
+        assert sample.tobytes() not in found, f"{options} trained what {found[sample.tobytes()]} did"
+        found[sample.tobytes()] = options
 
 
 # -- fit ---------------------------------------------------------------------------------------------------

@@ -15,6 +15,6 @@ import numpy as np
 def bernoulli_nll(logits, x):
     """-log p(x|z) in nats, summed over the pixels: (B, D), (B, D) -> (B,)."""
     # Your code, two lines:
-    softplus = np.maximum(logits, 0) + np.log1p(np.exp(-np.abs(logits)))
+    softplus = np.maximum(logits, 0) + np.log(1 + np.exp(-np.abs(logits)))
     return np.sum(softplus - x * logits, axis=1)
     # End of your code.

@@ -17,6 +17,6 @@ def reparameterize_backward(dz, logvar, eps):
     """d loss / d mu and d loss / d logvar: three times (B, K) -> (B, K), (B, K)."""
     # Your code, two lines:
     dmu = dz
-    dlogvar = dz * eps * np.exp(logvar / 2) / 2
+    dlogvar = dz * (np.exp(logvar / 2) * eps) / 2
     # End of your code.
     return dmu, dlogvar

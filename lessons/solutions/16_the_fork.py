@@ -8,6 +8,8 @@ mu and logvar go two ways into the loss: through z into the reconstruction, and 
 
 Given dz, where dz[b,k] is d reconstruction / d z[b,k]: it has come back through the decoder, and its 1/B is in it.
 Wanted are dmu = d loss / d mu and dlogvar = d loss / d logvar, of the whole loss: two terms each.
+
+np.expm1(v) is exp(v) - 1, with all its digits where v is close to zero.
 """
 
 import numpy as np
@@ -18,6 +20,6 @@ def fork_backward(dz, mu, logvar, eps, beta):
     B = len(mu)
     # Your code, two to four lines:
     dmu = dz + beta / B * mu
-    dlogvar = dz * eps * np.exp(logvar / 2) / 2 + beta / B * (np.exp(logvar) - 1) / 2
+    dlogvar = dz * (np.exp(logvar / 2) * eps) / 2 + beta / B * np.expm1(logvar) / 2
     # End of your code.
     return dmu, dlogvar

@@ -18,9 +18,9 @@ import numpy as np
 def adam(w, g, m, v, t, learning_rate, beta1, beta2, epsilon):
     """One step: four arrays (P,), five numbers -> new w, m, v, each (P,)."""
     # Your code, about five lines:
-    m = beta1 * m + (1 - beta1) * g
-    v = beta2 * v + (1 - beta2) * g**2
-    m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
-    w = w - learning_rate * m_hat / (np.sqrt(v_hat) + epsilon)
+    m = m + (1 - beta1) * (g - m)
+    v = v + (1 - beta2) * (g**2 - v)
+    root = (1 - beta2**t) ** 0.5  # both hats multiplied out, so that no array is divided by them
+    w = w - learning_rate * root / (1 - beta1**t) * (m / (np.sqrt(v) + root * epsilon))
     # End of your code.
     return w, m, v

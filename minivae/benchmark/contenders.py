@@ -12,7 +12,7 @@ import numpy as np
 
 from minivae import backend
 from minivae.backend import Array
-from minivae.benchmark import gpu, peers
+from minivae.benchmark import game, gpu, peers
 from minivae.benchmark.plain import PLAIN, plain_run
 from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem, Run
 from minivae.model.vae import VAE
@@ -48,6 +48,7 @@ class Contender:
 
 def load(name: str) -> None:
     """Import what a contender needs; raises ImportError or BackendError where that is not to be had."""
+    name = name.removeprefix(game.PREFIX)
     framework = name.split()[0]
     if framework in PEERS:
         import_module(framework)
@@ -56,7 +57,10 @@ def load(name: str) -> None:
 
 
 def make(name: str, problem: Problem) -> Contender:
-    """Build a contender: a backend, or one of ``RUNS``."""
+    """Build a contender: a backend, or one of ``RUNS``; or the GAN of one."""
+    if name.startswith(game.PREFIX):
+        run = game.make(name.removeprefix(game.PREFIX))
+        return Contender(run, partial(run, problem.batches))
     if name not in RUNS:
         return our_contender(problem, name)
     run = RUNS[name](problem)

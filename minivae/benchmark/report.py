@@ -15,6 +15,8 @@ def report(result: Mapping[str, Any]) -> list[str]:
     """All there is to say."""
     lines = [*machine_lines(result["machine"]), "", *textwrap.wrap(result["protocol"], WIDTH), ""]
     lines += step_lines(result)
+    if result["gan_step_ms"]:
+        lines += ["", *timing_lines("gan", result["gan"]["timings"]), "", *ratio_lines(result["gan"]["ratio_ranges"])]
     if "gpu" in result:
         lines += ["", *gpu_lines(result["gpu"])]
     if "batches" in result:

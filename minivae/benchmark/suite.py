@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from minivae.backend import uses_tf32
+from minivae.backend import load, uses_tf32
 from minivae.benchmark import gpu, turns
 from minivae.benchmark.calls import calls_of
 from minivae.benchmark.contenders import EPOCH, PASS, PEER_NAMES, PEERS
+from minivae.benchmark.game import PREFIX
 from minivae.benchmark.problem import Problem
 from minivae.benchmark.processes import PATIENCE, BenchmarkError, Child, Failed, Skipped
 from minivae.benchmark.roofs import under_the_roof
@@ -49,11 +50,14 @@ class Suite:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # processes that wanted a core lately
         verified = self.verify()
         steps = self.time_steps(self.problem)
+        game = self.time_game()
         result = {
             "batch_size": self.problem.batch_size,
             "training_step_ms": {name: timing["median"] for name, timing in steps["timings"].items()},
             "ratios": {name: ratio["median"] for name, ratio in steps["ratio_ranges"].items()},
             **steps,
+            "gan_step_ms": {name: timing["median"] for name, timing in game["timings"].items()},
+            "gan": game,
             "verified": verified,
             "protocol": self.protocol(),
             "problem": asdict(self.problem),
@@ -74,7 +78,8 @@ class Suite:
             "fresh noise, forward, backward, Adam. Every contender has a process of its own; they take turns for "
             f"{self.rounds} rounds, each with {PAUSE:g} s of rest, about {WARM_UP:g} s of steps that do not count, and "
             f"about {BLOCK:g} s of steps that do (jax scan: whole epochs). Compilation is in no timing. Ratios are "
-            "taken pair by pair in each round."
+            "taken pair by pair in each round. A step of a GAN is that of lesson 19 on its ring: 8-128-128-2 against "
+            "2-128-128-1, batch 256, relativistic loss, approximate R1; PyTorch's autograd agrees with our gradients."
         ) + (self.protocol_on_gpu() if self.has_gpu else "")
 
     def protocol_on_gpu(self) -> str:
@@ -169,6 +174,26 @@ class Suite:
             "starts": starts,
             "peak_memory_mb": memory,
             "machine": facts,
+        }
+
+    def time_game(self) -> dict[str, Any]:
+        """Milliseconds per step of a GAN on the processor, of our backends and of PyTorch eager."""
+        ours = [name for name in self.backends if name not in (*self.skipped, *gpu.CONTENDERS)]
+        eager = ["torch eager"] if "torch" in self.peers and "torch eager" not in self.skipped else []
+        with ExitStack() as stack:
+            blocks = {}
+            for name in [*ours, *eager]:
+                child = stack.enter_context(Child(PREFIX + name, self.problem, self.patience))
+                child.ask("load")
+                if name in eager and (mismatch := child.ask("verify")):
+                    raise BenchmarkError(mismatch)
+                child.ask("ready")
+                blocks[name] = turns.block_timer(child)
+            timings = take_turns(blocks, show_rounds(self.rounds, "timing a GAN"))
+        ranges = turns.ratios(timings, ours, {})
+        return {
+            "timings": {name: spread(values) for name, values in timings.items()},
+            "ratio_ranges": {name: spread(values) for name, values in ranges.items()},
         }
 
     def time_batch(self, size: int) -> dict[str, Any]:

@@ -64,19 +64,18 @@ def learn(options: argparse.Namespace) -> int:
         return start(Path(options.start or find_workspace() or WORKSPACE), options.json)
     folder, known = find_workspace(), entries()
     progress, workspace = Progress(known[0].folder), Workspace(known[0].folder)
+    exercises = [facts(entry, progress, workspace) for entry in known]
     if options.json:
-        exercises = [facts(entry, progress, workspace) for entry in known]
         print_json({"workspace": folder and str(folder), "exercises": exercises})
         return 0
-    print(f"{sum(progress.of(entry.name)['passed'] for entry in known)} of {len(known)} exercises passed. Take any:")
+    print(f"{sum(exercise['passed'] for exercise in exercises)} of {len(known)} exercises passed. Take any:")
     lesson = None
-    for entry in sorted(known, key=lambda entry: (entry.exercise.lesson, entry.number)):
-        if entry.exercise.lesson != lesson:
-            lesson = entry.exercise.lesson
-            where = shown(entry.lesson_file) if entry.lesson_file else "not written yet"
-            print(f"\nlesson {lesson}   {where}")
-        state = state_of(entry, progress, workspace)
-        print(f"  {entry.number}  {state:<7} {entry.name[3:]:<25} {entry.exercise.title}")
+    for entry, of in sorted(zip(known, exercises, strict=True), key=lambda pair: (pair[1]["lesson"], pair[0].number)):
+        if of["lesson"] != lesson:
+            lesson = of["lesson"]
+            print(f"\nlesson {lesson}   {shown(entry.lesson_file) if entry.lesson_file else 'not written yet'}")
+        state = ("passed" if of["solved"] else "changed") if of["passed"] else "tried" if of["tries"] else "-"
+        print(f"  {entry.number}  {state:<7} {entry.name[3:]:<25} {of['title']}")
     if folder is None:
         print(f"\n{no_workspace()}")
         return 0
@@ -104,14 +103,6 @@ def facts(entry: Entry, progress: Any, workspace: Workspace) -> dict[str, Any]:
     values = {"number": entry.number, "name": entry.name, "lesson": exercise.lesson, "title": exercise.title}
     solved = entry.number in workspace.solved
     return values | {"file": str(entry.file)} | progress.of(entry.name) | {"solved": solved}
-
-
-def state_of(entry: Entry, progress: Any, workspace: Workspace) -> str:
-    """One word."""
-    known = progress.of(entry.name)
-    if known["passed"]:
-        return "passed" if entry.number in workspace.solved else "changed"
-    return "tried" if known["tries"] else "-"
 
 
 def check(options: argparse.Namespace) -> int:
@@ -162,10 +153,13 @@ def check_entry(entry: Entry, as_json: bool = False, file: Path | None = None) -
 
 def print_report(entry: Entry, report: Report, hints: int) -> None:
     """What the file printed, a line for each output, what is wrong, and where to go from here."""
+    from minivae.learn.judge import NOT_JUDGED
+
     for line in report.printed.splitlines():
         print(f"  | {line}")
-    for output in report.outputs:
-        print_output(output, max(len(output.name) for output in report.outputs))
+    judged = [output for output in report.outputs if output.message != NOT_JUDGED]
+    for output in judged:
+        print_output(output, max(len(output.name) for output in judged))
     for complaint in report.complaints:
         print(f"{'FAIL' if report.started else 'TODO'}  {complaint}")
     for note in report.notes:

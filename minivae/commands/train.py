@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-from collections.abc import Iterator
 from typing import Any
 
 from minivae.commands.common import NEITHER, add_backend, add_command, add_json, log_printed, print_json, workers
@@ -27,11 +26,9 @@ def add(commands: Any) -> None:
 
 def setting(group: Any, flag: str, text: str, **options: Any) -> None:
     """An option that is absent where it is not given: a resumed run must know which were. Its default is Settings'."""
-    name = flag.lstrip("-").replace("-", "_")
-    defaults = [IN_WORDS[name]] if name in IN_WORDS else []
-    if name in OF_GAN:
-        defaults.append(shown(OF_GAN[name]) + " of a GAN" * (name in IN_WORDS))
-    known = f" (default: {', '.join(defaults)})" if defaults else ""
+    default = IN_WORDS.get(flag.lstrip("-").replace("-", "_"))
+    of_gan = f", {shown(OF_GAN[name])} of a GAN" if (name := flag[2:].replace("-", "_")) in OF_GAN else ""
+    known = "" if default is None else f" (default: {default}{of_gan})"
     group.add_argument(flag, default=argparse.SUPPRESS, help=text + known, **options)
 
 
@@ -82,21 +79,20 @@ def add_model(group: Any) -> None:
     setting(group, "--hidden", "widths of the hidden layers", type=whole_numbers, metavar="400,200|none")
     setting(group, "--latent", "latent dimensions", type=int)
     setting(group, "--beta", "weight of the KL", type=float)
-    setting(
-        group, "--activation", "of the hidden layers", choices=("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
-    )
+    functions = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
+    setting(group, "--activation", "of the hidden layers", choices=functions)
     setting(group, "--init", "initial weights", choices=("torch", "glorot", "he"))
     setting(group, "--output-bias", "data: the decoder starts at the data's mean", choices=("init", "data"))
     losses, penalties = ("relativistic", "nonsaturating", "saturating"), ("approximate-r1", "none", "r1", "r1-r2")
-    setting(group, "--loss", "of a GAN", choices=losses)
-    setting(group, "--penalty", "of a GAN, on the slope of its discriminator", choices=penalties)
+    setting(group, "--loss", "of a GAN (default: relativistic)", choices=losses)
+    setting(group, "--penalty", "on the discriminator's slope (default: approximate-r1)", choices=penalties)
     setting(group, "--dtype", "precision", choices=("float32", "float64"))
 
 
 def add_training(group: Any) -> None:
     """How it is trained."""
     setting(group, "--epochs", "(default: about 3000 updates, but 10 to 200 epochs)", type=int)
-    setting(group, "--steps", "of a GAN, each an update of both networks", type=int)
+    setting(group, "--steps", "of a GAN, each an update of both networks (default: 4000)", type=int)
     setting(group, "--batch-size", "examples in an update", type=int)
     setting(group, "--optimizer", "sgd has momentum 0.9", choices=("adam", "adagrad", "sgd"))
     setting(group, "--lr", "learning rate", type=float)
@@ -218,35 +214,17 @@ def train(options: argparse.Namespace) -> int:
     if options.json:
         print_json(summary)
         return 0
-    is_gan = settings.model == "gan"
-    for line in lines_of_game(summary) if is_gan else lines_of_vae(summary):
-        print_line(line)
-    length = f"{summary['steps_now']} steps" if is_gan else f"{summary['epochs_now']} epochs"
-    print_line(f"run folder  {summary['run']} ({length} in {summary['seconds']:.1f} s)")
-    return 0
-
-
-def lines_of_vae(summary: dict[str, Any]) -> Iterator[str]:
-    """How the training of a VAE went."""
-    for part in ("train", "test"):
+    for part in ("train", "test") if settings.model == "gan" else ():
+        terms = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in summary[part].items())
+        print_line(f"{part:<11} {terms or 'no comparison with samples in so many dimensions: look at samples.png'}")
+    for part in ("train", "test") if settings.model == "vae" else ():
         terms = summary[part]
-        yield (
+        print_line(
             f"{part:<11} loss {terms['loss']:.3f} nats per example "
             f"= reconstruction {terms['recon_nll']:.3f} + beta * KL {terms['kl']:.3f}"
         )
-    if summary["best_epoch"] != summary["epochs"]:
-        yield f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}"
-
-
-def lines_of_game(summary: dict[str, Any]) -> Iterator[str]:
-    """How a game went: neither loss need fall."""
-    losses, test = summary["train"], summary["test"]
-    yield (
-        f"train       discriminator loss {losses['discriminator_loss']:.3f} nats per example, generator loss "
-        f"{losses['generator_loss']:.3f}, penalty {losses['penalty']:.3f}"
-    )
-    if test:
-        yield (
-            f"test        {test['coverage']:.0%} of the test examples have a sample near, {test['precision']:.0%} of "
-            "the samples have a test example near"
-        )
+    if summary.get("best_epoch") != summary.get("epochs"):
+        print_line(f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}")
+    length = f"{summary['steps_now']} steps" if settings.model == "gan" else f"{summary['epochs_now']} epochs"
+    print_line(f"run folder  {summary['run']} ({length} in {summary['seconds']:.1f} s)")
+    return 0

@@ -1,5 +1,5 @@
 "use strict";
-// The run in this page, its model forwards, and its exact posterior on a grid. explorer.js, which follows, shows them.
+// The run in this page, its model forwards, and its exact posterior on a grid. drawing.js and explorer.js, which follow, show them.
 
 const RUN = JSON.parse(document.getElementById("run").textContent);
 
@@ -9,16 +9,20 @@ function unpacked({ dtype, data }) {
   const text = atob(data), bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   if (dtype === "uint8") return Float32Array.from(bytes, (level) => level / 255);
-  if (dtype === "float16") return Float32Array.from(new Uint16Array(bytes.buffer), half);
+  if (dtype === "float16") return halves(new Uint16Array(bytes.buffer));
   return dtype === "float64" ? new Float64Array(bytes.buffer) : new Float32Array(bytes.buffer);
 }
 
 const POWERS = Array.from({ length: 32 }, (_, exponent) => 2 ** (exponent - 25));
 
-function half(bits) { // sign, 5 bits of exponent, 10 of the fraction
-  const exponent = (bits >> 10) & 31, fraction = bits & 1023;
-  const size = exponent ? (1024 + fraction) * POWERS[exponent] : fraction * POWERS[1];
-  return bits & 32768 ? -size : size;
+function halves(words) { // of each, a sign, 5 bits of exponent, 10 of the fraction
+  const numbers = new Float32Array(words.length);
+  words.forEach((bits, i) => {
+    const exponent = (bits >> 10) & 31, fraction = bits & 1023;
+    const size = exponent ? (1024 + fraction) * POWERS[exponent] : fraction * POWERS[1];
+    numbers[i] = bits & 32768 ? -size : size;
+  });
+  return numbers;
 }
 
 function rowsOf(array, width) {

@@ -16,7 +16,7 @@ from minivae.explorer.content import content
 from minivae.runs.folder import Run
 
 LIMIT = 2_000_000  # bytes; a page that would be larger holds its parameters in float16
-FOLDER, FILES = Path(__file__).parent, ("explorer.html", "explorer.css", "model.js", "explorer.js")
+FOLDER, FILES = Path(__file__).parent, ("explorer.html", "explorer.css", "model.js", "drawing.js", "explorer.js")
 
 
 def page(run: Run, data: Dataset) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
@@ -16,22 +16,18 @@ from minivae.system.progress import History, epochs_shown, said_if_slow
 
 ROUND = 100  # steps between two entries of the history
 LOW = 16  # dimensions up to which samples are compared with real examples by distance
-Callback = Callable[[Any, int, dict[str, float]], Any]
 LOSSES = ("discriminator_loss", "generator_loss", "penalty")
 
 
 def fit(
-    gan: Game,
-    x: np.ndarray,
-    steps: int,
-    batch_size: int,
-    validation: np.ndarray | None,
-    progress: bool,
-    callbacks: Sequence[Callback],
+    gan: Game, x: Any, steps: int, batch_size: int, validation: Any, progress: bool, callbacks: Sequence[Any] = ()
 ) -> History:
-    """:meth:`minivae.gan.gan.GAN.fit` of checked arguments, in the units of the networks."""
+    """:meth:`minivae.gan.gan.GAN.fit` of checked arguments, in the units of the networks.
+
+    Callbacks are called at each entry of the history, as those of :func:`minivae.fit` are after each epoch.
+    """
     real = validation if gan.data_dim <= LOW else None
-    history: History = {name: [] for name in columns(real is not None)}
+    history: History = {name: [] for name in columns(gan, real is not None)}
     on_device, last = gan.kernels.asarray(x, gan.dtype), gan.step + steps
     rounds = range(gan.step // ROUND + 1, -(-last // ROUND) + 1 if steps else 0)
     for number in epochs_shown(rounds, history, progress, "round", summary):
@@ -46,12 +42,14 @@ def fit(
                 history[name].append(value)
             for callback in callbacks:
                 callback(gan, gan.step, metrics)
+    for callback in callbacks:
+        callback.at_end(gan)
     return history
 
 
-def columns(compared: bool) -> list[str]:
+def columns(gan: Game, validation: bool = True) -> list[str]:
     """The names in a history."""
-    return ["step", *LOSSES, *(("coverage", "precision") if compared else ())]
+    return ["step", *LOSSES, *(("coverage", "precision") if validation and gan.data_dim <= LOW else ())]
 
 
 def warm_up(gan: Game, progress: bool = True) -> None:
@@ -130,10 +128,4 @@ def compare(samples: np.ndarray, real: np.ndarray, k: int = 5) -> dict[str, floa
 
 def summary(history: History) -> str:
     """The last entry in one line."""
-    last = {name: values[-1] for name, values in history.items()}
-    text = (
-        f"step {last['step']}: discriminator {last['discriminator_loss']:.3f}, generator {last['generator_loss']:.3f}"
-    )
-    return text + (
-        f", coverage {last['coverage']:.2f}, precision {last['precision']:.2f}" if "coverage" in last else ""
-    )
+    return ", ".join(f"{name.removesuffix('_loss')} {values[-1]:.4g}" for name, values in history.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NoReturn
 
@@ -21,7 +21,7 @@ from minivae.system.progress import History
 from minivae.system.tensorfile import Metadata, Tensors
 from minivae.training import optimizers
 from minivae.training.optimizers import Optimizer, State
-from minivae.training.recipe import check_callbacks, check_optimizer
+from minivae.training.recipe import check_optimizer
 from minivae.validation import (
     LARGEST_WIDTH,
     check_choice,
@@ -127,7 +127,6 @@ class GAN(Game):
         validation: Any = None,
         progress: bool = True,
         optimizer: Optimizer | None = None,
-        callbacks: Iterable[fitting.Callback] = (),
     ) -> History:
         """Train: in each step one update of the discriminator, then one of the generator.
 
@@ -144,8 +143,6 @@ class GAN(Game):
             Show how it goes on standard error.
         optimizer : Adam, Adagrad or SGD, optional
             For both networks. Default: that of the last call, or ``Adam(1e-3, betas=(0, 0.99))``.
-        callbacks : iterable of callables
-            Each is called after every hundred steps as ``callback(gan, step, metrics)``.
 
         Returns
         -------
@@ -159,15 +156,14 @@ class GAN(Game):
         DataError, TypeError, ValueError
             If an argument makes no sense.
         TrainingDiverged
-            If a loss is not finite. Then, and after Ctrl-C or an error in a callback, the model is as the last entry
-            of the history left it.
+            If a loss is not finite. Then, and after Ctrl-C, the model is as the last entry of the history left it.
         """
         x = self.scaling.check(x, self.dtype, self.data_dim)
         if validation is not None:
             validation = self.scaling.check(validation, self.dtype, self.data_dim, "validation")
         steps, batch_size = check_int(steps, "steps", 0, 2**32 - 1), check_int(batch_size, "batch_size", 1)
         self.optimizer = check_optimizer(optimizer) or self.optimizer or optimizers.Adam(1e-3, betas=(0.0, 0.99))
-        return fitting.fit(self, x, steps, batch_size, validation, progress, check_callbacks(callbacks))
+        return fitting.fit(self, x, steps, batch_size, validation, progress)
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         """``n`` new examples (n, D) in the units of the data, a function of the seed (stream 4)."""

@@ -216,11 +216,9 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
     ):
         if likelihood is MIXED and load(backend).name == "cupy":
             continue
-        options = (
-            {}
-            if likelihood is not MIXED
-            else {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED)}
-        )
+        options: dict[str, Any] = {}
+        if likelihood is MIXED:
+            options = {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED)}
         vae = model(
             D,
             hidden_dims,

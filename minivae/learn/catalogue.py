@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 
 from minivae.answers import PROGRESS, find_workspace
@@ -111,7 +110,7 @@ def find_lessons() -> Path:
             return folder / "lessons"
     raise LearnError(
         f"there are no exercises in {here}: they come with minivae's source, not with the installed package; "
-        f"clone the repository{_address()} and run this command in it"
+        "clone the repository and run this command in it"
     )
 
 
@@ -122,15 +121,6 @@ def is_own_clone(folder: Path) -> bool:
         return is_ours and 'name = "minivae"' in (folder / "pyproject.toml").read_text(encoding="utf-8")
     except (OSError, ValueError):
         return False
-
-
-def _address() -> str:
-    """The address of the repository, in parentheses, where the package knows it."""
-    try:
-        urls = metadata.metadata("minivae").get_all("Project-URL") or []
-    except metadata.PackageNotFoundError:
-        urls = []
-    return next((f" ({url.split(', ')[1]})" for url in urls if url.lower().startswith("repository")), "")
 
 
 def workspace() -> Path:

@@ -1,4 +1,4 @@
-"""The process that runs a learner's file: ``python -m minivae.learn.child FILE CHECK REPORT``.
+"""The process that runs a learner's file: ``python -m minivae.learn.child FILE CHECK REPORT [PIPE]``.
 
 It may hang, exit or crash; :mod:`minivae.learn.grading`, which started it, outlives that. The verdict goes into
 the file REPORT, as JSON, and once more when the code has been searched for causes, which may take ``SEARCH_SECONDS``;
@@ -15,7 +15,9 @@ import json
 import linecache
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +26,7 @@ import numpy as np
 
 from minivae.learn import search, trace
 from minivae.learn.exercise import YOURS, Exercise
-from minivae.learn.judge import NOT_YET, Report, judge
+from minivae.learn.judge import NOT_YET, Report, judge, unjudged
 from minivae.system.files import replacing
 
 LONGEST_OUTPUT = 4000  # characters
@@ -115,7 +117,7 @@ def add_causes(report: Report, path: Path, exercise: Exercise, solution: Path) -
         known = search.Code(solution, load(solution, "solution"), exercise) if solution.is_file() else None
     except (OSError, SyntaxError, ValueError):
         return
-    if not code.is_harmless or exercise.function not in {function.name for function in code.functions}:
+    if not code.is_harmless or f"def {exercise.function}(" not in code.text:
         return
     with contextlib.suppress(BaseException):
         code.drop_undefined()
@@ -123,6 +125,7 @@ def add_causes(report: Report, path: Path, exercise: Exercise, solution: Path) -
     report.edit = "; ".join(cause.edit for cause in causes if cause.line)
     if stopped and causes:
         report.complaints[0] += f"; {causes[0].text}"
+        report.outputs = unjudged(exercise, causes[0].text, causes[0].line)
     said: dict[str, str] = {}
     for output in wrong:
         cause = next((cause for cause in causes if output.name in cause.outputs), None)
@@ -188,10 +191,22 @@ def limit_memory() -> None:
         pass
 
 
+def end_with_the_checker(pipe: int) -> None:
+    """Kill this process and all that it has started when the other end of a pipe closes: the checker is no more."""
+
+    def wait() -> None:
+        os.read(pipe, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def main() -> None:
     """Judge, and write the report; then look for causes, and write it again."""
     path, check, report_path = (Path(argument).resolve() for argument in sys.argv[1:4])
     limit_memory()
+    for pipe in sys.argv[4:]:
+        end_with_the_checker(int(pipe))
     exercise = load_check(check)
     kept = Kept()
 

@@ -7,21 +7,12 @@ differ from draw to draw, so that a factor 3 is not taken for K; where nothing e
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from minivae.gradcheck import RATIO_MEANS, diagnose_shape, named_ratios, relative_error
-from minivae.learn.exercise import Arguments, Exercise, Sizes, Wrong, by_name, copied, error
-
-
-class Case(NamedTuple):
-    """One draw: what went in, the learner's answer as far as there is one, the right one."""
-
-    sizes: Sizes
-    arguments: Arguments
-    yours: dict[str, np.ndarray]
-    expected: dict[str, np.ndarray]
+from minivae.learn.exercise import Arguments, Case, Exercise, Wrong, by_name, copied, error
 
 
 def diagnose(exercise: Exercise, name: str, cases: Sequence[Case]) -> tuple[str, str]:
@@ -38,7 +29,7 @@ def diagnose(exercise: Exercise, name: str, cases: Sequence[Case]) -> tuple[str,
     expected = [case.expected[name] for case in cases]
     tolerance = exercise.tolerance
     for other in _others_with_these_values(exercise, name, cases):
-        if any(not error(case.yours.get(other, np.empty(0)), case.expected[other]) < tolerance for case in cases):
+        if all(other in case.yours for case in cases) and [*_others_with_these_values(exercise, other, cases)]:
             return "", f"these are the right values of {other}, not of {name}: the order of what is returned"
     listed = [f"that is what comes out if {wrong.says}" for wrong in _listed(exercise, name, yours, cases)]
     for a, b, case in zip(yours, expected, cases, strict=True):
@@ -116,10 +107,10 @@ def _structure(exercise: Exercise, name: str, yours: Sequence[np.ndarray], cases
     """Mistakes that need no list: no upstream gradient, another output, a transposition, a lost constant."""
     expected, tolerance = [case.expected[name] for case in cases], exercise.tolerance
     if exercise.upstream:
-        without = [_without_upstream(exercise, name, case) for case in cases]
+        ones = [{exercise.upstream: np.ones_like(case.arguments[exercise.upstream])} for case in cases]
+        without = [exercise.expected({**case.arguments, **one})[name] for case, one in zip(cases, ones, strict=True)]
         if same(yours, without, expected, tolerance):
-            left_out = f"{exercise.upstream} is left out: the upstream gradient multiplies everything"
-            yield f"that is what comes out if {left_out}"
+            yield f"that is what comes out if {exercise.upstream} is left out: it multiplies everything"
     for other in _others_with_these_values(exercise, name, cases):
         yield f"these are the right values of {other}, not of {name}"
     if all(array.ndim == 2 for array in yours) and same([array.T for array in yours], expected, expected, tolerance):
@@ -134,11 +125,6 @@ def _others_with_these_values(exercise: Exercise, name: str, cases: Sequence[Cas
     for other in exercise.returns:
         if other != name and same(yours, [case.expected[other] for case in cases], expected, exercise.tolerance):
             yield other
-
-
-def _without_upstream(exercise: Exercise, name: str, case: Case) -> np.ndarray:
-    ones = {exercise.upstream: np.ones_like(case.arguments[exercise.upstream])}
-    return exercise.expected({**case.arguments, **ones})[name]
 
 
 def _first_not_finite(exercise: Exercise, name: str, cases: Sequence[Case]) -> str:

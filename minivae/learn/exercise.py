@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +29,16 @@ class Sizes(NamedTuple):
 DRAWS = (Sizes(6, 7, 5, 3), Sizes(4, 9, 2, 5), Sizes(5, 3, 8, 2))
 
 Arguments = Mapping[str, Any]
+Values = Mapping[str, np.ndarray]
+
+
+class Case(NamedTuple):
+    """One draw: what goes in, the right answer, and the learner's as far as there is one."""
+
+    sizes: Sizes
+    arguments: Arguments
+    expected: Values
+    yours: Values = MappingProxyType({})
 
 
 class Wrong(NamedTuple):
@@ -101,9 +113,19 @@ class Exercise:
     seconds: float = 20.0
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def draws(self, seed: int = 0) -> list[tuple[Sizes, dict[str, Any]]]:
-        """The arguments it is tried on; the same every time, so that a verdict repeats."""
-        return [(sizes, self.draw(np.random.default_rng(seed + i), sizes)) for i, sizes in enumerate(DRAWS)]
+    @cached_property
+    def draws(self) -> list[Case]:
+        """What it is tried on; the same every time, so that a verdict repeats."""
+        return self._drawn(0)
+
+    @cached_property
+    def fresh(self) -> list[Case]:
+        """Others, on which causes are confirmed."""
+        return self._drawn(100)
+
+    def _drawn(self, seed: int) -> list[Case]:
+        drawn = [(sizes, self.draw(np.random.default_rng(seed + i), sizes)) for i, sizes in enumerate(DRAWS)]
+        return [Case(sizes, arguments, self.expected(arguments)) for sizes, arguments in drawn]
 
     def expected(self, arguments: Arguments) -> dict[str, np.ndarray]:
         """The right answer, by name."""
@@ -154,3 +176,9 @@ def error(yours: np.ndarray, expected: np.ndarray) -> float:
 def copied(arguments: Arguments) -> dict[str, Any]:
     """Arguments of their own, for a function that may change them."""
     return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in arguments.items()}
+
+
+def changed(arguments: Arguments, afterwards: Arguments) -> str:
+    """The name of an array that a function has changed; "" if there is none."""
+    arrays = {name: value for name, value in arguments.items() if isinstance(value, np.ndarray)}
+    return next((name for name, value in arrays.items() if value.tobytes() != afterwards[name].tobytes()), "")

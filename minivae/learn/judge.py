@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from minivae.learn.diagnose import Case, diagnose
-from minivae.learn.exercise import Exercise, copied, error
+from minivae.learn.diagnose import diagnose
+from minivae.learn.exercise import Arguments, Case, Exercise, changed, copied, error
 
 NOT_YET = "not yet: there is no value for it"
+NOT_JUDGED = "not judged: see the complaint"
 
 
 @dataclass
@@ -60,6 +61,11 @@ class Report:
         return cls(**values | {"outputs": [Output(**output) for output in values["outputs"]]})
 
 
+def unjudged(exercise: Exercise, cause: str | None = None, line: int | None = None) -> list[Output]:
+    """A line for each value of a function that has returned none."""
+    return [Output(name, (), None, False, NOT_JUDGED, cause, line) for name in exercise.returns]
+
+
 class Unfit(Exception):
     """The function cannot be judged; the sentence says why."""
 
@@ -76,14 +82,13 @@ def judge(exercise: Exercise, function: Callable) -> Report:
     try:
         if exercise.judge is not None:
             return Report(complaints=exercise.judge(function))
-        cases = [_try(exercise, function, *draw) for draw in exercise.draws()]
+        cases = [_try(exercise, function, case) for case in exercise.draws]
     except Unfit as error:
         return Report(complaints=[str(error)])
-    report = Report(outputs=[_compare(exercise, name, cases) for name in exercise.returns])
-    wrong = [output for output in report.outputs if not output.passed and output.message != NOT_YET]
-    for output in wrong[1:] if exercise.chain else []:
-        output.message = f"it may inherit the mistake in {wrong[0].name}: look at that first"
-        output.cause = None
+    report = Report()
+    for name in exercise.returns:
+        wrong = [output.name for output in report.outputs if not output.passed and output.message != NOT_YET]
+        report.outputs.append(_compare(exercise, name, cases, wrong[0] if exercise.chain and wrong else ""))
     if report.passed:
         report.complaints = [complaint for law in exercise.laws if (complaint := law(function))]
     if report.passed and exercise.reward is not None:
@@ -91,20 +96,19 @@ def judge(exercise: Exercise, function: Callable) -> Report:
     return report
 
 
-def _try(exercise: Exercise, function: Callable, sizes: Any, arguments: dict[str, Any]) -> Case:
+def _try(exercise: Exercise, function: Callable, case: Case) -> Case:
     """Call it once, by position, with arguments of its own."""
-    _check_signature(exercise, function, arguments)
-    handed_in = copied(arguments)
+    _check_signature(exercise, function, case.arguments)
+    handed_in = copied(case.arguments)
     returned = function(*handed_in.values())
-    for name, value in arguments.items():
-        if isinstance(value, np.ndarray) and not np.array_equal(value, handed_in[name], equal_nan=True):
-            raise Unfit(
-                f"{exercise.function} changes its argument {name} in place; the caller still needs it: make a new array"
-            )
-    return Case(sizes, arguments, _returned(exercise, returned), exercise.expected(arguments))
+    if name := changed(case.arguments, handed_in):
+        raise Unfit(
+            f"{exercise.function} changes its argument {name} in place; the caller still needs it: make a new array"
+        )
+    return case._replace(yours=_returned(exercise, returned))
 
 
-def _check_signature(exercise: Exercise, function: Callable, arguments: dict[str, Any]) -> None:
+def _check_signature(exercise: Exercise, function: Callable, arguments: Arguments) -> None:
     wanted = f"{exercise.function}({', '.join(arguments)})"
     try:
         signature = inspect.signature(getattr(function, "py_func", function))  # py_func: of a Numba function
@@ -141,28 +145,18 @@ def _returned(exercise: Exercise, returned: Any) -> dict[str, np.ndarray]:
     return {name: np.asarray(value, dtype=np.float64) for name, value in done.items()}
 
 
-def _compare(exercise: Exercise, name: str, cases: list[Case]) -> Output:
-    """The worst error over the draws, and the diagnosis where it is too large."""
+def _compare(exercise: Exercise, name: str, cases: list[Case], inherits: str) -> Output:
+    """The worst error over the draws, and where it is too large the diagnosis, or from which output it inherits."""
     if any(name not in case.yours for case in cases):
         return Output(name, (), None, False, NOT_YET)
-    errors = [0.0 if _follows(name, case) else error(case.yours[name], case.expected[name]) for case in cases]
+    errors = [error(case.yours[name], case.expected[name]) for case in cases]
     passed = all(value < exercise.tolerance for value in errors)
     worst = max(errors) if np.isfinite(errors).all() else None
-    fact, cause = ("", "") if passed else diagnose(exercise, name, cases)
+    if passed or inherits:
+        fact, cause = "" if passed else f"it may inherit the mistake in {inherits}: look at that first", ""
+    else:
+        fact, cause = diagnose(exercise, name, cases)
     # The shape is that of the first draw that is wrong: the diagnosis counts the entries of that one.
     shown = next((case for case, gap in zip(cases, errors, strict=True) if not gap < exercise.tolerance), cases[0])
     message = "; ".join(filter(None, [fact, cause]))
     return Output(name, shown.yours[name].shape, worst, passed, message, cause or None)
-
-
-def _follows(name: str, case: Case) -> bool:
-    """It is right to return an earlier output again, and that was done.
-
-    Then what is wrong with it is wrong with the earlier one, and is said there: one mistake, one FAIL.
-    """
-    names = list(case.yours)
-    return any(
-        np.array_equal(case.expected[name], case.expected[earlier])
-        and np.array_equal(case.yours[name], case.yours[earlier], equal_nan=True)
-        for earlier in names[: names.index(name)]
-    )

@@ -11,7 +11,7 @@ import itertools
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -19,16 +19,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minivae.gradcheck import relative_error
-from minivae.learn.edits import Edit, edits
-from minivae.learn.exercise import YOURS, Arguments, Exercise, copied
+from minivae.learn.edits import Edit, Source, bytewise, edits
+from minivae.learn.exercise import YOURS, Arguments, Case, Exercise, Values, changed, copied, error
 
-SECONDS, WALL_SECONDS = 5.0, 8.0  # of computing, and in all where others compute too
-SECONDS_OF_ONE = 0.5
+SECONDS, SECONDS_OF_ONE = 4.0, 0.5  # of each of two searches, and of one call
 HARMLESS = {"numpy", "math", "scipy", "numba", "itertools", "functools", "__future__", "typing"}
 HARMFUL = {"open", "exec", "eval", "compile", "__import__", "input", "breakpoint", "exit", "quit", "getattr"} | {
     *("__builtins__", "globals", "save", "savez", "savetxt", "savez_compressed", "tofile", "dump", "memmap"),
 }
-Values = Mapping[str, np.ndarray]
+Found = list[tuple[Edit, frozenset[str]]]
 
 
 class TimeUpError(BaseException):
@@ -59,12 +58,19 @@ class Code:
 
     def __init__(self, path: Path, module: ModuleType, exercise: Exercise):
         self.exercise, self.path = exercise, path
-        self.tree = ast.parse(path.read_text(encoding="utf-8"))
-        self.functions = [node for node in self.tree.body if isinstance(node, ast.FunctionDef)]
-        for function in self.functions:
-            function.decorator_list = []
+        written = path.read_text(encoding="utf-8")
+        self.tree = ast.parse(written)
+        lines = {
+            n
+            for node in self.tree.body
+            if isinstance(node, ast.FunctionDef)
+            for n in range(node.lineno, (node.end_lineno or 0) + 1)
+        }
+        self.text = bytewise("\n".join(line if n in lines else "" for n, line in enumerate(written.split("\n"), 1)))
         self.namespace = {"np": np} | vars(module)
         self.skip: set[int] = set()
+        if hasattr(signal, "SIGALRM"):
+            signal.signal(signal.SIGALRM, time_up)
 
     @property
     def is_harmless(self) -> bool:
@@ -85,33 +91,32 @@ class Code:
         given = {line.strip() for line in solution.replace(yours[0] if yours else "", "").splitlines()}
         lines = self.path.read_text(encoding="utf-8").splitlines()
         self.skip = {number for number, line in enumerate(lines, 1) if line.strip() in given}
-        for statement in itertools.chain(*(function.body for function in self.functions)):
+        for statement in ast.walk(self.tree):
             if isinstance(statement, ast.Assign):
                 targets = itertools.chain(*map(ast.walk, statement.targets))
                 if {node.id for node in targets if isinstance(node, ast.Name)} <= names:
                     self.skip |= {*range(statement.lineno, (statement.end_lineno or 0) + 1)}
 
-    def function(self) -> Callable:
-        """The function as it is now."""
-        module = ast.fix_missing_locations(ast.Module(list(self.functions), []))
-        exec(compile(module, str(self.path), "exec"), self.namespace)
+    def function(self, text: str = "") -> Callable:
+        """The function as it is, or with this text."""
+        exec(compile((text or self.text).encode("latin-1"), str(self.path), "exec"), self.namespace)
         return self.namespace[self.exercise.function]
 
     def drop_undefined(self) -> Callable:
         """The function, with None in the place of what it returns and has not defined; other NameErrors pass."""
-        (_, arguments), *_ = self.exercise.draws()
+        arguments = self.exercise.draws[0].arguments
         while True:
-            function = self.function()
             try:
+                function = self.function()
                 function(*copied(arguments).values())
             except NameError as error:
-                nodes = (node for tree in self.functions for node in ast.walk(tree) if isinstance(node, ast.Return))
-                tuples = [node.value.elts for node in nodes if isinstance(node.value, ast.Tuple)]
-                places = [(t, i) for t in tuples for i, e in enumerate(t) if getattr(e, "id", "") == error.name]
-                if not places:
+                source = Source(self.text)
+                tuples = [node.value for node in ast.walk(source.tree) if isinstance(node, ast.Return)]
+                items = itertools.chain(*(getattr(values, "elts", []) for values in tuples))
+                spans = [source.span(item) for item in items if getattr(item, "id", "") == error.name]
+                if not spans:
                     raise
-                for elements, i in places:
-                    elements[i] = ast.Constant(None)
+                self.text = source.put(spans, "None")
             else:
                 return function
 
@@ -126,95 +131,71 @@ class Code:
             values = {name: np.asarray(value, dtype=float) for name, value in several if value is not None}
         except BaseException:  # whatever it raises, it has no value
             return {}
-        for name, value in arguments.items():
-            if isinstance(value, np.ndarray) and not np.array_equal(value, handed_in[name], equal_nan=True):
-                return {}
-        return values
+        return {} if changed(arguments, handed_in) else values
+
+
+def time_up(*_: Any) -> None:
+    """What the alarm does."""
+    raise TimeUpError
 
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise TimeUpError after so many seconds, where the system has such an alarm."""
+    """Let the alarm ring after so many seconds, where the system has one."""
     if not hasattr(signal, "setitimer"):
         yield
         return
-
-    def stop(*_: Any) -> None:
-        raise TimeUpError
-
-    before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
-class Draw(NamedTuple):
-    """Arguments, and the values that are looked for."""
-
-    arguments: Arguments
-    wanted: Values
-
-
-def search(
-    code: Code,
-    draws: Sequence[Draw],
-    fresh: Callable[[], Sequence[Draw]],
-    names: set[str],
-    keep: set[str],
-    until: tuple[float, float],
-    add: bool,
-) -> list[tuple[Edit, frozenset[str]]]:
-    """All edits after which some of the outputs called ``names`` are as wanted, and all of ``keep`` still.
-
-    Those that explain most come first, then the smallest.
-    """
-    found: list[tuple[Edit, frozenset[str]]] = []
-    texts = tuple({value for draw in draws for value in draw.arguments.values() if isinstance(value, str)})
-    for late in (False, True):
-        for edit in itertools.chain(*(edits(function, texts, code.skip, late, add) for function in code.functions)):
-            if time.process_time() > until[0] or time.monotonic() > until[1]:
-                return ranked(found)
-            explained = outputs_as_wanted(code, draws, names, keep)
-            if explained:
-                explained = outputs_as_wanted(code, fresh(), explained, keep)
-            if explained:
+def search(code: Code, cases: Sequence[Case], names: set[str], keep: set[str], stages: Sequence[bool]) -> Found:
+    """All edits after which some of the outputs called ``names`` are as expected, and all of ``keep`` still."""
+    found: Found = []
+    until = time.monotonic() + SECONDS
+    arguments = {name: [case.arguments[name] for case in cases] for name in cases[0].arguments}
+    for late in stages:
+        for edit in edits(code.text, arguments, code.skip, late):
+            if time.monotonic() > until:
+                return found
+            if explained := as_expected(code, cases, names, keep, edit.text):
                 found.append((edit, frozenset(explained)))
         if any(explained == names for _, explained in found):
             break
-    return ranked(found)
+    return found
 
 
-def ranked(found: list[tuple[Edit, frozenset[str]]]) -> list[tuple[Edit, frozenset[str]]]:
-    """Those that explain most, then the smallest."""
-    return sorted(found, key=lambda item: (-len(item[1]), item[0].cost))
-
-
-def outputs_as_wanted(code: Code, draws: Sequence[Draw], names: set[str], keep: set[str]) -> set[str]:
-    """Those of ``names`` that are as wanted in every draw; none if one of ``keep`` is not."""
+def as_expected(code: Code, cases: Sequence[Case], names: set[str], keep: set[str], text: str = "") -> set[str]:
+    """Those of ``names`` that are as expected in every case, with this text; none if one of ``keep`` is not."""
     try:
-        function = code.function()
+        function = code.function(text)
     except Exception:
         return set()
     left = set(names)
-    for draw in draws:
-        values = code.values(function, draw.arguments)
-        tolerance = code.exercise.tolerance
-        right = {name for name in left | keep if name in values and alike(values[name], draw.wanted[name], tolerance)}
-        left &= right
-        if not left or not keep <= right:
+    for case in cases:
+        values = code.values(function, case.arguments)
+        left = equal(values, case, left, code.exercise.tolerance)
+        if not left or not keep <= equal(values, case, keep, code.exercise.tolerance):
             return set()
     return left
 
 
+def equal(values: Values, case: Case, names: set[str], tolerance: float) -> set[str]:
+    """Those of ``names`` whose values are as expected."""
+    return {name for name in names if name in values and alike(values[name], case.expected[name], tolerance)}
+
+
 def alike(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
     """Of one shape, finite in the same places, and equal there."""
-    if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
+    if a.shape != b.shape:
         return False
     finite = np.isfinite(b)
-    return relative_error(a[finite], b[finite]) < tolerance
+    if finite.all():
+        return error(a, b) < tolerance
+    return np.array_equal(np.isfinite(a), finite) and relative_error(a[finite], b[finite]) < tolerance
 
 
 def explain(exercise: Exercise, code: Code, solution: Code | None) -> list[Cause]:
@@ -228,78 +209,43 @@ def explain(exercise: Exercise, code: Code, solution: Code | None) -> list[Cause
     solution : Code or None
         Without it, lines that came with the exercise are suspected too.
     """
-    until = time.process_time() + SECONDS, time.monotonic() + WALL_SECONDS
-    draws = [Draw(arguments, exercise.expected(arguments)) for _, arguments in exercise.draws()]
-    fresh: list[Draw] = []
-
-    def more() -> list[Draw]:
-        if not fresh:
-            fresh.extend(Draw(arguments, exercise.expected(arguments)) for _, arguments in exercise.draws(seed=100))
-        return fresh
-
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        function = code.function()
-        yours = [code.values(function, draw.arguments) for draw in draws]
-        wrong = set(exercise.returns) - outputs_as_wanted(code, draws, set(exercise.returns), set())
-        right = set(exercise.returns) - wrong
-        missing = {name for name in wrong if any(name not in mine for mine in yours)}
-        runs = len(missing) < len(exercise.returns)
+        function, outputs = code.function(), set(exercise.returns)
+        cases = [*exercise.draws, *exercise.fresh]  # a cause is confirmed on draws that the verdict has not seen
+        cases = [case._replace(yours=code.values(function, case.arguments)) for case in cases]
+        right = as_expected(code, exercise.draws, outputs, set())
+        there = {name for name in outputs - right if all(name in case.yours for case in cases)}
         if solution is not None:
             code.trust(solution.path.read_text(encoding="utf-8"), right)
-        names = wrong - missing if runs else wrong
-        found = search(code, draws, more, names, right, until, True)
-        if not runs:  # an edit that only lets it go on explains nothing
+        names = there or outputs - right
+        found = search(code, cases, names, right, (False, True))
+        if not there:  # an edit that only lets it go on explains nothing
             found = [(edit, explained) for edit, explained in found if explained == names]
-        edits = of_edits(found, names, repaired, 0.1)
-        known = [
-            name
-            for name in names - missing
-            if not all(only_infinite(name, *both) for both in zip(yours, draws, strict=True))
-        ]
-        if solution is None or not known:
-            return edits
-        targets = [Draw(draw.arguments, mine) for draw, mine in zip(draws, yours, strict=True)]
-
-        def again() -> list[Draw]:
-            function = code.function()
-            return [Draw(draw.arguments, code.values(function, draw.arguments)) for draw in more()]
-
-        found = search(solution, targets, again, set(known), set(), until, False)
-        return combined(edits, of_edits(found, set(known), mutated, 0.4))
+        causes = of_edits(found, names, repaired, 0.1)
+        explained = frozenset().union(*(cause.outputs for cause in causes if cause.cost < 2))
+        left = {name for name in there - explained if not only_infinite(name, cases)}
+        if solution is None or not left:
+            return causes
+        cases = [case._replace(expected=case.yours) for case in cases]
+        mutations = of_edits(search(solution, cases, left, set(), (False,)), left, mutated, 0.4)
+        # A repair that adds something may make up for a mistake at another place, where something was exchanged.
+        kinds = frozenset().union(*(cause.kinds for cause in causes))
+        exchanged = [cause for cause in mutations if cause.cost <= 1.2 and not cause.kinds & kinds]
+        return [*exchanged, *causes, *mutations]
 
 
-def combined(repairs: list[Cause], mutations: list[Cause]) -> list[Cause]:
-    """The smaller of the two; both, where they are as small and of another kind.
-
-    A repair may compensate for a mistake at another place: only what was left out twice is right again.
-    """
-    causes = list(mutations)
-    for repair in repairs:
-        rivals = [cause for cause in causes if cause.outputs & repair.outputs]
-        others = [cause for cause in causes if cause not in rivals]
-        alike = bool(rivals) and bool(rivals[0].kinds & repair.kinds)
-        small = repair.cost < 2
-        if not rivals or rivals[0].cost > repair.cost + 0.1 or (alike and (small or rivals[0].kinds <= repair.kinds)):
-            causes = [repair, *others]
-        elif alike or small:
-            text = f"either {repair.text.removeprefix('either ')}, or {rivals[0].text.removeprefix('either ')}"
-            causes = [repair._replace(text=text, line=None), *others]
-    return causes
-
-
-def only_infinite(name: str, mine: Values, draw: Draw) -> bool:
+def only_infinite(name: str, cases: Sequence[Case]) -> bool:
     """Right wherever it is finite, or zero: everything that overflows, or nothing at all, would explain that."""
-    if not mine[name].any():
-        return True
-    finite = np.isfinite(mine[name])
-    expected = draw.wanted[name]
-    return mine[name].shape == expected.shape and relative_error(mine[name][finite], expected[finite]) < 1e-6
+    for case in cases:
+        mine, expected = case.yours[name], case.expected[name]
+        finite = np.isfinite(mine)
+        if mine.any() and not (mine.shape == expected.shape and relative_error(mine[finite], expected[finite]) < 1e-6):
+            return False
+    return True
 
 
-def of_edits(
-    found: list[tuple[Edit, frozenset[str]]], names: set[str], sentence: Callable[[Edit], Cause], margin: float
-) -> list[Cause]:
+def of_edits(found: Found, names: set[str], sentence: Callable[[Edit], Cause], margin: float) -> list[Cause]:
     """The smallest edit that explains the most, for each output; "either ... or" where two are equally good."""
     causes, names = [], set(names)
     while able := [(edit, explained) for edit, explained in found if explained & names]:
@@ -320,7 +266,8 @@ def of_edits(
 def repaired(edit: Edit) -> Cause:
     """Where in the learner's code the mistake is, and of which kind: not the edit itself."""
     before = " ".join(edit.before.split())
-    text = f"line {edit.line}: {edit.kind} in `{before if len(before) < 60 else before[:56] + ' ...'}`"
+    where = "" if "everywhere" in edit.kind else f" in `{before if len(before) < 60 else before[:56] + ' ...'}`"
+    text = f"line {edit.line}: {edit.kind}{where}"
     mend = f"line {edit.line}: {edit.after} in the place of {edit.before}"
     return Cause(text, edit.line, mend, frozenset(), edit.cost, frozenset({edit.kind}))
 

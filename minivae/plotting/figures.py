@@ -221,29 +221,28 @@ def table_samples(x: np.ndarray, samples: np.ndarray, columns: Sequence[str]) ->
     return figure
 
 
-def plane_samples(x: np.ndarray, samples: np.ndarray, names: Sequence[str]) -> Figure:
-    """Data (N, 2) and samples (n, 2) in one plane."""
+def plane_samples(x: np.ndarray, samples: np.ndarray, columns: Sequence[str]) -> Figure:
+    """Data (N, 2) and samples (n, 2) in their plane."""
     figure = new_figure(5.0, 4.6)
     axes = figure.subplots()
     axes.plot(*x.T, "o", color=BLUE, markersize=3, alpha=0.4, label="data")
     axes.plot(*samples.T, "x", color=ORANGE, markersize=3, alpha=0.6, label="samples")
-    axes.set_xlabel(shorten(names[0]), parse_math=False)
-    axes.set_ylabel(shorten(names[1]), parse_math=False)
+    axes.set_xlabel(shorten(columns[0]), parse_math=False)
+    axes.set_ylabel(shorten(columns[1]), parse_math=False)
     figure.legend(loc="outside upper right", ncols=2, fontsize=8)
     return figure
 
 
 def game_curves(history: Mapping[str, Sequence[float]]) -> Figure:
-    """Both losses of a GAN in nats by step, its penalty, and what samples cover where :meth:`minivae.GAN.fit` says."""
-    panels = [("discriminator_loss", "generator_loss"), ("penalty",), ("coverage", "precision")]
-    panels = [names for names in panels if names[0] in history]
-    figure = new_figure(3.2 * len(panels), 2.8)
-    for axes, names in zip(figure.subplots(1, len(panels)), panels, strict=True):
-        for i, name in enumerate(names):
-            axes.plot(history["step"], history[name], LINES[i], color=COLOURS[i], label=name.replace("_", " "))
-        axes.set_xlabel("step")
-        axes.set_ylabel("share" if "coverage" in names else "nats")
-        axes.grid(alpha=0.3)
+    """What :meth:`minivae.GAN.fit` returns, by step: losses and penalty in nats, and shares where there are such."""
+    units = {name: "share" if name in ("coverage", "precision") else "nats" for name in history if name != "step"}
+    panels = sorted(set(units.values()))
+    figure = new_figure(4.0 * len(panels), 3.0)
+    for axes, unit in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels, strict=True):
+        for i, name in enumerate(name for name in units if units[name] == unit):
+            colour, line, _ = look(i)
+            axes.plot(history["step"], history[name], line, color=colour, label=name.replace("_", " "))
+        axes.set(xlabel="step", ylabel=unit)
         axes.legend(fontsize=8)
     return figure
 

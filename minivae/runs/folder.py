@@ -164,7 +164,7 @@ class RunFolder:
                 text = text.replace(",", ".").replace(";", ",")
             table = csv.DictReader(io.StringIO(text))
             names = list(table.fieldnames or ())
-            if names not in (games.columns(False), games.columns(True)):
+            if not names or names[0] != "step":
                 names = columns(validation=True)
             rows = [row for row in table if None not in row.values()]
             history = {name: [float(row[name]) for row in rows] for name in names}
@@ -239,10 +239,8 @@ class Run:
     def vae(self) -> VAE:
         """The model where it has an encoder and a p(x); MinivaeError for a GAN."""
         if isinstance(self.model, GAN):
-            raise MinivaeError(
-                f"{self.path} is a GAN, which has no encoder and no p(x): draw from it with minivae sample, or train a "
-                "VAE (minivae train --model vae) to encode, reconstruct and evaluate data"
-            )
+            todo = "draw from it with minivae sample, or train a VAE to encode, reconstruct or evaluate data"
+            raise MinivaeError(f"{self.path} is a GAN, which has no encoder and no p(x): {todo}")
         return self.model
 
     @property

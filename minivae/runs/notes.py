@@ -20,6 +20,7 @@ from minivae.datasets.notes import DataNote, Note, option
 from minivae.runs.settings import Settings
 
 SHOWN_COLUMNS = 3
+REAL = ("gaussian", "auto")  # likelihoods of real values; what is left open belongs to a GAN
 
 log = logging.getLogger("minivae")
 
@@ -35,14 +36,15 @@ class Known(NamedTuple):
 def note_pixels(known: Known) -> Iterator[tuple[str, str]]:
     """Values up to the largest of a byte, that are taken as they are."""
     (low, high), white = known.data.value_range, known.data.white
-    if (known.settings.likelihood, low >= 0, high) == ("gaussian", True, white) and known.settings.scale != "pixels":
+    is_real = known.settings.likelihood in REAL
+    if (is_real, low >= 0, high) == (True, True, white) and known.settings.scale != "pixels":
         yield f"values from 0 to {white:g} look like pixels: --scale pixels divides them by {white:g}", "--scale pixels"
 
 
 def note_constant(known: Known) -> Iterator[tuple[str, str]]:
     """Columns that never vary: nothing is to be learnt from them, and a variance of their own only shrinks."""
     data = known.data
-    if known.settings.likelihood != "gaussian" or data.image_shape or len(data.train) == 1:  # pixels often are
+    if known.settings.likelihood not in REAL or data.image_shape or len(data.train) == 1:  # pixels often are
         return
     constant = np.flatnonzero(data.train.min(axis=0) == data.train.max(axis=0)).tolist()
     if constant:
@@ -72,7 +74,9 @@ NOTES: dict[str, Callable[[Known], Iterator[tuple[str, str]]]] = {
 
 
 class Notes(list[Note]):
-    """What has been said of one training, each once."""
+    """What has been said of one training, each once; ``known`` is what the last ones were about."""
+
+    known: Known
 
     def say(self, note: Note) -> None:
         """Log a note, unless it was said before."""
@@ -82,6 +86,7 @@ class Notes(list[Note]):
 
     def say_all(self, known: Known) -> None:
         """Those of the table."""
+        self.known = known
         for name, condition in NOTES.items():
             for sentence, answer in condition(known):
                 self.say(Note(name, sentence, answer))

@@ -19,6 +19,7 @@ import numpy as np
 
 from minivae import evaluation, plotting
 from minivae.datasets import Dataset
+from minivae.gan.gan import GAN
 from minivae.model.vae import VAE
 from minivae.plotting import latent as latent_figures
 from minivae.runs.identity import shown_range
@@ -118,6 +119,19 @@ def draw_each(folder: Path, drawn: Mapping[str, Callable[[], Figure]]) -> list[s
             except Exception as error:  # a picture is no reason to lose a training
                 log.info("note        %s could not be drawn: %s", name, in_one_line(error))
     return names
+
+
+def draw_game(folder: Path, gan: GAN, data: Dataset, history: Mapping[str, Sequence[float]]) -> None:
+    """The pictures of a GAN's run: its curves, and samples as images, beside the data in the plane, or by column."""
+
+    def samples() -> Figure:
+        if data.image_shape:
+            return plotting.image_samples(gan.sample(IMAGES), data.image_shape, shown_range(data))
+        x = data.train[plotting.thinned(len(data.train), ROWS)]
+        picture = plotting.plane_samples if gan.data_dim == 2 else plotting.table_samples
+        return picture(x, gan.sample(len(x)), data.columns or [f"column {i}" for i in range(gan.data_dim)])
+
+    draw_each(folder, {LOSS: partial(plotting.game_curves, history), "samples.png": samples})
 
 
 def reconstructions(scene: Scene) -> Figure:

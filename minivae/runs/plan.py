@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -19,18 +20,17 @@ from minivae.columns import Columns
 from minivae.datasets import LOADERS, Dataset
 from minivae.datasets.split import held_out
 from minivae.errors import DataError
+from minivae.gan import fitting
 from minivae.gan.gan import GAN
 from minivae.model.likelihoods import Mixed
 from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
-from minivae.runs import games
-from minivae.runs.games import GamePlan
 from minivae.runs.settings import Settings
 from minivae.training.corruption import CORRUPTIONS, Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.examples import Rows, as_trained, held_out_rows, training_rows
 from minivae.training.loop import fit_prepared
-from minivae.training.optimizers import OPTIMIZERS
+from minivae.training.optimizers import OPTIMIZERS, Adam
 from minivae.training.recipe import Callback, Recipe
 from minivae.training.schedules import Cosine, Schedule, StepList
 from minivae.training.warmup import warm_up
@@ -49,19 +49,20 @@ class Plan:
 
     Attributes
     ----------
-    vae : VAE
+    model : VAE or GAN
         Untrained, or as a checkpoint has it; with its optimizer.
     recipe : Recipe
     early_stopping : EarlyStopping or None
     train : array of shape (N, D) or RowsOnDisk
         As :mod:`minivae.training.examples` prepares it; so are the next two.
     validation, test : ndarray of shape (M, D)
-        Those whose loss is computed after each epoch: the test set itself, unless early stopping chooses by it.
+        Those whose loss is computed after each epoch, or with which samples of a GAN are compared: the test set
+        itself, unless early stopping chooses by it.
     shown : Dataset
         What pictures show, in its own units: binarised where the model was trained so, without the rows set aside.
     """
 
-    vae: VAE
+    model: Any
     recipe: Recipe
     early_stopping: EarlyStopping | None
     train: Rows
@@ -69,20 +70,17 @@ class Plan:
     test: np.ndarray
     shown: Dataset
 
-    @property
-    def model(self) -> VAE:
-        """As of a :class:`minivae.runs.games.GamePlan`; so are the next two."""
-        return self.vae
-
     def warm_up(self, progress: bool) -> None:
         """Compile what training needs."""
-        warm_up(self.vae, progress=progress)
+        (fitting.warm_up if isinstance(self.model, GAN) else warm_up)(self.model, progress=progress)
 
-    def fit(self, epochs: int, callbacks: Sequence[Callback], progress: bool) -> None:
-        """Train for so many epochs more."""
-        fit_prepared(
-            self.vae, self.train, self.recipe, epochs, self.validation, self.early_stopping, callbacks, progress
-        )
+    def fit(self, more: int, callbacks: Sequence[Callback], progress: bool) -> None:
+        """Train for so many epochs, or steps of a GAN."""
+        if isinstance(self.model, GAN):
+            fitting.fit(self.model, self.train, more, self.recipe.batch_size, self.test, progress, callbacks)
+        else:
+            rest = (self.validation, self.early_stopping, callbacks, progress)
+            fit_prepared(self.model, self.train, self.recipe, more, *rest)
 
 
 def make_plan(
@@ -91,7 +89,7 @@ def make_plan(
     model: Model | None = None,
     early_stopping: EarlyStopping | None = None,
     group: Group | None = None,
-) -> Plan | GamePlan:
+) -> Plan:
     """Build and check all that a training needs; nothing is written.
 
     Parameters
@@ -110,9 +108,11 @@ def make_plan(
         For data and settings that make no training.
     """
     if settings.model == "gan":
-        return games.make_plan(settings, data, model if isinstance(model, GAN) else None)
+        gan = model if isinstance(model, GAN) else build_gan(settings, data)
+        scaled, test = (gan.scaling.check(x, gan.dtype, gan.data_dim) for x in (data.train, data.test))
+        return Plan(gan, Recipe(settings.batch_size), None, scaled, test, test, data)
     data, aside = set_validation_aside(settings, data)
-    if model is None or isinstance(model, GAN):
+    if not isinstance(model, VAE):
         model, early_stopping = build_model(settings, data), build_early_stopping(settings)
     vae, recipe = model, build_recipe(settings, group or Alone())
     train = training_rows(vae, data.train, recipe)
@@ -230,6 +230,18 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
     if settings.output_bias == "data":
         vae.set_output_bias(data.train)
     return vae
+
+
+def build_gan(settings: Settings, data: Dataset) -> GAN:
+    """The untrained GAN that the settings describe, with its optimizer; it stays in [0, 1] where its data do."""
+    scaling = Scaling.of(settings.scale, data.train, data.white)
+    u = scaling.apply(data.train)
+    said = {name: getattr(settings, name) for name in ("loss", "penalty", "seed", "activation", "backend", "dtype")}
+    output = "sigmoid" if u.min() >= 0 and u.max() <= 1 else "identity"
+    gan = GAN(data.train.shape[1], settings.hidden, settings.latent, **said, output=output, scaling=scaling)
+    is_adam = settings.optimizer == "adam"  # without momentum, as GAN.fit has it
+    gan.optimizer = Adam(settings.lr, (0.0, 0.99)) if is_adam else OPTIMIZERS[settings.optimizer](settings.lr)
+    return gan
 
 
 def build_recipe(settings: Settings, group: Group) -> Recipe:

@@ -19,9 +19,8 @@ from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.gan import fitting
 from minivae.gan.game import widths
 from minivae.gan.gan import GAN
-from minivae.runs import games, pictures, resume
+from minivae.runs import pictures, resume
 from minivae.runs.folder import FILES, RunFolder
-from minivae.runs.games import GamePlan
 from minivae.runs.identity import fingerprint, identity
 from minivae.runs.notes import Known, Notes
 from minivae.runs.plan import Plan, decide, make_plan
@@ -72,8 +71,7 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
                 log.info("columns     %s", line)
         settings, mark = group.agree(lambda: (decide(settings, data), fingerprint(data)))
         check_same(group, lambda: bytes.fromhex(mark), "data")
-        known = Known(data, settings)
-        notes.say_all(known)
+        notes.say_all(Known(data, settings))
         folder = RunFolder(settings.out or Path("runs") / data.name)
         if group.decide(settings.resume and folder.holds_a_checkpoint):
             renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
@@ -90,7 +88,7 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
             renew_lock = group.root(lambda: until_the_end.enter_context(locked(folder.path)))
             group.root(lambda: begin(folder, settings, data, mark, plan.model))
         recorder = renew_lock and Recorder(folder, plan.early_stopping, identity(settings, mark), renew_lock)
-        return carry_out(plan, known, recorder, progress, notes)
+        return carry_out(plan, recorder, progress, notes)
 
 
 def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, model: Model) -> None:
@@ -106,8 +104,7 @@ def begin(folder: RunFolder, settings: Settings, data: Dataset, mark: str, model
         log.info("resumed     from the beginning: %s holds no checkpoint yet", folder)
     with folder.make(settings.overwrite or settings.resume):
         folder.write_config(settings, data, mark, model)
-        low = isinstance(model, GAN) and model.data_dim <= fitting.LOW
-        folder.begin_history(fitting.columns(low) if settings.model == "gan" else columns(validation=True))
+        folder.begin_history(fitting.columns(model) if isinstance(model, GAN) else columns(validation=True))
 
 
 def free_folder(wanted: Path) -> RunFolder:
@@ -124,14 +121,12 @@ def free_folder(wanted: Path) -> RunFolder:
             folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
-def carry_out(
-    plan: Plan | GamePlan, known: Known, recorder: Recorder | None, progress: bool, notes: Notes
-) -> dict[str, Any]:
+def carry_out(plan: Plan, recorder: Recorder | None, progress: bool, notes: Notes) -> dict[str, Any]:
     """Train as planned, keep the run in its folder, draw its pictures; returns what :func:`train` does.
 
     Without a recorder, where another rank keeps the run, only train.
     """
-    model, settings, callbacks = plan.model, known.settings, [recorder] if recorder else []
+    model, settings, callbacks = plan.model, notes.known.settings, [recorder] if recorder else []
     (unit, first), began = reached(model), time.perf_counter()
     try:
         plan.fit(length_left(plan, settings), callbacks, progress)
@@ -145,32 +140,36 @@ def carry_out(
     now = {f"{unit}s_now": reached(model)[1] - first, "seconds": round(time.perf_counter() - began, 3)}
     checkpoint.save(model, folder.model, recorder.run)
     history = folder.read_history()
-    if isinstance(plan, GamePlan):
-        summary = games.finish(folder, plan, settings, history)
+    if isinstance(model, GAN):
+        summary = finish_game(folder, plan, settings, history)
     else:
-        mu, logvar = plan.vae.encode_scaled(plan.test)
-        notes.say_all(known._replace(mu=mu))
-        summary = finish(folder, plan, settings, history, mu, logvar)
+        summary = finish(folder, plan, notes, history)
     return summary | now | {"notes": [note._asdict() for note in notes]}
 
 
-def finish(
-    folder: RunFolder,
-    plan: Plan,
-    settings: Settings,
-    history: dict[str, list[float]],
-    mu: np.ndarray,
-    logvar: np.ndarray,
-) -> dict[str, Any]:
-    """Draw the pictures of a VAE, whose codes of the test set are ``mu`` and ``logvar`` (M, K); what is said of it."""
-    vae = plan.vae
+def finish(folder: RunFolder, plan: Plan, notes: Notes, history: dict[str, list[float]]) -> dict[str, Any]:
+    """Draw the pictures of a VAE; returns what is said of it."""
+    vae, settings = plan.model, notes.known.settings
     best_epoch = plan.early_stopping.best_epoch if plan.early_stopping else None
+    mu, logvar = vae.encode_scaled(plan.test)
+    notes.say_all(notes.known._replace(mu=mu))
     if not settings.no_pictures:
         pictures.draw(folder.path, vae, plan.shown, mu, logvar, history, best_epoch)
     return summarise(folder, plan, settings, history, best_epoch or vae.epoch)
 
 
-def length_left(plan: Plan | GamePlan, settings: Settings) -> int:
+def finish_game(folder: RunFolder, plan: Plan, settings: Settings, history: dict[str, list[float]]) -> dict[str, Any]:
+    """Draw the pictures of a GAN; returns what is said of it."""
+    gan, last = plan.model, {name: values[-1] for name, values in history.items()}
+    if not settings.no_pictures:
+        pictures.draw_game(folder.path, gan, plan.shown, history)
+    said = {name: getattr(settings, name) for name in ("model", "loss", "penalty", "backend")}
+    shares = {name: last[name] for name in ("coverage", "precision") if name in last}
+    names = {"run": str(folder), "data": plan.shown.name, **said, "scaling": gan.scaling.kind, "steps": gan.step}
+    return {**names, "train": {name: last[name] for name in fitting.LOSSES}, "test": shares}
+
+
+def length_left(plan: Plan, settings: Settings) -> int:
     """How many epochs or steps are still to be trained."""
     unit, done = reached(plan.model)
     if plan.early_stopping is not None and plan.early_stopping.is_over:
@@ -197,16 +196,14 @@ def describe_data(data: Dataset) -> str:
 def describe_model(model: Model, settings: Settings) -> str:
     """One line about a model and its training."""
     if isinstance(model, GAN):
-        down, up = ("-".join(map(str, dims)) for dims in widths(model.config))
-        about = f"{up} against {down}, {model.loss} loss, penalty {model.penalty}"
+        about = " against ".join("-".join(map(str, dims)) for dims in reversed(widths(model.config)))
     else:
-        about = "-".join(map(str, (model.input_dim, *model.hidden_dims, model.latent_dim)))
+        about = "-".join(str(width) for width in (model.input_dim, *model.hidden_dims, model.latent_dim))
     size = sum(array.size for array in model.parameters.values())
     return (
         f"model       {about}, {settings.activation}, {size:,} parameters; {settings.length} {reached(model)[0]}s of "
         f"batches of {settings.batch_size}, {settings.optimizer} at {settings.lr:g}; {model.backend} backend, "
-        + model.dtype
-        + (f" ({states()['mine']})" if model.backend == "mine" else "")
+        f"{model.dtype}" + (f" ({states()['mine']})" if model.backend == "mine" else "")
     )
 
 
@@ -214,7 +211,7 @@ def summarise(
     folder: RunFolder, plan: Plan, settings: Settings, history: dict[str, list[float]], epoch: int
 ) -> dict[str, Any]:
     """What ``minivae train --json`` prints, about the parameters of the epoch that was kept."""
-    vae, terms = plan.vae, ("loss", "recon_nll", "kl", "elbo")
+    vae, terms = plan.model, ("loss", "recon_nll", "kl", "elbo")
     row = {name: values[history["epoch"].index(epoch)] for name, values in history.items()}
     if plan.validation is plan.test:
         test = {name: row[f"val_{name}"] for name in terms}

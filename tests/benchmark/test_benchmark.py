@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minivae.backend import from_module, load
-from minivae.benchmark import chart, roofs, suite, turns
+from minivae.benchmark import chart, game, roofs, suite, turns
 from minivae.benchmark.arguments import Arguments, Sizes
 from minivae.benchmark.calls import CALLS
 from minivae.benchmark.contenders import PEERS, make
@@ -199,6 +199,27 @@ def test_the_loss_of_jax_and_its_adam_are_ours(ours):
     np.testing.assert_allclose(state[0]["output"][0], vae.parameters["decoder.output.W"], atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["numpy", pytest.param("torch eager", marks=pytest.mark.peers)])
+def test_a_contender_plays(name):
+    pytest.importorskip(name.split()[0])
+    first, last = game.make(name)(60)
+    assert 0.3 < last < first == pytest.approx(np.log(2), abs=0.05)  # the discriminator is the first to learn
+
+
+@pytest.mark.peers
+def test_autograd_finds_the_gradients_of_our_gan_and_wrong_ones_are_named(monkeypatch):
+    pytest.importorskip("torch")
+    assert game.mismatch() is None
+    torch_game = game.torch_game
+
+    def spoiled(gan):
+        gan.generator.layers[0].db[0] += 1e-6
+        return torch_game(gan)
+
+    monkeypatch.setattr(game, "torch_game", spoiled)
+    assert "autograd finds another gradient of a GAN's generator: relative error" in game.mismatch()
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -296,6 +317,7 @@ def test_json_has_the_contracted_keys_and_nothing_else_is_printed(minivae, stub)
     result = json.loads(out)
     assert [*result["training_step_ms"]] == ["numpy"]
     assert result["training_step_ms"]["numpy"] == result["timings"]["numpy"]["median"] > 0
+    assert result["gan_step_ms"]["numpy"] == result["gan"]["timings"]["numpy"]["median"] > 0
     assert result["ratios"] == {}
     assert result["skipped"] == {"torch eager": "no torch today", "torch compile": "no torch today"}
     assert result["verified"] == {"numpy": len(CALLS)}

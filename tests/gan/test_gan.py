@@ -96,13 +96,14 @@ def test_coverage_sees_a_lost_mode_and_precision_a_smeared_sample():
     assert lost["precision"] > 0.9
     smeared = compare(np.concatenate((ring(500, seed=1), np.zeros((500, 2)))), real)
     assert 0.45 < smeared["precision"] < 0.5
+    assert compare(ring(9), ring(1))["coverage"] in (0, 1)  # one example has no neighbour but itself
 
 
 def test_it_shows_how_it_goes(capsys):
     small().fit(ring(50), 200, batch_size=8, validation=ring(20))
     lines = capsys.readouterr().err.splitlines()
     assert [line[:9] for line in lines] == ["round 1/2", "round 2/2"]
-    assert "step 200: discriminator" in lines[1]
+    assert "step 200, discriminator" in lines[1]
     assert "precision" in lines[1]
 
 
@@ -144,7 +145,7 @@ def test_ctrl_c_leaves_the_last_hundred_steps(monkeypatch):
 
 
 def test_what_has_no_meaning_says_so():
-    for method in ("encode", "log_likelihood"):
+    for method in ("encode", "reconstruct", "log_likelihood"):
         with pytest.raises(MinivaeError, match="train a VAE"):
             getattr(small(), method)(ring(3))
 

@@ -1,6 +1,6 @@
 """Wrong answers that no list knows, each with its true cause, and right answers that go another way.
 
-A wrong answer is the solution with ``old`` replaced by ``new``, or, where ``old`` is None, with ``new`` in the place of
+A wrong answer is the solution, or the answer in ``OTHER``, with ``old`` replaced by ``new``, or, where ``old`` is None, with ``new`` in the place of
 the learner's lines; there, ``# here`` marks the wrong line. ``cause`` is a regular expression that a true diagnosis
 matches; the line that it names has to be the one that was changed. Written before the search that they judge.
 """
@@ -23,6 +23,38 @@ INDEX = r"index|axis|\[:, None\]"
 TRANSPOSED = r"transpos|\.T|order"
 UPSTREAM = r"upstream|factor"
 COMPARISON = r"comparison"
+
+# Right answers that go another way than the solutions: the wrong ones below are made from these.
+OTHER = {
+    "05": (
+        "softplus = np.maximum(logits, 0) + np.log1p(np.exp(-np.abs(logits)))\n"
+        "return np.sum(softplus - x * logits, axis=1)\n"
+    ),
+    "06": ("return dnll[:, None] * (expit(logits) - x)\n"),
+    "07": (
+        "error = mean - x\n"
+        "dmean = dnll[:, None] * error / np.exp(logvar)\n"
+        "dlogvar = np.sum(dnll[:, None] * 0.5 * (1 - error**2 / np.exp(logvar)), keepdims=True)[0]\n"
+    ),
+    "08": (
+        "e = np.exp(logits - logits.max(axis=1, keepdims=True))\n"
+        "p = e / e.sum(axis=1, keepdims=True)\n"
+        "return dnll[:, None] * (p - x)\n"
+    ),
+    "11": ("return 0.5 * np.sum(mu**2 + np.exp(logvar) - 1 - logvar, axis=1)\n"),
+    "12": ("dmu = dkl[:, None] * mu\ndlogvar = dkl[:, None] * 0.5 * (np.exp(logvar) - 1)\n"),
+    "14": ("dmu = dz\ndlogvar = dz * eps * np.exp(logvar / 2) / 2\n"),
+    "16": (
+        "dmu = dz + beta / B * mu\ndlogvar = dz * eps * np.exp(logvar / 2) / 2 + beta / B * (np.exp(logvar) - 1) / 2\n"
+    ),
+    "18": (
+        "m = beta1 * m + (1 - beta1) * g\n"
+        "v = beta2 * v + (1 - beta2) * g**2\n"
+        "m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)\n"
+        "w = w - learning_rate * m_hat / (np.sqrt(v_hat) + epsilon)\n"
+    ),
+    "30": ("r = (mean - x) ** 2 * np.exp(-logvar)\nreturn np.sum(0.5 * (np.log(2 * np.pi) + logvar + r), axis=1)\n"),
+}
 
 WRONG = {
     "01": [
@@ -135,7 +167,7 @@ WRONG = {
         ("error**2", "error", POWER),
         ("(1 - error**2 / np.exp(logvar))", "((1 - error**2) / np.exp(logvar))", BRACKETS),
         ("keepdims=True)[0]", "keepdims=True)", INDEX),
-        ("keepdims=True)[0]", "axis=0)", AXIS),
+        ("keepdims=True)[0]", "axis=0)", f"{AXIS}|{FUNCTION}"),
         ("np.sum(dnll[:, None] * 0.5", "np.sum(0.5", UPSTREAM),
         ("dnll[:, None] * error", "dnll[:, None] + error", OPERATOR),
         ("0.5 * (1 ", "0.5 * (2 ", CONSTANT),
@@ -793,8 +825,9 @@ RIGHT = {
 }
 
 
-def with_answer(solution: str, old: str | None, new: str) -> tuple[str, int]:
+def with_answer(number: str, solution: str, old: str | None, new: str) -> tuple[str, int]:
     """The text of a file with this answer, and the number of the line that is wrong in it."""
+    solution = with_stub(solution, OTHER[number]) if number in OTHER else solution
     if old is None:
         text = with_stub(solution, new)
         return text, next((i for i, line in enumerate(text.splitlines(), 1) if "# here" in line), 0)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ def test_a_listed_mistake_gets_its_own_diagnosis_and_no_other(entry, wrong):
     exercise = entry.exercise
 
     def mistaken(*values):
-        arguments = dict(zip(exercise.draws()[0][1], values, strict=True))
+        arguments = dict(zip(exercise.draws[0].arguments, values, strict=True))
         answer = exercise.expected(arguments) | {wrong.of: outcome(wrong, arguments)}
         return tuple(answer.values()) if len(answer) > 1 else answer[wrong.of]
 
@@ -108,7 +109,7 @@ def test_no_cause_is_invented_for_a_mistake_that_is_listed_nowhere(entry, mistak
     exercise, rng = entry.exercise, np.random.default_rng(0)
 
     def mistaken(*values):
-        right = exercise.expected(dict(zip(exercise.draws()[0][1], values, strict=True)))
+        right = exercise.expected(dict(zip(exercise.draws[0].arguments, values, strict=True)))
         answer = tuple(UNLISTED[mistake](array, rng) for array in right.values())
         return answer if len(answer) > 1 else answer[0]
 
@@ -237,21 +238,6 @@ def twice_where_b_is_odd(x, **others):
 TWICE = Exercise(**{**vars(PRODUCT), "returns": ("y", "same"), "oracle": twice_where_b_is_odd, "wrong": ()})
 
 
-def verdicts(function):
-    return [(output.passed, output.shape) for output in judge(TWICE, function).outputs]
-
-
-def test_an_output_that_repeats_a_wrong_one_where_that_is_right_is_no_second_mistake():
-    def one_entry_wrong(dy, x, W):
-        y = np.where(x == x.max(), 0, 2 * x)
-        return y, y if len(x) % 2 else 3 * x
-
-    assert verdicts(one_entry_wrong) == [(False, (6, 7)), (True, (6, 7))]
-    # Repeated where it should not be, it is one; and so is the later output if the earlier one is right.
-    assert verdicts(lambda dy, x, W: (2 * x + 1, 2 * x + 1)) == [(False, (6, 7)), (False, (6, 7))]
-    assert [passed for passed, _ in verdicts(lambda dy, x, W: (2 * x, 3 * x))] == [True, False]
-
-
 def test_the_shape_is_that_of_the_draw_whose_entries_are_counted():
     def only_the_last_draw_is_wrong(dy, x, W):
         y, same = twice_where_b_is_odd(x)
@@ -259,6 +245,7 @@ def test_the_shape_is_that_of_the_draw_whose_entries_are_counted():
 
     _, same = judge(TWICE, only_the_last_draw_is_wrong).outputs
     assert same.shape == (5, 3)
+    assert same.error > 1e-3
     assert same.message.startswith("2 of 3 draws are right; 14 of 15 entries are right; worst at index")
 
 
@@ -420,14 +407,53 @@ def test_what_a_file_prints_is_shown_up_to_a_length(clone):
     assert "the rest is not shown" in report.printed
 
 
-def test_files_beside_and_programs_that_go_on_change_no_verdict(clone):
+def is_running(pid):
+    """Whether it is there, and has not ended without anybody having asked how."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def ends(pid, seconds=10.0):
+    until = time.monotonic() + seconds
+    while is_running(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not is_running(pid)
+
+
+STARTED = (
+    "import pathlib, subprocess, sys\nprogram = subprocess.Popen([sys.executable, '-c', '{}'], stderr=sys.__stderr__)\n"
+    "pathlib.Path(__file__).with_suffix('.pid').write_text(str(program.pid))\n"
+)
+PRINTS = 'while True: print(1, file=__import__("sys").stderr)'
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up in /proc")
+def test_files_beside_and_programs_that_go_on_change_no_verdict_and_end_with_it(clone):
     for name in ("numpy.py", "json.py"):
         (clone.file.parent / name).write_text("raise ImportError('the wrong file')", encoding="utf-8")
-    started = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', '{}'], stderr=sys.__stderr__)\n"
-    for program in ("import time; time.sleep(60)", 'while True: print(1, file=__import__("sys").stderr)'):
-        clone.file.write_text(started.format(program) + RIGHT, encoding="utf-8")
+    for program in ("import time; time.sleep(60)", PRINTS):
+        clone.file.write_text(STARTED.format(program) + RIGHT, encoding="utf-8")
         report = grade(clone)
         assert report.passed, report
+        assert ends(int(clone.file.with_suffix(".pid").read_text(encoding="utf-8")))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up in /proc")
+def test_whatever_a_file_has_started_ends_with_the_checker_too(clone):
+    clone.file.write_text(STARTED.format(PRINTS) + HEADER + "    while True: pass\n", encoding="utf-8")
+    noted = clone.file.with_suffix(".pid")
+    with subprocess.Popen([sys.executable, "-m", "minivae", "check", "11"], stdout=subprocess.DEVNULL) as checker:
+        while not noted.is_file() or not noted.read_text(encoding="utf-8"):
+            time.sleep(0.05)
+        program = int(noted.read_text(encoding="utf-8"))
+        (child,) = Path(f"/proc/{checker.pid}/task/{checker.pid}/children").read_text(encoding="utf-8").split()
+        assert is_running(program)
+        checker.kill()
+    assert ends(program)
+    assert ends(int(child))
 
 
 def test_bytes_that_are_no_text_get_a_verdict(clone):
@@ -492,9 +518,14 @@ def test_the_way_of_a_learner(clone, capsys):
 
 
 def test_json_is_one_object(clone, capsys):
+    clone.file.write_text(RIGHT.replace("np.exp(logvar)", "np.exp(logvar) * mu[:, 0]"), encoding="utf-8")
     status, out, _ = run(capsys, "check", "11", "--json")
-    assert status == 1
-    assert json.loads(out)["passed"] is False
+    report = json.loads(out)
+    assert (status, report["passed"]) == (1, False)
+    assert "ValueError" in report["complaints"][0]
+    (output,) = report["outputs"]
+    assert {"name", "passed", "message", "cause", "line"} <= set(output)
+    assert (output["name"], output["passed"], output["line"]) == ("kl", False, 4)
     clone.file.write_text(RIGHT.replace("axis=1", "axis=0"), encoding="utf-8")
     report = json.loads(run(capsys, "check", "11", "--json")[1])
     assert {"passed", "outputs", "complaints"} <= set(report)

@@ -33,14 +33,14 @@ def planned(data, **options):
 def test_what_is_decided_is_what_is_built(data, likelihood, scale):
     settings, plan = planned(data)
     assert (settings.likelihood, settings.scale) == (likelihood, scale)
-    assert (plan.vae.likelihood.name, plan.vae.scaling.kind) == (likelihood, scale)
+    assert (plan.model.likelihood.name, plan.model.scaling.kind) == (likelihood, scale)
     if scale == "standard":
-        np.testing.assert_allclose(plan.vae.scaling.shift, data.train.mean(axis=0))
-        np.testing.assert_allclose(plan.vae.scaling.scale, data.train.std(axis=0))
+        np.testing.assert_allclose(plan.model.scaling.shift, data.train.mean(axis=0))
+        np.testing.assert_allclose(plan.model.scaling.scale, data.train.std(axis=0))
     assert plan.recipe.corruption is None
     assert plan.early_stopping is None
     assert settings.epochs == 200
-    assert plan.vae.parameters["decoder.output.b"].any()  # drawn: the bias of the data is an option
+    assert plan.model.parameters["decoder.output.b"].any()  # drawn: the bias of the data is an option
 
 
 @pytest.mark.parametrize(
@@ -72,25 +72,25 @@ def test_no_row_that_is_held_out_has_a_say_in_the_model(scale, patience):
     if patience is not None:
         wild.train[held_out(TABLE.train, 8, epoch=1)] *= -1e5
     plan, other = planned(TABLE, **options)[1], planned(wild, **options)[1]
-    assert plan.vae.scaling.kind == scale
-    same_model(plan.vae, other.vae)
+    assert plan.model.scaling.kind == scale
+    same_model(plan.model, other.model)
     np.testing.assert_array_equal(plan.train, other.train)
     assert not np.array_equal(plan.test, other.test)
     assert (patience is None) == np.array_equal(plan.validation, plan.test)
     wild.train[np.setdiff1d(np.arange(80), held_out(TABLE.train, 8, epoch=1))[0]] *= 2  # and a training row has one
-    assert not np.array_equal(plan.vae.scaling.scale, planned(wild, **options)[1].vae.scaling.scale)
+    assert not np.array_equal(plan.model.scaling.scale, planned(wild, **options)[1].model.scaling.scale)
 
 
 @pytest.mark.parametrize("scale", ["standard", "minmax"])
 def test_a_decoder_that_starts_at_the_mean_costs_about_what_the_best_constant_does(scale):
     wine = datasets.load("wine")
     plan = planned(wine, output_bias="data", scale=scale)[1]
-    u = plan.vae.scaling.apply(wine.train)
-    np.testing.assert_allclose(plan.vae.parameters["decoder.output.b"], u.mean(axis=0), atol=1e-6)
+    u = plan.model.scaling.apply(wine.train)
+    np.testing.assert_allclose(plan.model.parameters["decoder.output.b"], u.mean(axis=0), atol=1e-6)
     constant = (
-        0.5 * (np.log(2 * np.pi) + ((u - u.mean(axis=0)) ** 2)).sum(axis=1).mean() + plan.vae.scaling.log_volume()
+        0.5 * (np.log(2 * np.pi) + ((u - u.mean(axis=0)) ** 2)).sum(axis=1).mean() + plan.model.scaling.log_volume()
     )
-    assert plan.vae.loss(wine.train).recon_nll == pytest.approx(constant, abs=2)
+    assert plan.model.loss(wine.train).recon_nll == pytest.approx(constant, abs=2)
 
 
 @pytest.mark.parametrize("part", ["train", "test"])

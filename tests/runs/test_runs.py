@@ -18,6 +18,7 @@ from minivae import VAE, EarlyStopping, checkpoint, cli
 from minivae.checkpoint import load_training
 from minivae.datasets import load
 from minivae.errors import MinivaeError
+from minivae.runs import plan as planning
 from minivae.runs import resume
 from minivae.runs import train as runs
 from minivae.runs.folder import RunFolder, open_run
@@ -139,13 +140,13 @@ def test_early_stopping_keeps_the_best_weights_and_reports_their_losses(minivae)
 
 def test_early_stopping_looks_at_training_examples_and_the_test_set_has_no_say(minivae, monkeypatch):
     data, seen = load("digits"), {}
-    fit_prepared = runs.fit_prepared
+    fit_prepared = planning.fit_prepared
 
     def spy(vae, x, recipe, epochs, validation, *rest):
         seen.update(x=x, validation=validation)
         return fit_prepared(vae, x, recipe, epochs, validation, *rest)
 
-    monkeypatch.setattr(runs, "fit_prepared", spy)
+    monkeypatch.setattr(planning, "fit_prepared", spy)
     assert "143 of the training examples" in minivae("train", *SMALL, "--patience", 5, "--epochs", 1, "--out", "run")[1]
     both = np.vstack([seen["x"], seen["validation"]])
     assert len(seen["validation"]) == 143
@@ -366,7 +367,7 @@ def test_a_lock_that_nobody_holds_any_more_refuses_nobody(minivae, stopped):
 
 
 def test_a_run_holds_the_lock_as_long_as_it_writes(minivae, stopped, monkeypatch):
-    fit_prepared, tried = runs.fit_prepared, []
+    fit_prepared, tried = planning.fit_prepared, []
 
     def spy(*arguments):
         with pytest.raises(MinivaeError, match="another minivae"), locked(RunFolder(out).path):
@@ -374,7 +375,7 @@ def test_a_run_holds_the_lock_as_long_as_it_writes(minivae, stopped, monkeypatch
         tried.append(out)
         return fit_prepared(*arguments)
 
-    monkeypatch.setattr(runs, "fit_prepared", spy)
+    monkeypatch.setattr(planning, "fit_prepared", spy)
     for out, option in (("run", ["--resume"]), ("other", [])):
         assert minivae("train", *SMALL, "--epochs", 6, "--patience", 9, "--out", out, *option)[0] == 0
     out = "runs/digits"  # where no folder is named
