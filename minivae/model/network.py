@@ -13,14 +13,16 @@ workspace, which the next pass overwrites: copy what must be kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 from weakref import WeakSet
 
 import numpy as np
 
 from minivae.backend import Array, Backend, Stream
+from minivae.columns import Columns
 from minivae.model.decoder import Decoder
 from minivae.model.encoder import Encoder
 from minivae.model.likelihoods import Likelihood
@@ -74,6 +76,20 @@ def fill_holes(x: Array) -> tuple[Array, np.ndarray | None]:
     return np.where(is_hole, 0, x), (~is_hole).astype(x.dtype)
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def one_at_a_time(method: Method) -> Method:
+    """Let threads take turns on one model: its layers and buffers belong to one pass, in one session of its kernels."""
+
+    @wraps(method)
+    def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with self.lock, self.kernels.session():
+            return method(self, *args, **kwargs)
+
+    return cast(Method, locked)
+
+
 class Network:
     """Encoder and decoder over one parameter vector, and the passes through both.
 
@@ -88,6 +104,7 @@ class Network:
     """
 
     kernels: Backend
+    columns: Columns | None = None  # what the columns of x are called and mean, for whoever holds a table
 
     def __init__(
         self,

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from minivae import backend as backends
 from minivae.backend import Array, Stream
-from minivae.column import is_frame
-from minivae.columns import Columns
+from minivae.columns import decoded, encoded
 from minivae.errors import BackendError, DataError, GreyDataWarning
 from minivae.model import importance, imputation, oddness, weights
 from minivae.model.likelihoods import Bernoulli, Likelihood, LogNormal, Mixed, Poisson, resolve
-from minivae.model.network import LossTerms, Network, mean
+from minivae.model.network import LossTerms, Network, mean, one_at_a_time
 from minivae.model.parameters import Views
 from minivae.model.scaling import Scaling
 from minivae.model.workspace import pieces
@@ -48,19 +46,6 @@ GREY = (
     "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
     "be trained and compared with itself, but not with numbers on binary data (see binarize)"
 )
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def one_at_a_time(method: Method) -> Method:
-    """Let threads take turns on one model: its layers and buffers belong to one pass, in one session of its kernels."""
-
-    @wraps(method)
-    def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with self.lock, self.kernels.session():
-            return method(self, *args, **kwargs)
-
-    return cast(Method, locked)
 
 
 class VAE(Network):
@@ -103,8 +88,7 @@ class VAE(Network):
     epoch : int
         Epochs trained so far.
     columns : Columns or None
-        Set it, and every method takes frames of these columns in the place of ``x``, and those that return rows
-        return frames; kept in files.
+        Set it, and methods take frames of these columns as ``x``, and return frames; kept in files.
 
     Raises
     ------
@@ -138,7 +122,6 @@ class VAE(Network):
         missing: str = "zero",
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
-        self.columns: Columns | None = None
         self._said_grey = False
         input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
         likelihood, scaling = resolve(likelihood), Scaling() if scaling is None else scaling
@@ -224,10 +207,8 @@ class VAE(Network):
         return x
 
     def _scaled(self, x: Any) -> np.ndarray:
-        if self.columns is not None and is_frame(x):
-            x = self.columns.encode(x)
         holes = self.backend != "cupy" and self.likelihood.takes_holes
-        return self.scaling.check(x, self.dtype, self.input_dim, allow_nan=holes)
+        return self.scaling.check(encoded(self.columns, x), self.dtype, self.input_dim, allow_nan=holes)
 
     # -- the loss ------------------------------------------------------------------------------------------
 
@@ -337,8 +318,7 @@ class VAE(Network):
 
     def reconstruct(self, x: Any) -> np.ndarray:
         """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
-        mean = self.decode(self.encode(x)[0])
-        return self.columns.decode(mean, x) if self.columns is not None and is_frame(x) else mean
+        return decoded(self.columns, self.decode(self.encode(x)[0]), x)
 
     def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
         """New data from the prior.
@@ -355,15 +335,11 @@ class VAE(Network):
         -------
         x : ndarray of shape (n, D), or DataFrame if ``columns`` are those of one
         """
-        x = self._sample(n, seed, draw)
-        return self.columns.decode(x) if self.columns is not None and self.columns.is_pandas else x
-
-    def _sample(self, n: int, seed: int, draw: bool) -> np.ndarray:
         n, seed = check_int(n, "n", 1), check_seed(seed)
         noise, rows = backends.load("numpy"), np.arange(n)
         z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
         if not draw:
-            return self.decode(z)
+            return decoded(self.columns, self.decode(z))
         mean = self._mean_of_scaled(z)
 
         # Step 0 of the stream has gone into z, step 1 goes into x.
@@ -374,7 +350,7 @@ class VAE(Network):
             return noise.standard_normal(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
 
         logvar = None if self._logvar is None else self.kernels.to_numpy(self._logvar)
-        return self.scaling.invert(self.likelihood.draw(mean, logvar, uniform, normal))
+        return decoded(self.columns, self.scaling.invert(self.likelihood.draw(mean, logvar, uniform, normal)))
 
     @one_at_a_time
     def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
@@ -423,16 +399,13 @@ class VAE(Network):
         ----------
         Mattei and Frellsen, "MIWAE: deep generative modelling and imputation of incomplete data sets", ICML 2019.
         """
-        if self.columns is not None and is_frame(x):
-            filled = self.impute(self.columns.encode(x), n_draws, seed, n_samples)
-            frames = [self.columns.decode(rows, x, fill=True) for rows in np.atleast_3d(filled.T).T]
-            return frames[0] if n_draws is None else frames
         n_draws = None if n_draws is None else check_int(n_draws, "n_draws", 1, 2**31)
         n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
         with np.errstate(all="ignore"):  # what is not finite, of a model that has diverged, shows in the numbers
             filled = imputation.impute(self, self.check(x), n_draws, check_seed(seed), n_samples)
-        given = check_matrix(x, "float64", allow_nan=True)
-        return np.where(np.isnan(given), self.scaling.invert(filled), given)
+        given = check_matrix(encoded(self.columns, x), "float64", allow_nan=True)
+        filled = np.where(np.isnan(given), self.scaling.invert(filled), given)
+        return decoded(self.columns, filled, x, fill=True)
 
     # -- files -----------------------------------------------------------------------------------------------
 
@@ -479,9 +452,6 @@ class VAE(Network):
         with weights.refused(path):
             vae = cls(**weights.configuration(tensors, metadata), backend=backend)
             vae.step, vae.epoch = weights.counters(metadata)
-            if metadata.get("columns") is not None:
-                vae.columns = Columns.from_config(metadata["columns"])
-                if vae.columns.width != vae.input_dim:
-                    raise ValueError(f"its columns are {vae.columns.width} wide, its data {vae.input_dim}")
+            vae.columns = weights.columns_of(metadata, vae.input_dim)
         weights.fill(vae, tensors, path)
         return vae
