@@ -24,8 +24,8 @@ import numpy as np
 from minivae.backend import Array, Backend, Stream
 from minivae.columns import Columns
 from minivae.model.decoder import Decoder
+from minivae.model.distributions import Likelihood, Noise
 from minivae.model.encoder import Encoder
-from minivae.model.likelihoods import Likelihood
 from minivae.model.parameters import Block, Parameters
 from minivae.model.scaling import Scaling
 from minivae.model.workspace import Workspace
@@ -153,6 +153,16 @@ class Network:
         plain = {name: getattr(self, name) for name in names}
         return plain | {"backend": self.kernels.name, "likelihood": self.likelihood.config()}
 
+    @property
+    def logvar(self) -> Array | None:
+        """The learned log variances of p(x|z), if there are any."""
+        return self.store.arrays.get("decoder.output.logvar")
+
+    def draw(self, mean: np.ndarray, uniform: Noise, normal: Noise) -> np.ndarray:
+        """x from p(x|z) with this mean, (n, D): see Likelihood.draw."""
+        logvar = None if self.logvar is None else self.kernels.to_numpy(self.logvar)
+        return self.likelihood.draw(mean, logvar, uniform, normal)
+
     def posterior(self, x: Array) -> tuple[Array, Array]:
         """mu, logvar (B, K) of q(z|x), for x (B, D)."""
         seen = self.scaling.seen(self.likelihood.encoder_view(x))
@@ -241,7 +251,7 @@ class Network:
         **out: Array | None,
     ) -> Array:
         """-log p(x|z) of what was observed, before its scaling, in nats: (B, D), (B, D) -> (B,); see Likelihood.nll."""
-        logvar = self.store.arrays.get("decoder.output.logvar") if logvar is None else logvar
+        logvar = self.logvar if logvar is None else logvar
         x, observed = fill_holes(x)
         if observed is not None:
             out["observed"] = observed
