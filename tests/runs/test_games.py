@@ -142,11 +142,15 @@ def test_a_run_from_before_there_were_gans_goes_on(minivae):
 def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_bits(minivae, ring):
     ring = [*ring, "--steps", 3000, "--backend", "numpy", "--no-pictures"]
     assert minivae(*ring, "--out", "whole")[0] == 0
-    rng, reached = random.Random(0), []
-    for _ in range(4):
-        process = start(*ring, "--out", "run", "--resume")
-        wait_for(process, RunFolder("run").checkpoint.exists)
-        time.sleep(rng.random())
+    rng, reached, checkpoint = random.Random(0), [], RunFolder("run").checkpoint
+
+    def written():
+        return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+
+    for _ in range(3):
+        process, before = start(*ring, "--out", "run", "--resume"), written()
+        wait_for(process, lambda before=before: written() != before)
+        time.sleep(rng.random() / 2)
         process.kill()
         process.communicate()
         reached.append(open_run("run").model.step)
