@@ -399,7 +399,7 @@ def marginal_log_density(vae, x):
     return np.array(result)
 
 
-def em_for_ppca(x, latent_dim, rounds=500):
+def em_for_ppca(x, latent_dim, rounds=150):
     """The largest mean log p(observed) of probabilistic PCA with missing entries, by EM over rows."""
     rng = np.random.default_rng(1)
     (n, D), W, b, variance = x.shape, rng.standard_normal((latent_dim, x.shape[1])), np.nanmean(x, axis=0), 1.0
@@ -420,7 +420,7 @@ def em_for_ppca(x, latent_dim, rounds=500):
             total += (
                 (x[rows, d] ** 2).sum()
                 - 2 * solution @ (z[rows].T @ x[rows, d])
-                + np.einsum("nij,i,j", zz[rows], solution, solution)
+                + np.einsum("nij,i,j->", zz[rows], solution, solution)
             )
         variance = total / seen.sum()
     vae = VAE(D, (), latent_dim, likelihood="gaussian", dtype="float64")
