@@ -114,7 +114,7 @@ def explain_loss(function: Callable, input_dim: int, latent_dim: int) -> Explana
     changes, size = (of_data[1] - of_data[0], of_codes[1] - of_codes[0]), max(np.ptp(of_data), np.ptp(of_codes))
     grows = [growth_of(change, now - twice[0]) for change, now in zip(changes, twice[1:], strict=True)]
     rest = call(function, *data[1], *codes[1]) - of_data[0] - sum(changes)
-    if abs(rest) > EXACT * size or None in grows:
+    if abs(rest) > EXACT * size or 0 in grows:
         found.notes.append("not identified: the loss is no sum of two terms, or they grow with the batch in an odd way")
         return found
     w_rec = explain_reconstruction(data, of_data / B ** (grows[0] - 1), D, found)
@@ -146,9 +146,9 @@ def inside(rng: np.random.Generator, width: int, low: float, high: float) -> np.
     return middle + reach * rng.random((B, width)) * (rng.choice([low, high], (B, width)) - middle)
 
 
-def growth_of(change: float, twice: float) -> int | None:
-    """1 for a mean over the batch, 2 for a sum: how a change grows where each example comes twice."""
-    return next((n for n in (1, 2) if math.isclose(twice, n * change, rel_tol=EQUAL, abs_tol=1e-12)), None)
+def growth_of(change: float, twice: float) -> int:
+    """1 for a mean over the batch, 2 for a sum, else 0: how a change grows where each example comes twice."""
+    return next((n for n in (1, 2) if math.isclose(twice, n * change, rel_tol=EQUAL, abs_tol=1e-12)), 0)
 
 
 def weights_of(terms: Terms, pairs: list, values: np.ndarray) -> np.ndarray | None:
@@ -214,6 +214,6 @@ def defects_of_kl(names: list[str], weights: np.ndarray, reading: str) -> tuple[
     defects = [f"{reading} in the KL"] if reading else []
     wrong = {0: "is missing", -1: "has the wrong sign", 2: "has lost its 1/2"}
     for name, ratio in zip(names, weights[:3] / common, strict=False):
-        what = wrong.get(round(ratio) if abs(ratio - round(ratio)) < EQUAL else None, f"is {ratio:.4g} times too large")
+        what = wrong.get(round(ratio) if abs(ratio - round(ratio)) < EQUAL else 99, f"is {ratio:.4g} times too large")
         defects += [] if equal(ratio, 1) else [f"the term of {name} {what} in the KL"]
     return common, defects + [f"a term of {names[3]} is no part of a KL" for weight in weights[3:] if weight]

@@ -36,12 +36,10 @@ def constant(vae: VAE, train: np.ndarray, x: np.ndarray) -> float:
     output, logvar = vae.likelihood.constant(train)
     if vae.likelihood.name == "gaussian":
         logvar = np.log(np.nanvar(train, axis=0, dtype=np.float64))
-    arrays = (
-        None if a is None else vae.kernels.asarray(a, vae.dtype) for a in (np.tile(output, (len(x), 1)), x, logvar)
-    )
-    output, x, logvar = arrays
+    k, tiled = vae.kernels, np.tile(output, (len(x), 1))
+    logvar = None if logvar is None else k.asarray(logvar, vae.dtype)
     with vae.lock:
-        return mean(vae.recon_nll(output, x, logvar=logvar))
+        return mean(vae.recon_nll(k.asarray(tiled, vae.dtype), k.asarray(x, vae.dtype), logvar=logvar))
 
 
 def pca(vae: VAE, train: np.ndarray, x: np.ndarray) -> float | None:

@@ -106,7 +106,7 @@ def test_single_edits_are_named_and_nothing_else(name):
 
 def test_what_is_no_known_sum_is_not_guessed_at():
     for loss, what in (
-        (lambda r, x, m, v: bce(r, x).sum() * kl(m, v).sum(), "no sum of two terms"),
+        (lambda r, x, m, v: bce(r, x).mean() * kl(m, v).mean(), "no sum of two terms"),
         (lambda r, x, m, v: loss_of()(r, x, m, v) / np.sqrt(len(x)), "odd way"),
         (loss_of(k=lambda m, v: np.maximum(kl(m, v), 0.5)), "mu and logvar"),
         (loss_of(rec=lambda r, x: np.sqrt(np.abs(r - x))), "the reconstruction term"),
@@ -116,6 +116,12 @@ def test_what_is_no_known_sum_is_not_guessed_at():
         assert (found.beta, found.defects) == (None, [])
         assert [what in note for note in found.notes] == [True], found.notes
         assert "beta        not identified" in str(found)
+
+
+@pytest.mark.parametrize(("factor", "beta", "variance"), [(0.5, 3, 1), (1, 3, 0.5), (50, 3, 0.01), (0.5 / 7, 21, 1)])
+def test_a_squared_error_names_its_variance(factor, beta, variance):
+    found = explain_loss(loss_of(rec=lambda r, x: factor * squared(r, x), w=3.0), 7, 2)
+    assert (found.beta, found.variance) == (pytest.approx(beta), pytest.approx(variance))
 
 
 def test_a_loss_that_cannot_be_probed_is_refused():

@@ -55,8 +55,8 @@ exercise = Exercise(
         "The mean of K entries is their sum over K. And log p(x|z) of a Gaussian: lesson 4, with sigma^2 = 1/2.",
         "beta = weight * ... / ...;  recon_nll = np.sum((x - reconstruction) ** 2, axis=1) + D / 2 * np.log(...)",
     ),
-    why="With 784 pixels and 20 dimensions, weight 1 is beta = 39.2. The loss looks fair, a mean beside a mean, and the "
-    "posterior collapses.",
+    why="With 784 pixels and 20 dimensions, weight 1 is beta = 39.2. The loss looks fair, a mean beside a mean, and "
+    "the posterior collapses.",
     wrong=(
         Wrong("beta", "D and K are exchanged", beta_of(lambda weight, D, K: weight * K / D)),
         Wrong("beta", "the mean over K dimensions is taken for a sum", beta_of(lambda weight, D, K: weight * D)),

@@ -59,8 +59,8 @@ exercise = Exercise(
         "1/2 (1 - s^2 + s^2 - 1 - log s^2), with s^2 at most 1. np.linalg.eigvalsh sorts from small to large.",
         "kl = 0.5 * np.log(np.maximum(eigenvalues / (...), 1)), of the covariance of x - x.mean(axis=0)",
     ),
-    why="Count the entries above 0 before you train: so many dimensions can be in use. Only the product of beta and sigma^2 "
-    "decides, which is why a learned variance that starts too high can look like a beta that is too large.",
+    why="Count the entries above 0 before you train: so many dimensions can be in use. Only the product of beta and "
+    "sigma^2 decides, which is why a learned variance that starts too high can look like a beta that is too large.",
     wrong=(
         Wrong("kl", "x is not centred", mistake(centre=False)),
         Wrong("kl", "the covariance is divided by N - 1", mistake(of=lambda N: N - 1)),

@@ -27,7 +27,10 @@ class Evidence:
             raise MinivaeError(f"{run.path} does not say how it was trained: expected a run folder, with config.json")
         self.run, self.vae, self.settings = run, run.vae, run.settings
         examples = examples_for(run, None, None)
-        self.test_rows, self.rows = examples.x, training_rows_of(run, examples)
+        rows = training_rows_of(run, examples)
+        if rows is None or run.data is None:
+            raise MinivaeError(f"the data of {run.path} are not to be read as they were: put them back to their place")
+        self.rows, self.test_rows, self.image_shape = rows, examples.x, run.data["image_shape"]
         self.some_rows, recipe = self.rows[:: -(-len(self.rows) // ROWS)], Recipe(binarize=run.binarize)
         self.train = held_out_rows(self.vae, self.some_rows, recipe)
         self.test = held_out_rows(self.vae, examples.x[:: -(-len(examples.x) // ROWS)], recipe)

@@ -44,7 +44,7 @@ def unequal(e: Evidence) -> tuple[bool, str]:
     """One variance must do for columns of all sizes, and the large ones decide everything."""
     std = e.x.std(axis=0)
     low, high = std[std > 0].min(initial=np.inf), std.max()
-    is_table = e.vae.likelihood.name == "gaussian" and e.run.data["image_shape"] is None
+    is_table = e.vae.likelihood.name == "gaussian" and e.image_shape is None
     return is_table and high > 10 * low, f"the standard deviations of columns reach from {low:.3g} to {high:.3g}"
 
 

@@ -41,7 +41,7 @@ def calibration(e: Evidence) -> bytes:
         axes = figure.subplots()
         if e.vae.likelihood.name == "gaussian":
             residuals, grid = ((e.x - e.decoded) / np.sqrt(e.variance)).ravel(), np.linspace(-5, 5, 101)
-            axes.hist(residuals, grid, density=True, color=figures.BLUE, label="residuals / claimed deviation")
+            axes.hist(residuals, list(grid), density=True, color=figures.BLUE, label="residuals / claimed deviation")
             axes.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color=figures.ORANGE, label="standard normal")
         else:
             bins = np.minimum((10 * e.decoded).astype(int), 9).ravel()
