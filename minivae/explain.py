@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from minivae.validation import check_int
 
 PROBES, B, EXACT, EQUAL = 24, 3, 2e-5, 1e-3  # a loss in float32 is still exact
 Terms = dict[str, Callable[..., np.ndarray]]
+equal = partial(math.isclose, rel_tol=EQUAL)
 RECONSTRUCTIONS: Terms = {
     "Bernoulli on probabilities": lambda r, x: -x * np.log(r) - (1 - x) * np.log1p(-r),
     "Bernoulli on logits": lambda r, x: np.logaddexp(0, r) - x * r,
@@ -116,7 +118,9 @@ def explain_loss(function: Callable, input_dim: int, latent_dim: int) -> Explana
         found.notes.append("not identified: the loss is no sum of two terms, or they grow with the batch in an odd way")
         return found
     w_rec = explain_reconstruction(data, of_data / B ** (grows[0] - 1), D, found)
-    w_kl = explain_kl(codes, of_codes / B ** (grows[1] - 1), K, found)
+    w_kl = explain_kl(codes, of_codes / B ** (grows[1] - 1), found)
+    if w_kl and K > 1 and equal(abs(w_kl) * K, 1) and not equal(abs(w_rec or 1) * K, 1):
+        found.defects.append(f"the KL is a mean over the {K} latent dimensions: its weight is 1/{K}")
     if w_rec and w_kl and grows[0] != grows[1]:
         found.defects.append("the balance depends on the batch size: only one of the two terms is a mean over it")
     elif w_rec and w_kl is not None:
@@ -158,11 +162,6 @@ def weights_of(terms: Terms, pairs: list, values: np.ndarray) -> np.ndarray | No
     return shares / scales if is_exact else None
 
 
-def equal(one: float, other: float) -> bool:
-    """Up to rounding in float32."""
-    return math.isclose(one, other, rel_tol=EQUAL)
-
-
 def explain_reconstruction(data: list, values: np.ndarray, D: int, found: Explanation) -> float | None:
     """Name the term; returns its weight as a -log p(x|z), None where it is unknown."""
     fits = ((name, weights_of({name: term}, data, values)) for name, term in RECONSTRUCTIONS.items())
@@ -177,14 +176,14 @@ def explain_reconstruction(data: list, values: np.ndarray, D: int, found: Explan
         found.terms[name] = weight
     if name != "squared error" or not weight:
         return weight
-    size = next((size for size in (1, 0.5) if equal(abs(weight), size) or equal(abs(weight) * D, size)), abs(weight))
+    size = next((s for mean in (1, D) for s in (1, 0.5) if equal(abs(weight) * mean, s)), abs(weight))
     found.variance = 1 / (2 * size)
     if size == 1:
         found.notes.append("squared error without its 1/2: a Gaussian with sigma^2 = 1/2")
     return weight * 2 * found.variance
 
 
-def explain_kl(codes: list, values: np.ndarray, K: int, found: Explanation) -> float | None:
+def explain_kl(codes: list, values: np.ndarray, found: Explanation) -> float | None:
     """Name the reading that leaves the fewest defects, and those; returns the weight of the KL, None if unknown."""
     candidates = []
     for reading, read in READINGS.items():
@@ -201,9 +200,7 @@ def explain_kl(codes: list, values: np.ndarray, K: int, found: Explanation) -> f
         found.terms["KL"] = weight
     if weight < 0:
         found.defects.append("the KL has the wrong sign")
-    if K > 1 and equal(abs(weight) * K, 1):
-        found.defects.append(f"the KL is a mean over the {K} latent dimensions: its weight is 1/{K}")
-    elif equal(abs(weight), 2):
+    if equal(abs(weight), 2):
         found.defects.append("the KL has lost its 1/2, unless beta = 2 was meant")
     return weight
 
@@ -215,10 +212,8 @@ def defects_of_kl(names: list[str], weights: np.ndarray, reading: str) -> tuple[
         return 0.0, ["the KL is missing"]
     common = max(given, key=lambda one: (sum(equal(one, other) for other in given), -abs(one)))
     defects = [f"{reading} in the KL"] if reading else []
-    known = {0: "is missing", -1: "has the wrong sign", 2: "has lost its 1/2"}
+    wrong = {0: "is missing", -1: "has the wrong sign", 2: "has lost its 1/2"}
     for name, ratio in zip(names, weights[:3] / common, strict=False):
-        what = next(
-            (text for value, text in known.items() if abs(ratio - value) < EQUAL), f"is {ratio:.4g} times too large"
-        )
+        what = wrong.get(round(ratio) if abs(ratio - round(ratio)) < EQUAL else None, f"is {ratio:.4g} times too large")
         defects += [] if equal(ratio, 1) else [f"the term of {name} {what} in the KL"]
     return common, defects + [f"a term of {names[3]} is no part of a KL" for weight in weights[3:] if weight]

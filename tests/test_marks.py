@@ -88,3 +88,10 @@ def test_the_live_dimensions_of_a_linear_vae_are_those_predicted():
         found.append(int(active_units(vae, x, 0.05).active.sum()))
         predicted.append(marks.live_dimensions(x, 6, beta * variance))
     assert found == predicted == [6, 5, 4, 2, 2, 6, 2, 0]
+
+
+def test_live_dimensions_are_eigenvalues_above_the_threshold():
+    x = np.concatenate([np.diag([3.0, 2, 1]), -np.diag([3.0, 2, 1])]) + 5  # eigenvalues 3, 4/3, 1/3
+    found = [marks.live_dimensions(x, 2, threshold) for threshold in (0.3, 0.34, 1.3, 1.4, 2.9, 3.1)]
+    assert found == [2, 2, 2, 1, 1, 0]
+    assert marks.live_dimensions(x, 5, 0.3) == 3

@@ -6,6 +6,7 @@ by runs made sick on purpose, and by healthy ones: tests/report/planted.py.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -89,10 +90,11 @@ def overfitted(e: Evidence) -> tuple[bool, str]:
 
 def undertrained(e: Evidence) -> tuple[bool, str]:
     """Training ended before it was done."""
-    last = e.curve[-max(4, len(e.curve) // 4) :]
-    slope = np.polynomial.Polynomial.fit(range(len(last)), last, 1).convert().coef[-1] if len(last) > 1 else -np.inf
-    gain, noise = -slope * len(last), np.diff(last).std() if len(last) > 2 else 0.0
-    return gain > max(0.05 * e.drop, 2 * noise), f"the test loss still falls, by {-slope:.3g} nats an epoch"
+    last = e.curve[-max(8, len(e.curve) // 4) :]
+    n = len(last)
+    slope = np.polyfit(range(n), last, 1)[0] if n > 1 else -np.inf
+    noise = np.diff(last).std() * (6 / n) ** 0.5 if n > 2 else 0.0  # the standard error of a line's fall
+    return -slope * n > max(0.05 * e.drop, 2 * noise), f"the test loss still falls, by {-slope:.3g} nats an epoch"
 
 
 def dead(e: Evidence) -> tuple[bool, str]:
@@ -149,26 +151,26 @@ FINDINGS: tuple[tuple[str, str, Look, Callable[[Settings], dict[str, Any] | str]
     ("repeated rows", MEDIUM, repeated, lambda s: "take the copies out, or name what belongs together with --groups"),
     ("likelihood does not fit", MEDIUM, does_not_fit, lambda s: "take the logarithm of columns with long tails"),
     ("holes in the latent space", LOW, has_holes, lambda s: {"latent": s.latent + 2}),
-    ("log p(x) not to be trusted", LOW, untrusted, lambda s: "minivae evaluate RUN --samples 20000"),
+    ("log p(x) not to be trusted", LOW, untrusted, lambda s: "minivae evaluate {run} --samples 20000"),
 )
 
 
-def find(e: Evidence) -> list[dict[str, Any]]:
-    """All findings, in the order of the table: name, severity, evidence, and a remedy that is one command."""
+def find(e: Evidence) -> list[dict[str, str]]:
+    """All findings, in the order of the table: name, severity, evidence with the cause, and a remedy to try."""
     found = []
     for name, severity, look, remedy in FINDINGS:
         is_sick, evidence = look(e)
         if is_sick:
-            change, cause = remedy(e.settings), look.__doc__
-            text = change if isinstance(change, str) else command(e, change)
-            found.append({"name": name, "severity": severity, "evidence": f"{evidence}. {cause}", "remedy": text})
+            change, evidence = remedy(e.settings), f"{evidence}. {look.__doc__}"
+            remedy_text = (
+                change.format(run=shlex.quote(str(e.run.path))) if isinstance(change, str) else command(e, change)
+            )
+            found.append({"name": name, "severity": severity, "evidence": evidence, "remedy": remedy_text})
     return found
 
 
 def command(e: Evidence, change: dict[str, Any]) -> str:
     """The training that made the run, with some settings changed."""
-    values = {**e.settings.of_the_run(), "backend": None, **change, "out": f"{e.run.path}-2"}
-    given = [
-        f"{option(name)} {shown(v)}" for name, v in values.items() if v != DEFAULTS[name] or name in ("data", *change)
-    ]
-    return "minivae train " + " ".join(text for text in given if not text.endswith(" none") or "hidden" in text)
+    values = e.settings.of_the_run() | {"backend": None, **change, "out": f"{e.run.path}-2"}
+    given = [(n, v) for n, v in values.items() if v is not None and (v != DEFAULTS[n] or n in ("data", *change))]
+    return shlex.join(["minivae", "train", *(text for n, v in given for text in (option(n), shown(v)))])

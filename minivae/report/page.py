@@ -16,7 +16,7 @@ from minivae.runs.pictures import PICTURES
 STYLE = "body{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto}img{max-width:100%}pre{white-space:pre-wrap}"
 
 
-def write(e: Evidence, line: str, found: list[dict[str, Any]]) -> str:
+def page(e: Evidence, line: str, found: list[dict[str, Any]]) -> str:
     """The page; whatever comes from files is escaped."""
     name = escape(str(e.run.path))
     head = f"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>{name}</title><style>{STYLE}</style>"
