@@ -22,6 +22,7 @@ from weakref import WeakSet
 import numpy as np
 
 from minivae.backend import Array, Backend, Stream
+from minivae.columns import Columns
 from minivae.model.decoder import Decoder
 from minivae.model.distributions import Likelihood, Noise
 from minivae.model.encoder import Encoder
@@ -89,6 +90,9 @@ def fill_holes(x: Array) -> tuple[Array, np.ndarray | None]:
     return np.where(is_hole, 0, x), (~is_hole).astype(x.dtype)
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
 class Network:
     """Encoder and decoder over one parameter vector, and the passes through both.
 
@@ -103,6 +107,7 @@ class Network:
     """
 
     kernels: Backend
+    columns: Columns | None = None  # what the columns of x are called and mean, for whoever holds a table
 
     def __init__(
         self,

@@ -15,8 +15,7 @@ import numpy as np
 
 from minivae import backend as backends
 from minivae.backend import Array, Stream
-from minivae.column import is_frame
-from minivae.columns import Columns
+from minivae.columns import decoded, encoded
 from minivae.errors import DataError, GreyDataWarning
 from minivae.model import importance, imputation, oddness, weights
 from minivae.model.likelihoods import GREY, Bernoulli, Likelihood, check_on, resolve
@@ -82,8 +81,7 @@ class VAE(Network):
     epoch : int
         Epochs trained so far.
     columns : Columns or None
-        Set it, and every method takes frames of these columns in the place of ``x``, and those that return rows
-        return frames; kept in files.
+        Set it, and methods take frames of these columns as ``x``, and return frames; kept in files.
 
     Raises
     ------
@@ -117,7 +115,6 @@ class VAE(Network):
         missing: str = "zero",
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
-        self.columns: Columns | None = None
         self._said_grey = False
         input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
         likelihood, scaling = resolve(likelihood), Scaling() if scaling is None else scaling
@@ -200,10 +197,8 @@ class VAE(Network):
         return x
 
     def _scaled(self, x: Any) -> np.ndarray:
-        if self.columns is not None and is_frame(x):
-            x = self.columns.encode(x)
         holes = self.backend != "cupy" and self.likelihood.takes_holes
-        return self.scaling.check(x, self.dtype, self.input_dim, allow_nan=holes)
+        return self.scaling.check(encoded(self.columns, x), self.dtype, self.input_dim, allow_nan=holes)
 
     # -- the loss ------------------------------------------------------------------------------------------
 
@@ -308,8 +303,7 @@ class VAE(Network):
 
     def reconstruct(self, x: Any) -> np.ndarray:
         """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
-        mean = self.decode(self.encode(x)[0])
-        return self.columns.decode(mean, x) if self.columns is not None and is_frame(x) else mean
+        return decoded(self.columns, self.decode(self.encode(x)[0]), x)
 
     def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
         """New data from the prior.
@@ -326,15 +320,11 @@ class VAE(Network):
         -------
         x : ndarray of shape (n, D), or DataFrame if ``columns`` are those of one
         """
-        x = self._sample(n, seed, draw)
-        return self.columns.decode(x) if self.columns is not None and self.columns.is_pandas else x
-
-    def _sample(self, n: int, seed: int, draw: bool) -> np.ndarray:
         n, seed = check_int(n, "n", 1), check_seed(seed)
         noise, rows = backends.load("numpy"), np.arange(n)
         z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
         if not draw:
-            return self.decode(z)
+            return decoded(self.columns, self.decode(z))
         mean = self._mean_of_scaled(z)
 
         # Step 0 of the stream has gone into z, step 1 goes into x.
@@ -344,7 +334,7 @@ class VAE(Network):
         def normal() -> np.ndarray:
             return noise.standard_normal(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
 
-        return self.scaling.invert(self.draw(mean, uniform, normal))
+        return decoded(self.columns, self.scaling.invert(self.draw(mean, uniform, normal)))
 
     @one_at_a_time
     def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
@@ -359,11 +349,15 @@ class VAE(Network):
         return oddness.score(self, x, train, n_samples, self.seed if seed is None else check_seed(seed))
 
     @one_at_a_time
-    def impute(self, x: Any, n_draws: int | None = None, seed: int = 0, n_samples: int = 1000) -> np.ndarray:
-        """Fill the holes, NaN in ``x`` (N, D), by means or ``n_draws`` draws: see :mod:`minivae.model.imputation`."""
+    def impute(self, x: Any, n_draws: int | None = None, seed: int = 0, n_samples: int = 1000) -> Any:
+        """Fill the holes, NaN in ``x`` (N, D), from the rest of their rows; see :mod:`minivae.model.imputation`.
+
+        With means, (N, D), of a category its probabilities; or with draws, (n_draws, N, D), a category one-hot.
+        """
         filled = imputation.impute(self, self.check(x), n_draws, check_seed(seed), n_samples)
-        x = check_matrix(x, "float64", allow_nan=True)
-        return np.where(np.isnan(x), self.scaling.invert(filled), x)
+        given = check_matrix(encoded(self.columns, x), "float64", allow_nan=True)
+        filled = np.where(np.isnan(given), self.scaling.invert(filled), given)
+        return decoded(self.columns, filled, x, fill=True)
 
     # -- files -----------------------------------------------------------------------------------------------
 
@@ -410,9 +404,6 @@ class VAE(Network):
         with weights.refused(path):
             vae = cls(**weights.configuration(tensors, metadata), backend=backend)
             vae.step, vae.epoch = weights.counters(metadata)
-            if metadata.get("columns") is not None:
-                vae.columns = Columns.from_config(metadata["columns"])
-                if vae.columns.width != vae.input_dim:
-                    raise ValueError(f"its columns are {vae.columns.width} wide, its data {vae.input_dim}")
+            vae.columns = weights.columns_of(metadata, vae.input_dim)
         weights.fill(vae, tensors, path)
         return vae
