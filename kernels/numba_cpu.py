@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from .numba_threads import gemm_address, pool
 from .philox import Stream
-from .reference import LARGEST_LOG_RATE, LEAK
+from .reference import LEAK
 
 __all__ = [
     "activation_backward",
@@ -49,8 +49,6 @@ __all__ = [
     "gaussian_nll",
     "linear_backward",
     "linear_forward",
-    "lognormal_nll",
-    "poisson_nll",
     "reparameterize_backward",
     "reparameterize_forward",
     "session",
@@ -828,79 +826,6 @@ def gaussian_nll(
     # Where all dimensions share one logvar, its gradient sums over them too.
     dlogvar[...] = sums.sum(axis=0).reshape(-1, len(logvar)).sum(axis=0)
     return value, _returned(gradient, dmean), dlogvar
-
-
-def lognormal_nll(
-    mean: NDArray,
-    logvar: NDArray,
-    x: NDArray,
-    dnll: NDArray | None = None,
-    *,
-    observed: NDArray | None = None,
-    nll: NDArray | None = None,
-    dmean: NDArray | None = None,
-    dlogvar: NDArray | None = None,
-) -> tuple[NDArray, NDArray | None, NDArray | None]:
-    """The Gaussian of log x, and the sum of log x."""
-    log_x = np.log(x if observed is None else np.where(observed, x, 1)).astype(mean.dtype)
-    of_mean = gaussian_nll(mean, logvar, log_x, dnll, observed=observed, nll=nll, dmean=dmean, dlogvar=dlogvar)
-    of_mean[0][...] += log_x.sum(axis=1)
-    return of_mean
-
-
-@compiled()
-def _poisson_row(log_rate, x, observed, upstream, dlog_rate):
-    """The row's value, in float64; its gradient into ``dlog_rate``, unless that is empty."""
-    total = 0.0
-    for i in range(len(log_rate)):
-        l, count = float(log_rate[i]), float(x[i])
-        rate = math.exp(min(l, LARGEST_LOG_RATE))
-        weight = 1.0
-        if observed is not None:
-            weight = float(observed[i])
-        total += weight * (rate * (1 + max(l - LARGEST_LOG_RATE, 0.0)) - count * l + math.lgamma(count + 1))
-        if len(dlog_rate) > 0:
-            dlog_rate[i] = weight * upstream * (rate - count)
-    return total
-
-
-@compiled()
-def _poisson_nll_tile(t, count, log_rate, x, observed, dnll, nll, dlog_rate):
-    start, stop = _rows(len(nll), t, count)
-    for r in range(start, stop):
-        if len(dnll) == 0:
-            nll[r] = _poisson_row(log_rate[r], x[r], _row_of(observed, r), 0.0, dlog_rate[r, :0])
-        else:
-            nll[r] = _poisson_row(log_rate[r], x[r], _row_of(observed, r), dnll[r], dlog_rate[r])
-
-
-@compiled(parallel=True)
-def _poisson_nll(count, log_rate, x, observed, dnll, nll, dlog_rate):
-    if count == 1:
-        _poisson_nll_tile(0, 1, log_rate, x, observed, dnll, nll, dlog_rate)
-    else:
-        for t in prange(count):
-            _poisson_nll_tile(t, count, log_rate, x, observed, dnll, nll, dlog_rate)
-
-
-def poisson_nll(
-    log_rate: NDArray,
-    x: NDArray,
-    dnll: NDArray | None = None,
-    *,
-    observed: NDArray | None = None,
-    nll: NDArray | None = None,
-    dlog_rate: NDArray | None = None,
-) -> tuple[NDArray, NDArray | None]:
-    """Row by row, in float64."""
-    _fit(log_rate.shape, x.shape, (len(log_rate if dnll is None else dnll), x.shape[1]))
-    dtype = log_rate.dtype
-    value = _buffer(nll, log_rate.shape[:1], dtype)
-    gradient = log_rate if dnll is None else _buffer(dlog_rate, log_rate.shape, dtype)
-    upstream = np.empty(0, dtype) if dnll is None else _c(dnll, dtype)
-    given = (_c(log_rate, dtype), _c(x, dtype), _weights(observed, dtype))
-    _poisson_nll(pool.tiles(log_rate.size), *given, upstream, value, _c(gradient, dtype))
-    return _returned(value, nll), dlog_rate if dnll is None else _returned(gradient, dlog_rate)
 
 
 @compiled(reassociate=True)

@@ -5,6 +5,7 @@ from . import datasets as datasets
 from . import evaluation as evaluation
 from . import gradcheck as gradcheck
 from . import plotting as plotting
+from . import workers as workers
 from .columns import Columns as Columns
 from .errors import BackendError as BackendError
 from .errors import CheckpointError as CheckpointError
@@ -17,6 +18,7 @@ from .errors import TrainingDiverged as TrainingDiverged
 from .errors import UntrustedEstimateWarning as UntrustedEstimateWarning
 from .estimator import VariationalAutoencoder as VariationalAutoencoder
 from .evaluation import log_likelihood as log_likelihood
+from .explain import explain_loss as explain_loss
 from .gan.gan import GAN as GAN
 from .model.likelihoods import Bernoulli as Bernoulli
 from .model.likelihoods import Categorical as Categorical

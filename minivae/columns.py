@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minivae import column as one
-from minivae.column import KINDS, NUMBERS, Column, listed, names_of
+from minivae.column import KINDS, NUMBERS, Column, is_frame, listed, names_of
 from minivae.errors import DataError
 
 
@@ -167,3 +167,16 @@ class Columns:
             rows.append([str(c.name), c.kind, values, str(c.missing), how])
         widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
         return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def encoded(columns: Columns | None, x: Any) -> Any:
+    """The matrix of a frame, where its ``columns`` are known; anything else as it is."""
+    return x if columns is None or not is_frame(x) else columns.encode(x)
+
+
+def decoded(columns: Columns | None, x: np.ndarray, given: Any = None, fill: bool = False) -> Any:
+    """As :meth:`Columns.decode`, if ``given`` is a frame, or is not needed for one; else ``x``. Of several a list."""
+    if columns is None or not (is_frame(given) or (given is None and columns.is_pandas)):
+        return x
+    frames = [columns.decode(rows, given, fill) for rows in np.atleast_3d(x.T).T]
+    return frames[0] if x.ndim == 2 else frames

@@ -305,7 +305,7 @@ def scaled(tensors, metadata, shift, scale):
         (lambda t, m: m.update(config=[]), "makes no model"),
         (lambda t, m: m["config"].update(activation="gelu"), "activation must be one of"),
         (lambda t, m: m["config"].update(input_dim=700000000000), "the file does not hold"),
-        (lambda t, m: m["config"].update(likelihood={"name": "poisson"}), "makes no model"),
+        (lambda t, m: m["config"].update(likelihood={"name": "weibull"}), "makes no model"),
         (lambda t, m: m.update(step="many"), "makes no model"),
         (lambda t, m: m.update(step=-5), "step must be at least 0, got -5"),
         (lambda t, m: m.update(scaling="standard"), "makes no model"),

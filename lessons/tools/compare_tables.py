@@ -1,7 +1,7 @@
 """A table as it is, through `minivae train --data` and what it can be asked afterwards, beside other tools.
 
     python lessons/tools/compare_tables.py              everything
-    python lessons/tools/compare_tables.py --quick      5,000 rows, and a tenth of the rows to judge by
+    python lessons/tools/compare_tables.py --rows 5000 --held-out 100     a small one, in about a minute
     python lessons/tools/compare_tables.py --json
 
 The protocol. Two tables. **penguins**: 344 rows of the PyPI package `palmerpenguins`, with its own holes; left out,
@@ -58,7 +58,7 @@ KINDS = ["real"] * 6 + ["positive"] * 2 + ["count"] * 3 + ["binary"] * 2 + ["cat
 NAMES = [f"{kind}{i}" for i, kind in enumerate(KINDS)]
 LEVELS = {13: 4, 14: 3}
 GRID = np.linspace(-6, 6, 161)
-HELD_OUT, MOST_FITTED = 1000, 5000
+DRAWN, MOST_FITTED, BEST_UPDATES = 1000, 5000, 10_000
 RATES = (0.1, 0.3, 0.5)
 BEST = ({"hidden_dims": (200, 200), "latent_dim": 2}, {"hidden_dims": (200, 200), "latent_dim": 4})
 
@@ -160,7 +160,7 @@ def train(folder: Path, table: Table, name: str, *options: str) -> tuple[VAE, fl
     return VAE.load(folder / name / "model.safetensors"), perf_counter() - start
 
 
-def fit_best(columns: Columns, x: np.ndarray, epochs: int) -> VAE:
+def fit_best(columns: Columns, x: np.ndarray) -> VAE:
     """The best of a few settings, by the log p of the last 2,000 rows."""
     found = []
     for options in BEST:
@@ -168,7 +168,7 @@ def fit_best(columns: Columns, x: np.ndarray, epochs: int) -> VAE:
         scaling = Scaling.of("standard", x[:-2000], likelihood=mixed)
         vae = VAE(columns.width, likelihood=mixed, scaling=scaling, activation="tanh", **options)
         vae.columns = columns
-        fit(vae, x[:-2000], epochs=epochs, batch_size=128, progress=False)
+        fit(vae, x[:-2000], epochs=max(1, BEST_UPDATES * 128 // len(x)), batch_size=128, progress=False)
         found.append((log_likelihood(vae, x[-2000:], 200).log_px.mean(), vae))
     return max(found, key=lambda pair: pair[0])[1]
 
@@ -286,7 +286,7 @@ def anomalies(vae: VAE, train_table: Table, test: Table, name: str) -> dict[str,
         "chance": 1 / len(columns.kept),
     }
     if name == "generated":  # the same by the true density
-        (log_p, given), usual = true_log_p(odd, 2), true_log_p(rows_of(train_table, slice(HELD_OUT)), 2)[1]
+        (log_p, given), usual = true_log_p(odd, 2), true_log_p(rows_of(train_table, slice(DRAWN)), 2)[1]
         first = np.array(NAMES, object)[((given - usual.mean(axis=0)) / usual.std(axis=0)).argmax(axis=1)]
         found["auc_of_truth"] = roc_auc_score(is_odd, -log_p)
         found["named_first_by_truth"] = float((first == exchanged)[is_odd].mean())
@@ -307,31 +307,36 @@ def penguins() -> Table:
 
 def density(vae: VAE, test: Table) -> dict[str, float]:
     """The model's log p of held-out rows, and the true one of the model's own draws."""
-    x = vae.sample(HELD_OUT, seed=5, draw=True).astype(float)
+    x = vae.sample(DRAWN, seed=5, draw=True).astype(float)
     return {
         "model_of_rows": float(log_likelihood(vae, vae.columns.encode(test), 1000).log_px.mean()),
         "truth_of_its_draws": float(true_log_p(vae.columns.decode(x))[0].mean()),
     }
 
 
-def measure(quick: bool) -> dict[str, Any]:
-    """All figures."""
-    global HELD_OUT
-    n, HELD_OUT = (5000, 100) if quick else (50_000, HELD_OUT)
-    result: dict[str, Any] = {"rows": n, "cores": os.cpu_count(), "train": [], "impute": [], "anomaly": []}
+def measure(n: int, held_out: int) -> dict[str, Any]:
+    """All figures, of a generated table of ``n`` rows and ``held_out`` others."""
+    result: dict[str, Any] = {
+        "rows": n,
+        "held_out": held_out,
+        "cores": os.cpu_count(),
+        "train": [],
+        "impute": [],
+        "anomaly": [],
+    }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        table, test = generate(n, 0), generate(HELD_OUT, 1)
+        table, test = generate(n, 0), generate(held_out, 1)
         vae, seconds = train(folder, table, "generated")
         right = [column.kind for column in vae.columns.columns] == KINDS
         result["train"].append({"table": "generated", "seconds": seconds, "kinds_are_right": right})
         truth = true_log_p(test)[0]
-        best = fit_best(vae.columns, vae.columns.encode(table), 10 if quick else 40)
+        best = fit_best(vae.columns, vae.columns.encode(table))
         result["density"] = {
             "truth_of_rows": float(truth.mean()),
             "error_of_the_grid": float(np.abs(true_log_p(rows_of(test, slice(50)), 2)[0] - truth[:50]).max()),
             "default": density(vae, test),
-            "best": density(best, test) | {"latent_dim": best.latent_dim},
+            "best": density(best, test),
         }
         result["impute"] += impute(folder, table, test, "generated")
         result["anomaly"].append(anomalies(vae, table, test, "generated"))
@@ -354,10 +359,11 @@ def measure(quick: bool) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="5,000 rows and less training")
+    parser.add_argument("--rows", type=int, default=50_000, help="of the generated table")
+    parser.add_argument("--held-out", type=int, default=1000, help="further rows, to judge by")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
-    result = measure(options.quick)
+    result = measure(options.rows, options.held_out)
     if options.json:
         print(json.dumps(result))
         return 0

@@ -1,20 +1,35 @@
-"""Filling holes: draws from p(what is missing | what was observed) by importance resampling (lesson 17)."""
+"""Filling holes: draws from p(what is missing | what was observed) by importance resampling (lesson 17).
+
+With z_s from q(z|x_observed) and w_s = p(x_observed, z_s) / q(z_s|x_observed), normalised to add up to 1, the mean of a
+missing value is sum_s w_s E[x|z_s]. A draw chooses a z_s with probability w_s and draws from p(x|z_s). Where q looks in
+the wrong place, z comes from the mixture of proposals.py.
+
+Mattei and Frellsen, "MIWAE: deep generative modelling and imputation of incomplete data sets", ICML 2019.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from minivae.backend import Stream, load
-from minivae.model.importance import draws_of_mixture
+from minivae.model.importance import MOST_SAMPLES, draws_of_mixture
 from minivae.model.network import Network
 from minivae.model.proposals import find_mixture, log_joint, rows_astray
 from minivae.model.workspace import ROWS_AT_ONCE
+from minivae.validation import check_int
 
 SAMPLES_AT_ONCE = 8 * ROWS_AT_ONCE
 
 
+@np.errstate(all="ignore")  # what is not finite, of a model that has diverged, shows in the numbers
 def impute(network: Network, x: np.ndarray, n_draws: int | None, seed: int, n_samples: int) -> np.ndarray:
-    """Complete rows in scaled units, (N, D), or (n_draws, N, D): see :meth:`minivae.VAE.impute`."""
+    """Complete rows in scaled units, (N, D), each value a mean, or (n_draws, N, D), each value a draw.
+
+    A mean is the best guess by squared error, for a category its probabilities. The spread of draws, in which a
+    category is one-hot, says how much is not known. ``n_samples`` is S; the result is a function of ``seed``.
+    """
+    check_int(n_samples, "n_samples", 1, MOST_SAMPLES)
+    check_int(1 if n_draws is None else n_draws, "n_draws", 1, MOST_SAMPLES)
     filled = np.tile(x, (n_draws or 1, 1, 1))
     with_holes = np.flatnonzero(np.isnan(x).any(axis=1))
     at_once = max(1, SAMPLES_AT_ONCE // n_samples)
@@ -54,8 +69,7 @@ def mean_of_data(network: Network, z: np.ndarray) -> np.ndarray:
     """E[x|z] in scaled units: (n, K) -> (n, D)."""
     k = network.kernels
     output = network.decoder.forward(k.asarray(z, network.dtype))
-    logvar = network.store.arrays.get("decoder.output.logvar")
-    return k.to_numpy(network.likelihood.mean_given(k, output, logvar)).astype(np.float64)
+    return k.to_numpy(network.likelihood.mean_given(k, output, network.logvar)).astype(np.float64)
 
 
 def draw_of_data(
@@ -67,10 +81,8 @@ def draw_of_data(
     chosen = np.minimum((np.cumsum(weights, axis=0) <= u).sum(axis=0), len(weights) - 1)
     mean = mean_of_data(network, z[chosen, np.arange(B)])
     where = (seed, Stream.IMPUTATION, 2 * draw + 2, examples)
-    logvar = network.store.arrays.get("decoder.output.logvar")
-    return network.likelihood.draw(
+    return network.draw(
         mean,
-        None if logvar is None else network.kernels.to_numpy(logvar),
         lambda: noise.uniform(*where, out=np.empty(mean.shape)),
         lambda: noise.standard_normal(*where, out=np.empty(mean.shape)),
     )

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.special import ndtr
 
-from minivae.errors import DataError
-from minivae.model.distributions import Bernoulli, Categorical, Gaussian, Likelihood, LogNormal, Poisson
+from minivae.errors import BackendError, DataError
+from minivae.model.distributions import GREY, Bernoulli, Categorical, Gaussian, Likelihood, LogNormal, Poisson
 from minivae.validation import check_int
 
 __all__ = [
+    "GREY",
     "LIKELIHOODS",
     "Bernoulli",
     "Categorical",
@@ -20,6 +21,7 @@ __all__ = [
     "LogNormal",
     "Mixed",
     "Poisson",
+    "check_on",
     "from_config",
     "resolve",
 ]
@@ -142,6 +144,13 @@ def _at(vector: np.ndarray | None, place: slice | None) -> np.ndarray | None:
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     kind.name: kind for kind in (Bernoulli, Gaussian, Categorical, Poisson, LogNormal, Mixed)
 }
+
+
+def check_on(backend: str, likelihood: Likelihood, missing: str) -> None:
+    """BackendError for what a GPU has no kernels for yet."""
+    if backend == "cupy" and (missing == "mask" or isinstance(likelihood, LogNormal | Mixed | Poisson)):
+        what = "missing='mask'" if missing == "mask" else f"the likelihood {likelihood.name!r}"
+        raise BackendError(f"the cupy backend does not compute {what} yet: use numpy or numba")
 
 
 def resolve(likelihood: str | Likelihood) -> Likelihood:

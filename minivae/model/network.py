@@ -13,17 +13,19 @@ workspace, which the next pass overwrites: copy what must be kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 from weakref import WeakSet
 
 import numpy as np
 
 from minivae.backend import Array, Backend, Stream
+from minivae.columns import Columns
 from minivae.model.decoder import Decoder
+from minivae.model.distributions import Likelihood, Noise
 from minivae.model.encoder import Encoder
-from minivae.model.likelihoods import Likelihood
 from minivae.model.parameters import Block, Parameters
 from minivae.model.scaling import Scaling
 from minivae.model.workspace import Workspace
@@ -56,6 +58,20 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=renew_locks)
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def one_at_a_time(method: Method) -> Method:
+    """Let threads take turns on one model: its layers and buffers belong to one pass, in one session of its kernels."""
+
+    @wraps(method)
+    def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with self.lock, self.kernels.session():
+            return method(self, *args, **kwargs)
+
+    return cast(Method, locked)
+
+
 def mean(values: Array) -> float:
     """The mean of (B,), summed in float64."""
     return float(values.mean(dtype="float64"))
@@ -74,6 +90,9 @@ def fill_holes(x: Array) -> tuple[Array, np.ndarray | None]:
     return np.where(is_hole, 0, x), (~is_hole).astype(x.dtype)
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
 class Network:
     """Encoder and decoder over one parameter vector, and the passes through both.
 
@@ -88,6 +107,7 @@ class Network:
     """
 
     kernels: Backend
+    columns: Columns | None = None  # what the columns of x are called and mean, for whoever holds a table
 
     def __init__(
         self,
@@ -135,6 +155,16 @@ class Network:
         names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "dtype", "seed", "missing")
         plain = {name: getattr(self, name) for name in names}
         return plain | {"backend": self.kernels.name, "likelihood": self.likelihood.config()}
+
+    @property
+    def logvar(self) -> Array | None:
+        """The learned log variances of p(x|z), if there are any."""
+        return self.store.arrays.get("decoder.output.logvar")
+
+    def draw(self, mean: np.ndarray, uniform: Noise, normal: Noise) -> np.ndarray:
+        """x from p(x|z) with this mean, (n, D): see Likelihood.draw."""
+        logvar = None if self.logvar is None else self.kernels.to_numpy(self.logvar)
+        return self.likelihood.draw(mean, logvar, uniform, normal)
 
     def posterior(self, x: Array) -> tuple[Array, Array]:
         """mu, logvar (B, K) of q(z|x), for x (B, D)."""
@@ -224,7 +254,7 @@ class Network:
         **out: Array | None,
     ) -> Array:
         """-log p(x|z) of what was observed, before its scaling, in nats: (B, D), (B, D) -> (B,); see Likelihood.nll."""
-        logvar = self.store.arrays.get("decoder.output.logvar") if logvar is None else logvar
+        logvar = self.logvar if logvar is None else logvar
         x, observed = fill_holes(x)
         if observed is not None:
             out["observed"] = observed

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from minivae import backend as backends
 from minivae.backend import Array, Stream
-from minivae.column import is_frame
-from minivae.columns import Columns
-from minivae.errors import BackendError, DataError, GreyDataWarning
+from minivae.columns import decoded, encoded
+from minivae.errors import DataError, GreyDataWarning
 from minivae.model import importance, imputation, oddness, weights
-from minivae.model.likelihoods import Bernoulli, Likelihood, LogNormal, Mixed, Poisson, resolve
-from minivae.model.network import LossTerms, Network, mean
+from minivae.model.likelihoods import GREY, Bernoulli, Likelihood, check_on, resolve
+from minivae.model.network import LossTerms, Network, mean, one_at_a_time
 from minivae.model.parameters import Views
 from minivae.model.scaling import Scaling
 from minivae.model.workspace import pieces
@@ -42,25 +40,6 @@ from minivae.workers.group import Alone, Group, share_out
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
 INITS = ("torch", "glorot", "he")
 DTYPES = ("float32", "float64")
-MISSING = ("zero", "mask")
-NOT_ON_A_GPU = (LogNormal, Mixed, Poisson)
-GREY = (
-    "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
-    "be trained and compared with itself, but not with numbers on binary data (see binarize)"
-)
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def one_at_a_time(method: Method) -> Method:
-    """Let threads take turns on one model: its layers and buffers belong to one pass, in one session of its kernels."""
-
-    @wraps(method)
-    def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with self.lock, self.kernels.session():
-            return method(self, *args, **kwargs)
-
-    return cast(Method, locked)
 
 
 class VAE(Network):
@@ -89,9 +68,8 @@ class VAE(Network):
     scaling : Scaling, optional
         What is done to data on their way in and undone on their way out, such as ``Scaling.of("standard", x)``.
     missing : {"zero", "mask"}, default "zero"
-        What the encoder sees of a value that was not observed, NaN in ``x``: 0 after scaling; or that, and D more
-        inputs that are 1 where a value was observed, else 0. Such a value adds nothing to ``recon_nll``, nor to a
-        gradient: the loss is a bound on -log p of what was observed (lesson 17).
+        What the encoder sees of NaN in ``x``, a value that was not observed: 0 after scaling; or also D more inputs,
+        1 where a value was observed. The loss bounds -log p of what was observed (lesson 17).
 
     Attributes
     ----------
@@ -103,8 +81,7 @@ class VAE(Network):
     epoch : int
         Epochs trained so far.
     columns : Columns or None
-        Set it, and every method takes frames of these columns in the place of ``x``, and those that return rows
-        return frames; kept in files.
+        Set it, and methods take frames of these columns as ``x``, and return frames; kept in files.
 
     Raises
     ------
@@ -138,7 +115,6 @@ class VAE(Network):
         missing: str = "zero",
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
-        self.columns: Columns | None = None
         self._said_grey = False
         input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
         likelihood, scaling = resolve(likelihood), Scaling() if scaling is None else scaling
@@ -146,10 +122,8 @@ class VAE(Network):
         self.backend = kernels.name
         likelihood.check_dim(input_dim)
         scaling.check_dim(input_dim)
-        check_choice(missing, "missing", MISSING)
-        if self.backend == "cupy" and (missing == "mask" or isinstance(likelihood, NOT_ON_A_GPU)):
-            what = "missing='mask'" if missing == "mask" else f"the likelihood {likelihood.name!r}"
-            raise BackendError(f"the cupy backend does not compute {what} yet: use numpy or numba")
+        check_choice(missing, "missing", ("zero", "mask"))
+        check_on(self.backend, likelihood, missing)
         super().__init__(
             input_dim,
             check_widths(hidden_dims, "hidden_dims"),
@@ -208,8 +182,7 @@ class VAE(Network):
     def check(self, x: Any, grey_is_fine: bool = False) -> np.ndarray:
         """``x`` scaled, as an array (N, D) of the model's dtype that its likelihood can take; errors as for ``loss``.
 
-        NaN is a value that was not observed. Warns once, with GreyDataWarning, where a Bernoulli model meets grey
-        values, unless they will be binarised.
+        Warns once, with GreyDataWarning, where a Bernoulli model meets grey values, unless they will be binarised.
         """
         x = self._scaled(x)
         try:
@@ -224,10 +197,8 @@ class VAE(Network):
         return x
 
     def _scaled(self, x: Any) -> np.ndarray:
-        if self.columns is not None and is_frame(x):
-            x = self.columns.encode(x)
         holes = self.backend != "cupy" and self.likelihood.takes_holes
-        return self.scaling.check(x, self.dtype, self.input_dim, allow_nan=holes)
+        return self.scaling.check(encoded(self.columns, x), self.dtype, self.input_dim, allow_nan=holes)
 
     # -- the loss ------------------------------------------------------------------------------------------
 
@@ -288,8 +259,7 @@ class VAE(Network):
         """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
         x = self.check(x, grey_is_fine=True)
         check_columns_known(x)
-        bias = self.likelihood.constant(x)[0]
-        self.parameters["decoder.output.b"][...] = self.kernels.asarray(bias, self.dtype)
+        self.parameters["decoder.output.b"] = self.likelihood.constant(x)[0]
 
     # -- what a trained model is for -------------------------------------------------------------------------
 
@@ -328,17 +298,12 @@ class VAE(Network):
         mean = np.empty((len(z), self.input_dim), self.dtype)
         for rows in pieces(len(z)):
             output = self.decoder.forward(self.kernels.asarray(z[rows], self.dtype))
-            mean[rows] = self.kernels.to_numpy(self.likelihood.mean_given(self.kernels, output, self._logvar))
+            mean[rows] = self.kernels.to_numpy(self.likelihood.mean_given(self.kernels, output, self.logvar))
         return mean
-
-    @property
-    def _logvar(self) -> Array | None:
-        return self.parameters.get("decoder.output.logvar")
 
     def reconstruct(self, x: Any) -> np.ndarray:
         """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
-        mean = self.decode(self.encode(x)[0])
-        return self.columns.decode(mean, x) if self.columns is not None and is_frame(x) else mean
+        return decoded(self.columns, self.decode(self.encode(x)[0]), x)
 
     def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
         """New data from the prior.
@@ -355,15 +320,11 @@ class VAE(Network):
         -------
         x : ndarray of shape (n, D), or DataFrame if ``columns`` are those of one
         """
-        x = self._sample(n, seed, draw)
-        return self.columns.decode(x) if self.columns is not None and self.columns.is_pandas else x
-
-    def _sample(self, n: int, seed: int, draw: bool) -> np.ndarray:
         n, seed = check_int(n, "n", 1), check_seed(seed)
         noise, rows = backends.load("numpy"), np.arange(n)
         z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
         if not draw:
-            return self.decode(z)
+            return decoded(self.columns, self.decode(z))
         mean = self._mean_of_scaled(z)
 
         # Step 0 of the stream has gone into z, step 1 goes into x.
@@ -373,8 +334,7 @@ class VAE(Network):
         def normal() -> np.ndarray:
             return noise.standard_normal(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
 
-        logvar = None if self._logvar is None else self.kernels.to_numpy(self._logvar)
-        return self.scaling.invert(self.likelihood.draw(mean, logvar, uniform, normal))
+        return decoded(self.columns, self.scaling.invert(self.draw(mean, uniform, normal)))
 
     @one_at_a_time
     def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
@@ -389,46 +349,15 @@ class VAE(Network):
         return oddness.score(self, x, train, n_samples, self.seed if seed is None else check_seed(seed))
 
     @one_at_a_time
-    def impute(self, x: Any, n_draws: int | None = None, seed: int = 0, n_samples: int = 1000) -> np.ndarray:
-        """Fill the holes, NaN in ``x``, with what the observed values of the same row say about them.
+    def impute(self, x: Any, n_draws: int | None = None, seed: int = 0, n_samples: int = 1000) -> Any:
+        """Fill the holes, NaN in ``x`` (N, D), from the rest of their rows; see :mod:`minivae.model.imputation`.
 
-        With z_s from q(z|x_observed) and w_s = p(x_observed, z_s) / q(z_s|x_observed), normalised to add up to 1, the
-        mean of a missing value is sum_s w_s E[x|z_s]. A draw chooses a z_s with probability w_s and then draws
-        from p(x|z_s) (importance resampling). Where q looks in the wrong place, z comes from a mixture, as for
-        :meth:`log_likelihood`.
-
-        Parameters
-        ----------
-        x : array-like of shape (N, D)
-        n_draws : int, optional
-            None: the means, the best guess of each value by its squared error; of a category its probabilities.
-            Else so many complete tables, of which each value is one draw, a category one-hot: their spread
-            says how much is not known, which a mean hides (multiple imputation).
-        seed : int, default 0
-            The result is a function of it, and of the number of each row (stream 10).
-        n_samples : int, default 1000
-            S.
-
-        Returns
-        -------
-        filled : ndarray of float64, shape (N, D) or (n_draws, N, D)
-            In the units of the data. What was observed is returned as it came.
-
-        Raises
-        ------
-        DataError, TypeError, ValueError
-            As :meth:`loss`.
-
-        References
-        ----------
-        Mattei and Frellsen, "MIWAE: deep generative modelling and imputation of incomplete data sets", ICML 2019.
+        With means, (N, D), of a category its probabilities; or with draws, (n_draws, N, D), a category one-hot.
         """
-        n_draws = None if n_draws is None else check_int(n_draws, "n_draws", 1, 2**31)
-        n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
-        with np.errstate(all="ignore"):  # what is not finite, of a model that has diverged, shows in the numbers
-            filled = imputation.impute(self, self.check(x), n_draws, check_seed(seed), n_samples)
-        given = check_matrix(x, "float64", allow_nan=True)
-        return np.where(np.isnan(given), self.scaling.invert(filled), given)
+        filled = imputation.impute(self, self.check(x), n_draws, check_seed(seed), n_samples)
+        given = check_matrix(encoded(self.columns, x), "float64", allow_nan=True)
+        filled = np.where(np.isnan(given), self.scaling.invert(filled), given)
+        return decoded(self.columns, filled, x, fill=True)
 
     # -- files -----------------------------------------------------------------------------------------------
 
@@ -475,9 +404,6 @@ class VAE(Network):
         with weights.refused(path):
             vae = cls(**weights.configuration(tensors, metadata), backend=backend)
             vae.step, vae.epoch = weights.counters(metadata)
-            if metadata.get("columns") is not None:
-                vae.columns = Columns.from_config(metadata["columns"])
-                if vae.columns.width != vae.input_dim:
-                    raise ValueError(f"its columns are {vae.columns.width} wide, its data {vae.input_dim}")
+            vae.columns = weights.columns_of(metadata, vae.input_dim)
         weights.fill(vae, tensors, path)
         return vae

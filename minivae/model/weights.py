@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minivae.columns import Columns
 from minivae.errors import BackendError, CheckpointError
 from minivae.model.likelihoods import LIKELIHOODS, from_config
 from minivae.model.network import Network
@@ -37,7 +38,6 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
     tensors = network.store.views(network.kernels.to_numpy(network.store.vector))[1]
     tensors |= tensors_of(network.scaling)
     config = {key: value for key, value in network.config.items() if key != "backend"}
-    columns = getattr(network, "columns", None)
     return tensors, {
         "format": f"{kind}-{FORMAT}",
         "run": run,
@@ -46,7 +46,7 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
         "scaling": network.scaling.kind,
         "step": network.step,
         "epoch": network.epoch,
-        **({} if columns is None else {"columns": columns.config()}),
+        **({} if network.columns is None else {"columns": network.columns.config()}),
     }
 
 
@@ -101,6 +101,16 @@ def scaling_of(tensors: Tensors, metadata: Metadata) -> Scaling:
     kind = metadata.get("scaling", "none")
     names = ("shift", "scale", *(["seen_shift", "seen_scale"] if "scaling.seen_shift" in tensors else []))
     return Scaling(kind, *(tensors[f"scaling.{name}"] for name in (names if kind != "none" else ())))
+
+
+def columns_of(metadata: Metadata, width: int) -> Columns | None:
+    """The columns of the model in a file, which has that ``width``."""
+    if metadata.get("columns") is None:
+        return None
+    columns = Columns.from_config(metadata["columns"])
+    if columns.width != width:
+        raise ValueError(f"its columns are {columns.width} wide, its data {width}")
+    return columns
 
 
 def counters(metadata: Metadata) -> tuple[int, int]:

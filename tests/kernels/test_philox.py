@@ -66,7 +66,7 @@ def test_philox_gives_the_known_answers_of_random123(counter, seed, words):
 
 def test_the_streams_have_the_numbers_of_the_design():
     names = ("EPS", "BINARIZE", "CORRUPTION", "IMPORTANCE", "PRIOR", "SHUFFLE", "INITIALISATION")
-    names += ("GAN_ROWS", "GAN_LATENT", "GAN_PENALTY")
+    names += ("GAN_ROWS", "GAN_LATENT", "GAN_PENALTY", "IMPUTATION")
     assert {stream.name: int(stream) for stream in Stream} == {name: i for i, name in enumerate(names)}
 
 

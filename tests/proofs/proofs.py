@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 from sklearn.datasets import load_digits
 
-from minivae import SGD, VAE, Adam, TrainingDiverged, fit, gradcheck, selfcheck
+from minivae import SGD, VAE, Adam, Gaussian, TrainingDiverged, fit, gradcheck, selfcheck
 
 DTYPES = ("float32", "float64")
 SIGMAS = 5  # standard errors: chance exceeds it once in two million draws
@@ -213,6 +213,19 @@ def overfits_16_digits(model):
     np.testing.assert_array_equal(vae.reconstruct(x) >= 0.5, x == 1)
     loss = vae.loss(np.tile(x, (100, 1))).loss
     assert np.log(16) < loss < 3 * np.log(16), f"{loss:.2f} nats"
+
+
+def a_hole_costs_nothing_and_moves_nothing(model):
+    """No parameter that belongs to a column has a say where nothing of it was observed."""
+    vae = model(4, (), 2, likelihood=Gaussian("per_dimension"), dtype="float64")
+    x = np.random.default_rng(0).standard_normal((6, 4))
+    x[:, 1] = np.nan
+    before = vae.loss_and_gradients(x).loss
+    for name in ("decoder.output.b", "decoder.output.logvar"):
+        assert vae.gradients[name][1] == 0, name
+        assert np.all(vae.gradients[name][[0, 2, 3]] != 0), name
+        vae.parameters[name][1] += 1
+    assert vae.loss(x).loss == before
 
 
 OF_KERNELS = (

@@ -169,6 +169,26 @@ OTHERS = [
 ]
 
 
+OTHERS += [
+    (
+        "the mask forgotten in the gradient of the variance",
+        [(REFERENCE, "np.sum(upstream * 0.5 * (1 - r)", "np.sum(dnll[rows, None] * 0.5 * (1 - r)")],
+        proofs.gradients_of_every_operation,
+    ),
+    (
+        "what is missing read as 0",
+        [
+            (
+                NETWORK,
+                "return np.where(is_hole, 0, x), (~is_hole).astype(x.dtype)",
+                "return np.where(is_hole, 0, x), None",
+            )
+        ],
+        proofs.a_hole_costs_nothing_and_moves_nothing,
+    ),
+]
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Planting
 

@@ -27,6 +27,12 @@ def test_of_the_model(proof, kernels):
     proof(proofs.vae_class(kernels))
 
 
+def test_a_hole_costs_nothing_and_moves_nothing(kernels):
+    if kernels.graph is not None:
+        pytest.skip("a GPU needs complete rows")
+    proofs.a_hole_costs_nothing_and_moves_nothing(proofs.vae_class(kernels))
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Every function agrees with the reference
 
