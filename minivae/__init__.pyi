@@ -5,6 +5,7 @@ from . import datasets as datasets
 from . import evaluation as evaluation
 from . import gradcheck as gradcheck
 from . import plotting as plotting
+from . import workers as workers
 from .columns import Columns as Columns
 from .errors import BackendError as BackendError
 from .errors import CheckpointError as CheckpointError

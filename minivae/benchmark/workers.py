@@ -121,7 +121,7 @@ def start(n: int, batch_size: int, rounds: int) -> list[dict[str, Any]]:
 
 
 def timings(batch_size: int, rounds: int) -> list[dict[str, Any]]:
-    """The median time of a training step with each problem, by the workers that this process is one of."""
+    """The median time of a training step with each problem, by the workers that this process is one of; on rank 0."""
     from minivae.training.optimizers import Adam
     from minivae.training.recipe import Recipe
     from minivae.training.step import training_step
@@ -164,4 +164,6 @@ def report(result: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(timings(int(sys.argv[1]), int(sys.argv[2]))), flush=True)
+    found = timings(int(sys.argv[1]), int(sys.argv[2]))
+    if found:
+        print(json.dumps(found), flush=True)
