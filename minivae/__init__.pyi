@@ -17,6 +17,7 @@ from .errors import TrainingDiverged as TrainingDiverged
 from .errors import UntrustedEstimateWarning as UntrustedEstimateWarning
 from .estimator import VariationalAutoencoder as VariationalAutoencoder
 from .evaluation import log_likelihood as log_likelihood
+from .explain import explain_loss as explain_loss
 from .gan.gan import GAN as GAN
 from .model.likelihoods import Bernoulli as Bernoulli
 from .model.likelihoods import Categorical as Categorical

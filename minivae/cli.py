@@ -12,7 +12,20 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from minivae.commands import bench, encode, evaluate, explore, gradcheck, info, learn, sample, tables, train
+from minivae.commands import (
+    bench,
+    encode,
+    evaluate,
+    explain_loss,
+    explore,
+    gradcheck,
+    info,
+    learn,
+    report,
+    sample,
+    tables,
+    train,
+)
 from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.system import signals
 from minivae.system.streams import flush_or_forget, print_line
@@ -90,6 +103,7 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"minivae {__version__}")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (train, evaluate, sample, encode, tables, explore, gradcheck, bench, learn, info):
+    described = (train, evaluate, report, explain_loss, sample, encode, tables, explore)
+    for command in (*described, gradcheck, bench, learn, info):
         command.add(commands)
     return parser

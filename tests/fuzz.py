@@ -291,6 +291,10 @@ def all_targets():
     def csv(*headers):
         return lambda _: malformed.csv_files(*headers)
 
+    def as_a_spreadsheet_saves(content):
+        saved = b"\xef\xbb\xbf" + content.replace(b",", b";").replace(b"\n", b"\r\n")
+        return st.sampled_from([content, saved, saved.replace(b".", b",")])
+
     def tensors(valid):
         return malformed.raw_tensor_files(valid) | malformed.signed_tensor_files(valid)
 
@@ -339,7 +343,7 @@ def all_targets():
         Target("config", "config.json", read_config, check_config, DataError, 30, valid_configs,
                malformed.config_files),
         Target("history", "history.csv", read_history, check_history, DataError, 60, valid_histories,
-               csv(names, names, names, names[:3])),
+               lambda _: csv(names, names, names, names[:3])(_).flatmap(as_a_spreadsheet_saves)),
     ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pytest
 from minivae import Columns, DataError
 
 pd = pytest.importorskip("pandas")
+pytestmark = pytest.mark.peers
 N = 60
 R = np.random.default_rng(0)
 

@@ -315,7 +315,9 @@ SEEN_BELOW = {"n_importance_samples", "verbose", "warm_start"}
 
 
 def test_every_parameter_of_the_estimator_trains_as_fit_does_with_its_argument():
-    assert {name for name, *_ in OF_THE_ESTIMATOR} | SEEN_BELOW | SEEN_ELSEWHERE_TOO == VariationalAutoencoder().get_params().keys()
+    assert {
+        name for name, *_ in OF_THE_ESTIMATOR
+    } | SEEN_BELOW | SEEN_ELSEWHERE_TOO == VariationalAutoencoder().get_params().keys()
     found = {}
     for name, given, arguments in [("nothing", {}, {}), *OF_THE_ESTIMATOR]:
         if name == "backend" and states()["numba"] != "available":

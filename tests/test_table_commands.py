@@ -12,6 +12,7 @@ from minivae.model import oddness
 from minivae.model.importance import log_likelihood
 
 pd = pytest.importorskip("pandas")
+pytestmark = pytest.mark.peers
 N = 80
 SMALL = ["--hidden", "8", "--latent", "2", "--epochs", "3", "--batch-size", "16", "--no-pictures"]
 

@@ -35,6 +35,13 @@ def add(commands: Any) -> None:
         help="also kernels and products, batches of 20 and 512, an epoch, encoding, memory, compilation: takes long",
     )
     parser.add_argument(
+        "--workers",
+        type=numbers,
+        default=argparse.SUPPRESS,
+        metavar="1,2,4",
+        help="instead time so many processes that share each minibatch by MPI, and predict where more stop paying",
+    )
+    parser.add_argument(
         "--plot", metavar="FILE", default=argparse.SUPPRESS, help="draw the timings, with --full also a roofline"
     )
     add_json(parser)
@@ -45,9 +52,21 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
+def numbers(text: str) -> tuple[int, ...]:
+    """``"1,2,4"`` to (1, 2, 4)."""
+    try:
+        found = tuple(int(number) for number in names(text))
+    except ValueError:
+        found = ()
+    if not found or min(found) < 1:
+        raise argparse.ArgumentTypeError(f"expected numbers of processes such as 1,2,4; got {text!r}")
+    return found
+
+
 def bench(options: argparse.Namespace) -> int:
     """Print the report; status 1 if a kernel is wrong or a contender fails."""
     from minivae import backend
+    from minivae.benchmark import workers
     from minivae.benchmark.problem import Problem
     from minivae.benchmark.processes import BenchmarkError
     from minivae.benchmark.report import report
@@ -60,12 +79,19 @@ def bench(options: argparse.Namespace) -> int:
     problem = Problem(check_int(options.batch_size, "--batch-size", 1, LARGEST_BATCH))
     rounds = check_int(options.rounds, "--rounds", 1)
     plot = check_picture(options.plot) if "plot" in options else None
+    shared = "workers" in options
+    if shared and (plot or options.full or options.peers or "backends" in options):
+        raise ValueError("--workers is a benchmark of its own: it goes with --batch-size and --rounds only")
     try:
-        result = Suite(backends, options.peers, problem, rounds, options.full).run()
+        if shared:
+            result = workers.measure(options.workers, problem.batch_size, rounds)
+        else:
+            result = Suite(backends, options.peers, problem, rounds, options.full).run()
     except BenchmarkError as error:
         print(f"minivae bench: error: {error}", file=sys.stderr)
         return 1
-    print_json(result) if options.json else print("\n".join(report(result)), flush=True)
+    tell = workers.report if shared else report
+    print_json(result) if options.json else print("\n".join(tell(result)), flush=True)
     if plot is not None:
         from minivae import plotting
 

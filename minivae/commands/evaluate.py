@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import warnings
 from typing import Any
 
@@ -54,10 +55,13 @@ def add_binarize(parser: argparse.ArgumentParser) -> None:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Print log p(x), the ELBO and its parts, and how they were measured."""
+    from minivae import marks
     from minivae.errors import GreyDataWarning
     from minivae.evaluation import evaluate
     from minivae.runs.folder import Run, open_run
-    from minivae.runs.rows import Examples, examples_for, rows_trained_on
+    from minivae.runs.rows import Examples, examples_for, rows_trained_on, training_rows_of
+    from minivae.training.examples import held_out_rows
+    from minivae.training.recipe import Recipe
     from minivae.workers.group import check_same, digest
     from minivae.workers.tree import check_shards
 
@@ -77,6 +81,9 @@ def evaluate(options: argparse.Namespace) -> int:
     result["run"] = str(run.path)
     n_trained = rows_trained_on(run, examples)
     result["protocol"] |= {"data": examples.name, "part": examples.part, "rows_trained_on": n_trained}
+    x = held_out_rows(run.vae, examples.x, Recipe(seed=options.seed, binarize=binarize))
+    train = training_rows_of(run, examples)
+    result["scale"] = marks.scale_of(run.vae, train, x, -(result["log_likelihood"] or math.nan), binarize)
     if options.json:
         print_json(result)
     else:
@@ -85,6 +92,8 @@ def evaluate(options: argparse.Namespace) -> int:
             lines.append(
                 f"note        {n_trained} of these {len(examples.x)} rows are equal to rows of the run's training set"
             )
+        lines.append(marks.line(result["scale"], result["log_likelihood_standard_error_of_examples"]))
+        lines.append(f"next        minivae report {options.run}")
         for line in lines:
             print(harmless(line))
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from minivae.commands.common import NEITHER, add_backend, add_command, add_json, log_printed, print_json, workers
@@ -194,6 +195,7 @@ def folder(text: str) -> str:
 
 def train(options: argparse.Namespace) -> int:
     """Train, then say how it went and where the run folder is."""
+    from minivae import marks
     from minivae.runs import train as runs
     from minivae.runs.resume import settings_of_a_resumed_run
 
@@ -214,17 +216,31 @@ def train(options: argparse.Namespace) -> int:
     if options.json:
         print_json(summary)
         return 0
-    for part in ("train", "test") if settings.model == "gan" else ():
-        terms = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in summary[part].items())
-        print_line(f"{part:<11} {terms or 'no comparison with samples in so many dimensions: look at samples.png'}")
-    for part in ("train", "test") if settings.model == "vae" else ():
+    is_gan = settings.model == "gan"
+    for line in lines_of_game(summary) if is_gan else lines_of_vae(summary):
+        print_line(line)
+    length = f"{summary['steps_now']} steps" if is_gan else f"{summary['epochs_now']} epochs"
+    print_line(f"run folder  {summary['run']} ({length} in {summary['seconds']:.1f} s)")
+    if not is_gan:
+        print_line(marks.line(summary["scale"], summary["scale_error"]))
+        print_line(f"next        minivae report {summary['run']}")
+    return 0
+
+
+def lines_of_vae(summary: dict[str, Any]) -> Iterator[str]:
+    """How the training of a VAE went."""
+    for part in ("train", "test"):
         terms = summary[part]
-        print_line(
+        yield (
             f"{part:<11} loss {terms['loss']:.3f} nats per example "
             f"= reconstruction {terms['recon_nll']:.3f} + beta * KL {terms['kl']:.3f}"
         )
-    if summary.get("best_epoch") != summary.get("epochs"):
-        print_line(f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}")
-    length = f"{summary['steps_now']} steps" if settings.model == "gan" else f"{summary['epochs_now']} epochs"
-    print_line(f"run folder  {summary['run']} ({length} in {summary['seconds']:.1f} s)")
-    return 0
+    if summary["best_epoch"] != summary["epochs"]:
+        yield f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}"
+
+
+def lines_of_game(summary: dict[str, Any]) -> Iterator[str]:
+    """How the training of a GAN went."""
+    for part in ("train", "test"):
+        terms = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in summary[part].items())
+        yield f"{part:<11} {terms or 'no comparison with samples in so many dimensions: look at samples.png'}"

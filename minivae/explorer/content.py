@@ -66,6 +66,10 @@ def content(run: Run, data: Dataset, dtype: str) -> dict[str, Any]:
     check_computable(vae)
     rows = thinned(len(data.train), ROWS)
     x = as_trained(vae, data.train[rows], Recipe(binarize=run.binarize))
+    if np.isnan(x).any():
+        raise MinivaeError(
+            f"{run.path} was trained on rows with holes, which the page does not fill: use minivae encode"
+        )
     mu, logvar = vae.encode(x)
     shown = thinned(len(x), POINTS)
     row_bytes = x.shape[1] * np.dtype(packed_pixels(x[shown])["dtype"]).itemsize
@@ -94,11 +98,10 @@ def content(run: Run, data: Dataset, dtype: str) -> dict[str, Any]:
         "points": packed(mu[shown], "float16" if np.abs(mu).max() < np.finfo("float16").max else "float32"),
         "examples": packed_pixels(x[chosen]),
         **classes(labels, data.label_names, shown, chosen),
-        "expected": {
-            "z": packed(mu[checked]),
-            "decoded": packed(vae.decode(mu[checked])),
+        "expected": {  # of the first examples
             "mu": packed(mu[checked]),
             "logvar": packed(logvar[checked]),
+            "decoded": packed(vae.decode(mu[checked])),
         },
     }
 

@@ -169,6 +169,8 @@ def exchanged(source: Source, place: Place, names: list[str], arguments: Argumen
     match node:
         case ast.BinOp(left, op, right):
             yield from of_operation(source, node, of(left), SYMBOLS[type(op)], of(right))
+        case ast.UnaryOp(ast.USub(), ast.Constant(value)) if getattr(place.owner, "arg", "") == "axis":
+            yield from of_constant(place, -value, names, arguments)
         case ast.UnaryOp(op, operand):
             yield SIGN if isinstance(op, ast.USub) else COMPARISON, 1, f"({of(operand)})"
         case ast.Compare(left, [op], [right]):
@@ -217,7 +219,7 @@ def of_constant(place: Place, value: Any, names: list[str], arguments: Arguments
         kind = INDEX if place.in_index else AXIS if is_axis else POWER if is_power else NUMBER
         near = {0, 1, 2, 3, 0.5, value + 1, value - 1, 2 * value, value / 2, 10 * value, value / 10, 100 * value}
         near |= {value / 100, *([1 / value] if value else [])}
-        nothing = {ast.Add: {0}, ast.Sub: {0}, ast.Mult: {1}, ast.Div: {1}, ast.USub: {1}}  # that leaves a part out
+        nothing = {ast.Add: {0}, ast.Sub: {0}, ast.Mult: {1}, ast.Div: {1}, ast.USub: {0, 1}}  # that leaves a part out
         for other in near - {value, -value} - nothing.get(op, set()):
             yield kind, 1, repr(other)
         yield AXIS if is_axis else SIGN, 1.2 if is_axis else 1.5, f"({-value!r})"

@@ -223,16 +223,29 @@ def explain(exercise: Exercise, code: Code, solution: Code | None) -> list[Cause
         if not there:  # an edit that only lets it go on explains nothing
             found = [(edit, explained) for edit, explained in found if explained == names]
         causes = of_edits(found, names, repaired, 0.1)
-        explained = frozenset().union(*(cause.outputs for cause in causes if cause.cost < 2))
-        left = {name for name in there - explained if not only_infinite(name, cases)}
+        sure = frozenset().union(*(cause.outputs for cause in causes if cause.cost < 1.3))
+        left = {name for name in there - sure if not only_infinite(name, cases)}
         if solution is None or not left:
             return causes
         cases = [case._replace(expected=case.yours) for case in cases]
-        mutations = of_edits(search(solution, cases, left, set(), (False,)), left, mutated, 0.4)
-        # A repair that adds something may make up for a mistake at another place, where something was exchanged.
-        kinds = frozenset().union(*(cause.kinds for cause in causes))
-        exchanged = [cause for cause in mutations if cause.cost <= 1.2 and not cause.kinds & kinds]
-        return [*exchanged, *causes, *mutations]
+        return combined(causes, of_edits(search(solution, cases, left, set(), (False,)), left, mutated, 0.4))
+
+
+def combined(repairs: list[Cause], mutations: list[Cause]) -> list[Cause]:
+    """The repairs, and what they do not explain; "either ... or" where a mutation of another kind is as small.
+
+    What is left out, or added, may make up for a mistake at another place: what was left out twice is right again.
+    """
+    causes = []
+    for repair in repairs:
+        rivals = [cause for cause in mutations if cause.outputs & repair.outputs and not cause.kinds & repair.kinds]
+        if rivals and repair.cost > 1.2 and rivals[0].cost < repair.cost - 0.9:
+            continue
+        if rivals and repair.cost > 1.2 and rivals[0].cost < repair.cost + 0.1:
+            text = f"either {repair.text.removeprefix('either ')}, or {rivals[0].text.removeprefix('either ')}"
+            repair = repair._replace(text=text, line=None)
+        causes.append(repair)
+    return [*causes, *mutations]
 
 
 def only_infinite(name: str, cases: Sequence[Case]) -> bool:

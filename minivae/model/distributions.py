@@ -16,6 +16,10 @@ from minivae.model.scaling import moments
 from minivae.validation import check_float, check_widths
 
 Noise = Callable[[], np.ndarray]
+GREY = (
+    "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
+    "be trained and compared with itself, but not with numbers on binary data (see binarize)"
+)
 
 
 class Likelihood:

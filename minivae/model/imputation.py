@@ -12,17 +12,24 @@ from __future__ import annotations
 import numpy as np
 
 from minivae.backend import Stream, load
-from minivae.model.importance import draws_of_mixture
+from minivae.model.importance import MOST_SAMPLES, draws_of_mixture
 from minivae.model.network import Network
 from minivae.model.proposals import find_mixture, log_joint, rows_astray
 from minivae.model.workspace import ROWS_AT_ONCE
+from minivae.validation import check_int
 
 SAMPLES_AT_ONCE = 8 * ROWS_AT_ONCE
 
 
 @np.errstate(all="ignore")  # what is not finite, of a model that has diverged, shows in the numbers
 def impute(network: Network, x: np.ndarray, n_draws: int | None, seed: int, n_samples: int) -> np.ndarray:
-    """Complete rows in scaled units, (N, D), or (n_draws, N, D): see :meth:`minivae.VAE.impute`."""
+    """Complete rows in scaled units, (N, D), each value a mean, or (n_draws, N, D), each value a draw.
+
+    A mean is the best guess by squared error, for a category its probabilities. The spread of draws, in which a
+    category is one-hot, says how much is not known. ``n_samples`` is S; the result is a function of ``seed``.
+    """
+    check_int(n_samples, "n_samples", 1, MOST_SAMPLES)
+    check_int(1 if n_draws is None else n_draws, "n_draws", 1, MOST_SAMPLES)
     filled = np.tile(x, (n_draws or 1, 1, 1))
     with_holes = np.flatnonzero(np.isnan(x).any(axis=1))
     at_once = max(1, SAMPLES_AT_ONCE // n_samples)

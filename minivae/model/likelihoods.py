@@ -8,10 +8,11 @@ import numpy as np
 from scipy.special import ndtr
 
 from minivae.errors import BackendError, DataError
-from minivae.model.distributions import Bernoulli, Categorical, Gaussian, Likelihood, LogNormal, Poisson
+from minivae.model.distributions import GREY, Bernoulli, Categorical, Gaussian, Likelihood, LogNormal, Poisson
 from minivae.validation import check_int
 
 __all__ = [
+    "GREY",
     "LIKELIHOODS",
     "Bernoulli",
     "Categorical",

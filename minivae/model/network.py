@@ -58,6 +58,20 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=renew_locks)
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def one_at_a_time(method: Method) -> Method:
+    """Let threads take turns on one model: its layers and buffers belong to one pass, in one session of its kernels."""
+
+    @wraps(method)
+    def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with self.lock, self.kernels.session():
+            return method(self, *args, **kwargs)
+
+    return cast(Method, locked)
+
+
 def mean(values: Array) -> float:
     """The mean of (B,), summed in float64."""
     return float(values.mean(dtype="float64"))
@@ -77,17 +91,6 @@ def fill_holes(x: Array) -> tuple[Array, np.ndarray | None]:
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def one_at_a_time(method: Method) -> Method:
-    """Let threads take turns on one model: its layers and buffers belong to one pass, in one session of its kernels."""
-
-    @wraps(method)
-    def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with self.lock, self.kernels.session():
-            return method(self, *args, **kwargs)
-
-    return cast(Method, locked)
 
 
 class Network:

@@ -18,7 +18,7 @@ from minivae.backend import Array, Stream
 from minivae.columns import decoded, encoded
 from minivae.errors import DataError, GreyDataWarning
 from minivae.model import importance, imputation, oddness, weights
-from minivae.model.likelihoods import Bernoulli, Likelihood, check_on, resolve
+from minivae.model.likelihoods import GREY, Bernoulli, Likelihood, check_on, resolve
 from minivae.model.network import LossTerms, Network, mean, one_at_a_time
 from minivae.model.parameters import Views
 from minivae.model.scaling import Scaling
@@ -40,10 +40,6 @@ from minivae.workers.group import Alone, Group, share_out
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
 INITS = ("torch", "glorot", "he")
 DTYPES = ("float32", "float64")
-GREY = (
-    "the data hold grey values between 0 and 1: the Bernoulli loss is then a cross-entropy, not -log p(x); it can "
-    "be trained and compared with itself, but not with numbers on binary data (see binarize)"
-)
 
 
 class VAE(Network):
@@ -358,8 +354,6 @@ class VAE(Network):
 
         With means, (N, D), of a category its probabilities; or with draws, (n_draws, N, D), a category one-hot.
         """
-        for value, name in ((n_samples, "n_samples"), (1 if n_draws is None else n_draws, "n_draws")):
-            check_int(value, name, 1, importance.MOST_SAMPLES)
         filled = imputation.impute(self, self.check(x), n_draws, check_seed(seed), n_samples)
         given = check_matrix(encoded(self.columns, x), "float64", allow_nan=True)
         filled = np.where(np.isnan(given), self.scaling.invert(filled), given)

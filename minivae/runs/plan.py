@@ -130,7 +130,7 @@ def make_plan(
 def decide(settings: Settings, data: Dataset) -> Settings:
     """The same settings with nothing left open."""
     is_gan = settings.model == "gan"  # whose data are scaled as a Gaussian's
-    likelihood = choose_likelihood(replace(settings, likelihood="gaussian") if is_gan else settings, data)
+    likelihood = "gaussian" if is_gan else choose_likelihood(settings, data)
     check_int(1 if settings.epochs is None else settings.epochs, "epochs", 1, 2**32 - 1)
     check_int(1 if settings.steps is None else settings.steps, "steps", 1, 2**32 - 1)
     check_int(settings.batch_size, "batch_size", 1)

@@ -116,16 +116,24 @@ def rows_trained_on(run: Run, examples: Examples) -> int | None:
 
     None for the run's own data, and where they are not to be read as they were.
     """
-    if examples.is_own or run.settings is None or run.settings.data == "mnist":  # which might be a download
+    own = None if examples.is_own else training_rows_of(run, examples)
+    if own is None:
+        return None
+    dtype = min(own.dtype, examples.x.dtype, key=lambda dtype: dtype.itemsize)
+    known = set(hashes(own, dtype))
+    return sum(row in known for row in hashes(examples.x, dtype))
+
+
+def training_rows_of(run: Run, examples: Examples) -> np.ndarray | None:
+    """The rows (N, D) that the run could train on; None where they are not to be read as they were."""
+    if run.settings is None or (run.settings.data == "mnist" and not examples.is_own):  # which might be a download
         return None
     try:
         own = load_again(run.settings.data, run.settings)
         run.check_same(own)
     except (DataError, OSError):
         return None
-    dtype = min(own.train.dtype, examples.x.dtype, key=lambda dtype: dtype.itemsize)
-    known = set(hashes(own.train, dtype))
-    return sum(row in known for row in hashes(examples.x, dtype))
+    return own.train
 
 
 def read_like_the_run(run: Run, data: str, labels: str | None, own: Settings | None) -> tables.Table:

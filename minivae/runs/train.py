@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minivae import checkpoint, datasets
+from minivae import checkpoint, datasets, marks
 from minivae.backend import states
 from minivae.checkpoint import Model, reached
 from minivae.datasets import Dataset
@@ -144,6 +144,10 @@ def carry_out(plan: Plan, recorder: Recorder | None, progress: bool, notes: Note
         summary = finish_game(folder, plan, settings, history)
     else:
         summary = finish(folder, plan, notes, history)
+        scale = marks.scale_of(
+            plan.model, notes.known.data.train, plan.test, -summary["test"]["elbo"], settings.binarize
+        )
+        summary |= {"scale": scale, "scale_error": marks.error_of(marks.bounds(plan.model, plan.test))}
     return summary | now | {"notes": [note._asdict() for note in notes]}
 
 

@@ -139,7 +139,9 @@ def test_the_plain_command_has_all_that_the_goals_on_a_gpu_are_about(asked):
     result = suite.Suite(("numpy", "numba", "cupy"), ("torch",), rounds=3).run()
     built = {name: problem.batches for name, problem, command in reversed(asked) if command == "ready"}
     on_cpu, on_gpu = ("numpy", "numba", *contenders.PEERS["torch"]), ("cupy", *gpu.TORCH)
-    assert built == dict.fromkeys(on_cpu, 64) | dict.fromkeys(on_gpu, 469)  # an epoch of MNIST
+    games = ("gan numpy", "gan numba", "gan torch eager")  # no GAN has run on a GPU
+    assert [*result["gan_step_ms"]] == [name.removeprefix("gan ") for name in games]
+    assert built == dict.fromkeys((*on_cpu, *games), 64) | dict.fromkeys(on_gpu, 469)  # an epoch of MNIST
     assert "an epoch of 469 steps" in result["protocol"]
     assert result["training_step_ms"]["cupy"] == 0.5
     assert {f"{name} / cupy" for name in gpu.TORCH} < {*result["ratios"]}

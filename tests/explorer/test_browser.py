@@ -44,7 +44,7 @@ def pages(tmp_path_factory):
         found[name] = out / "explore.html"
         assert cli.main(["explore", str(out)]) == 0
     run = open_run(folder / "plane<i>")
-    run = replace(run, vae=VAE(64, (16,), 2, activation="leaky_relu", seed=3))  # which minivae train does not offer
+    run = replace(run, model=VAE(64, (16,), 2, activation="leaky_relu", seed=3))  # which minivae train does not offer
     found["half"] = folder / "half.html"
     found["half"].write_text(page.filled(content.content(run, content.training_data(run), "float16")), encoding="utf-8")
     return found

@@ -54,6 +54,7 @@ def test_the_lines_of_javascript_decode(vae):
 
 
 @pytest.mark.slow
+@pytest.mark.peers
 def test_the_lines_of_pytorch_decode(vae):
     torch = pytest.importorskip("torch", reason="needs PyTorch")
     names = {}

@@ -104,6 +104,13 @@ def test_what_cannot_be_shown_is_refused_with_a_sentence(table, tmp_path, miniva
 
     with pytest.raises(MinivaeError, match="plain VAEs with one of the likelihoods bernoulli, gaussian, categorical"):
         content.check_computable(VAE(4, (3,), 2, likelihood=Own()))
+    with pytest.raises(MinivaeError, match="plain VAEs"):
+        content.check_computable(VAE(4, (3,), 2, likelihood="gaussian", missing="mask"))
+    run = open_run(table)
+    data = content.training_data(run)
+    data.train[3, 1] = np.nan
+    with pytest.raises(MinivaeError, match="rows with holes"):
+        content.content(run, data, "float32")
 
 
 def test_data_that_have_moved_are_named_and_must_be_the_same(table, tmp_path):

@@ -459,7 +459,7 @@ WRONG = {
         ("+ z**2", "+ mu**2", NAME),
         ("log_q = -0.5 * np.sum", "log_q = -np.sum", FACTOR),
         ("log_prior = -0.5 * np.sum(np.log(2 * np.pi)", "log_prior = -0.5 * np.sum(np.log(np.pi)", FACTOR),
-        ("(z - mu) ** 2 / np.exp(logvar)", "((z - mu) / np.exp(logvar)) ** 2", f"{BRACKETS}|{FUNCTION}"),
+        ("(z - mu) ** 2 / np.exp(logvar)", "((z - mu) / np.exp(logvar)) ** 2", f"{BRACKETS}|{FUNCTION}|{FACTOR}"),
         ("+ logvar +", "+ np.exp(logvar) +", FUNCTION),
         ("-recon_nll + log_prior - log_q", "-(recon_nll + log_prior - log_q)", BRACKETS),
         ("np.sum(np.log(2 * np.pi) + z**2, axis=1)", "(np.log(2 * np.pi) + np.sum(z**2, axis=1))", BRACKETS),

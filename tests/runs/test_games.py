@@ -12,6 +12,8 @@ from minivae import GAN, VAE
 from minivae.datasets import load
 from minivae.runs import train as runs
 from minivae.runs.folder import RunFolder, open_run
+from minivae.runs.identity import identity
+from minivae.runs.settings import Settings
 
 SMALL = ["train", "--model", "gan", "--hidden", 8, "--latent", 2, "--batch-size", 16, "--steps", 250]
 RING = np.stack((50 + 9 * np.cos(np.arange(90)), 50 + 9 * np.sin(np.arange(90))), axis=1)
@@ -112,6 +114,8 @@ def test_an_option_of_the_other_model_is_refused(minivae, options, words):
 
 
 def test_a_run_from_before_there_were_gans_goes_on(minivae):
+    id_then = "5e1e14abe19c5a48a54d74eab22327c69135dd2767359c7e199ac091fd9bb764"  # as 3fa5a37 computed it
+    assert identity(Settings(), "a" * 64) == id_then
     train = ["train", "--hidden", 4, "--latent", 2, "--no-pictures", "--data", "iris"]
     minivae(*train, "--epochs", 3, "--out", "whole")
     minivae(*train, "--epochs", 2, "--out", "old")

@@ -17,7 +17,7 @@ function spaced(low, high, n) { return Array.from({ length: n }, (_, i) => low +
 
 function sum(values) { return values.reduce((total, value) => total + value, 0); }
 
-const GRID = spaced(-6, 6, 2401), DZ = GRID[1] - GRID[0]; // as in the lessons
+const GRID = spaced(-14, 14, 5601), DZ = GRID[1] - GRID[0]; // the step of the lessons, and wider: q may reach far
 
 function integral(values) { return sum(values) * DZ; } // over GRID
 

@@ -1,0 +1,1 @@
+"""What the numbers of a run mean, and what holds its model back."""

@@ -1,0 +1,77 @@
+"""What a report looks at: a run's rows, its history, and what its model makes of them."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+
+from minivae import evaluation, marks
+from minivae.errors import MinivaeError, TrainingDiverged
+from minivae.model import importance
+from minivae.runs.folder import Run, RunFolder
+from minivae.runs.rows import examples_for, training_rows_of
+from minivae.training.examples import held_out_rows
+from minivae.training.loop import fit
+from minivae.training.optimizers import OPTIMIZERS
+from minivae.training.recipe import Recipe
+
+ROWS, ESTIMATED, SAMPLES, STEPS = 2000, 100, 200, 400
+
+
+class Evidence:
+    """A run, at most ``ROWS`` of its rows on either side, ``train`` (N, D) and ``test`` (M, D), scaled, and codes."""
+
+    def __init__(self, run: Run):
+        if run.settings is None:
+            raise MinivaeError(f"{run.path} does not say how it was trained: expected a run folder, with config.json")
+        self.run, self.vae, self.settings = run, run.vae, run.settings
+        examples = examples_for(run, None, None)
+        self.test_rows, self.rows = examples.x, training_rows_of(run, examples)
+        self.some_rows, recipe = self.rows[:: -(-len(self.rows) // ROWS)], Recipe(binarize=run.binarize)
+        self.train = held_out_rows(self.vae, self.some_rows, recipe)
+        self.test = held_out_rows(self.vae, examples.x[:: -(-len(examples.x) // ROWS)], recipe)
+        self.curve = np.array(RunFolder(run.path).read_history()["val_loss"])
+        self.drop = np.ptp(self.curve) or 1.0  # all that training has gained, which says what is much
+        self.mu, self.logvar = self.vae.encode_scaled(self.train)
+        self.active = evaluation.activity(self.mu, evaluation.ACTIVE).active
+        costs = marks.bounds(self.vae, self.test)
+        self.scale = marks.scale_of(self.vae, self.rows, self.test, float(costs.mean()), run.binarize)
+        self.error = marks.error_of(costs)
+        self.estimate = importance.log_likelihood(self.vae, self.test[:ESTIMATED], SAMPLES, 0)
+        self.noise = np.random.default_rng(0).standard_normal(self.mu.shape)
+        self.decoded = self.means(self.mu + np.exp(self.logvar / 2) * self.noise)
+        self.x = np.where(np.isnan(self.train), self.decoded, self.train)  # holes say nothing
+
+    def means(self, z: np.ndarray) -> np.ndarray:
+        """The means of p(x|z), scaled: (N, K) -> (N, D)."""
+        return self.vae.scaling.apply(self.vae.decode(z))
+
+    @property
+    def variance(self) -> np.ndarray:
+        """What the model claims about x - decoded: of a Gaussian (1,) or (D,), else that of probabilities (N, D)."""
+        if self.vae.likelihood.name == "gaussian":
+            return np.exp(self.vae.parameters["decoder.output.logvar"])
+        return np.maximum(self.decoded * (1 - self.decoded), 1e-6)
+
+    def live(self, beta: float) -> int:
+        """How many dimensions a linear model of this beta keeps: eigenvalues of the covariance above beta sigma^2."""
+        return marks.live_dimensions(self.x, self.vae.latent_dim, beta * float(self.variance.mean()))
+
+    def gain_at(self, factor: float) -> float:
+        """How much lower the same model ends, trained anew for a few steps at ``factor`` times its rate, in nats.
+
+        On the training rows or on the test rows, whichever gain is less.
+        """
+        twin, settings = copy.deepcopy(self.vae), self.settings
+        twin.store.initialise(twin.init, twin.seed)
+        twin.step = twin.epoch = 0
+        epochs = max(1, min(len(self.curve), STEPS * settings.batch_size // len(self.train)))
+        optimizer = OPTIMIZERS[settings.optimizer](settings.lr * factor)
+        try:
+            fit(
+                twin, self.some_rows, epochs, settings.batch_size, optimizer, binarize=self.run.binarize, progress=False
+            )
+        except TrainingDiverged:
+            return -np.inf
+        return min(self.vae.loss_of_scaled(x).loss - twin.loss_of_scaled(x).loss for x in (self.train, self.test))
