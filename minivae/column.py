@@ -27,7 +27,7 @@ KINDS = {  # what a column may be, and the likelihood of its part of the matrix
 MOST_LEVELS = 1000  # each is a column of the matrix
 LARGEST_COUNT = 100  # that is taken for one without being asked for
 FEW = 20  # levels, or numbers, of which nothing more is guessed
-SKEWED = 2.0  # as an exponential distribution is
+SKEWED, STRAIGHT = 1.5, 0.5  # skewness of positive numbers, and of their logarithms (log-normal: 0; exponential: 1.1)
 SHOWN = 8  # names or levels in a message
 NUMBERS = re.compile("u?int|float|bool")  # dtypes
 DATE = re.compile(r"\d{4}[-/]\d\d?[-/]\d\d?([T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}( .*)?|\d\d?:\d\d(:\d\d)?")
@@ -182,7 +182,7 @@ def guess_of_numbers(v: np.ndarray) -> tuple[str, str]:
         return "real", "whole numbers in order, as of an id: drop it?"
     if is_whole and v.min() == 0 and distinct > 2 and v.max() <= LARGEST_COUNT:
         return "count", ""
-    if v.min() > 0 and len(v) >= FEW and skewness(v) > SKEWED and abs(skewness(np.log(v))) < 1:
+    if v.min() > 0 and len(v) >= FEW and skewness(v) > SKEWED and abs(skewness(np.log(v))) < STRAIGHT:
         return "positive", "skewed, but not in logarithms"
     return "real", ""
 

@@ -77,8 +77,8 @@ class Columns:
         kinds : mapping of name -> {"real", "positive", "count", "binary", "category", "drop"}, optional
             What is known better; on the command line ``--columns "zip=category,id=drop"``. The rest is a guess: two
             texts, bools, or 0 and 1 are "binary", other texts a "category"; whole numbers from 0 to 100 at most, of
-            more than two values, are a "count"; 20 or more positive numbers of skewness above 2, whose logarithms have
-            less than 1, are "positive"; all other numbers are "real".
+            more than two values, are a "count"; 20 or more positive numbers of skewness above 1.5, whose logarithms
+            have less than 0.5, are "positive"; all other numbers are "real".
 
         Raises
         ------

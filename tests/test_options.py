@@ -16,6 +16,7 @@ from minivae import (
     EarlyStopping,
     GaussianNoise,
     Masking,
+    Mixed,
     SaltAndPepper,
     Scaling,
     StepList,
@@ -72,6 +73,9 @@ OF_THE_COMMAND = [
     *(("header", ["--data", "named.csv", "--header", how], {"file": "named.csv", "source": {"header": how}})
       for how in ("yes", "no")),
     ("drop", ["--data", "counts.csv", "--drop", 3], {"file": "counts.csv", "source": {"drop": ("3",)}}),
+    ("columns", ["--data", "counts.csv", "--columns", "3=real", "--scale", "none"],
+     {"file": "counts.csv", "source": {"columns": {"3": "real"}}, "scale": "none",
+      "model": {"likelihood": Mixed([("poisson", 3), ("gaussian", 1), ("poisson", 2)])}}),
     ("groups", ["--data", "counts.csv", "--groups", 1], {"file": "counts.csv", "source": {"groups": "1"}}),
     ("test", ["--test", "other.npy"], {"source": {"test": "other.npy"}}),
     ("holdout", ["--holdout", "last"], {"source": {"holdout": "last"}}),
@@ -306,11 +310,14 @@ OF_THE_ESTIMATOR = [
     ("dtype", {"dtype": "float32"}, {"dtype": "float32"}),
     ("random_state", {"random_state": 4}, {"seed": VariationalAutoencoder._seed(4)}),
 ]  # fmt: skip
+SEEN_ELSEWHERE_TOO = {"columns"}  # of frames: tests/test_table_commands.py
 SEEN_BELOW = {"n_importance_samples", "verbose", "warm_start"}
 
 
 def test_every_parameter_of_the_estimator_trains_as_fit_does_with_its_argument():
-    assert {name for name, *_ in OF_THE_ESTIMATOR} | SEEN_BELOW == VariationalAutoencoder().get_params().keys()
+    assert {
+        name for name, *_ in OF_THE_ESTIMATOR
+    } | SEEN_BELOW | SEEN_ELSEWHERE_TOO == VariationalAutoencoder().get_params().keys()
     found = {}
     for name, given, arguments in [("nothing", {}, {}), *OF_THE_ESTIMATOR]:
         if name == "backend" and states()["numba"] != "available":

@@ -187,8 +187,9 @@ def with_holes(table: Table, rate: float, seed: int) -> tuple[Table, dict[str, n
         values = table[name].astype(object)
         known = np.array(list(map(is_known, values)))
         where[name] = gone[:, j] & known
+        is_text = isinstance(values[known][0], str)
         values[where[name]] = None
-        found[name] = values if isinstance(values[known][0], str) else values.astype(float)
+        found[name] = values if is_text else values.astype(float)
     return found, where
 
 

@@ -73,7 +73,7 @@ class Settings:
         """How the data are read: the arguments of :func:`minivae.datasets.load` beside the name."""
         names = ("labels", "header", "drop", "test", "holdout", "groups")
         kinds = dict(column.rpartition("=")[::2] for column in self.columns)
-        return {name: getattr(self, name) for name in names} | {"columns": kinds}
+        return {name: getattr(self, name) for name in names} | {"columns": None if self.model == "gan" else kinds}
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> Settings:
@@ -121,8 +121,7 @@ OF_GAN: dict[str, Any] = {  # its defaults, where they are others; the last thre
 ONLY = {
     "gan": ("loss", "penalty", "steps"),
     "vae": (
-        "columns",
-        *("likelihood", "beta", "init", "output_bias", "binarize", "corruption", "corruption_level"),
+        *("columns", "likelihood", "beta", "init", "output_bias", "binarize", "corruption", "corruption_level"),
         *("corruption_target", "epochs", "schedule", "milestones", "factor", "patience", "l1", "l2"),
         "shards",
     ),
