@@ -169,7 +169,7 @@ def exchanged(source: Source, place: Place, names: list[str], arguments: Argumen
     match node:
         case ast.BinOp(left, op, right):
             yield from of_operation(source, node, of(left), SYMBOLS[type(op)], of(right))
-        case ast.UnaryOp(ast.USub(), ast.Constant(value)) if getattr(place.owner, "arg", "") == "axis":
+        case ast.UnaryOp(ast.USub(), ast.Constant(int(value))) if getattr(place.owner, "arg", "") == "axis":
             yield from of_constant(place, -value, names, arguments)
         case ast.UnaryOp(op, operand):
             yield SIGN if isinstance(op, ast.USub) else COMPARISON, 1, f"({of(operand)})"
