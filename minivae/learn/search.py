@@ -243,7 +243,7 @@ def combined(repairs: list[Cause], mutations: list[Cause]) -> list[Cause]:
             continue
         if rivals and repair.cost > 1.2 and rivals[0].cost < repair.cost + 0.1:
             text = f"either {repair.text.removeprefix('either ')}, or {rivals[0].text.removeprefix('either ')}"
-            repair = repair._replace(text=text, line=None)
+            repair = repair._replace(text=text)
         causes.append(repair)
     return [*causes, *mutations]
 

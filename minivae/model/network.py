@@ -90,9 +90,6 @@ def fill_holes(x: Array) -> tuple[Array, np.ndarray | None]:
     return np.where(is_hole, 0, x), (~is_hole).astype(x.dtype)
 
 
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
 class Network:
     """Encoder and decoder over one parameter vector, and the passes through both.
 

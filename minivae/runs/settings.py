@@ -121,6 +121,7 @@ OF_GAN: dict[str, Any] = {  # its defaults, where they are others; the last thre
 ONLY = {
     "gan": ("loss", "penalty", "steps"),
     "vae": (
+        "columns",
         *("likelihood", "beta", "init", "output_bias", "binarize", "corruption", "corruption_level"),
         *("corruption_target", "epochs", "schedule", "milestones", "factor", "patience", "l1", "l2"),
         "shards",

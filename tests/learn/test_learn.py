@@ -36,7 +36,9 @@ each_exercise = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entr
 def test_every_exercise_has_a_check_and_a_solution():
     names = {entry.name for entry in ENTRIES}
     assert names == {path.stem for path in (ROOT / "lessons/solutions").glob("*.py")}
-    assert [int(entry.number) for entry in ENTRIES] == [*range(1, 36), 43, 44]
+    numbers = [int(entry.number) for entry in ENTRIES]
+    assert numbers == sorted(set(numbers))
+    assert numbers[:35] == [*range(1, 36)]
 
 
 @each_exercise
@@ -236,7 +238,7 @@ def twice_where_b_is_odd(x, **others):
     return 2 * x, 2 * x if len(x) % 2 else 3 * x
 
 
-TWICE = replace(PRODUCT, **{"returns": ("y", "same"), "oracle": twice_where_b_is_odd, "wrong": ()})
+TWICE = replace(PRODUCT, returns=("y", "same"), oracle=twice_where_b_is_odd, wrong=())
 
 
 def test_the_shape_is_that_of_the_draw_whose_entries_are_counted():
@@ -251,7 +253,7 @@ def test_the_shape_is_that_of_the_draw_whose_entries_are_counted():
 
 
 def test_two_answers_in_the_wrong_order():
-    same = replace(PRODUCT, **{"draw": draw_square, "returns": ("dx", "dW"), "wrong": ()})
+    same = replace(PRODUCT, draw=draw_square, returns=("dx", "dW"), wrong=())
     assert "these are the right values of dW, not of dx" in said(lambda dy, x, W: (x.T @ dy, dy @ W.T), "dx", same)
 
 
@@ -338,7 +340,7 @@ def test_a_law_is_judged_when_the_values_are_right_and_a_reward_given_when_all_i
 
 
 def test_an_exercise_may_judge_by_itself():
-    own = replace(PRODUCT, **{"judge": lambda function: [] if function() == 3 else ["it is not 3"]})
+    own = replace(PRODUCT, judge=lambda function: [] if function() == 3 else ["it is not 3"])
     assert judge(own, lambda: 3).passed
     assert judge(own, lambda: 4).complaints == ["it is not 3"]
 
@@ -393,7 +395,7 @@ def clone(tmp_path, monkeypatch):
     ],
 )
 def test_whatever_a_file_does_there_is_a_verdict(clone, text, message):
-    vars(clone)["exercise"] = replace(clone.exercise, **{"seconds": 4.0})
+    vars(clone)["exercise"] = replace(clone.exercise, seconds=4.0)
     clone.file.write_text(text, encoding="utf-8")
     report = grade(clone)
     assert not report.passed

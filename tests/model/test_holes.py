@@ -374,16 +374,16 @@ def test_imputations_of_a_linear_model_are_those_of_its_gaussian():
     covariance = np.outer(scaling.scale, scaling.scale) * (W.T @ W + 0.3 * np.eye(4))
     mean = scaling.shift + scaling.scale * b
     x = np.array([[3.0, np.nan, 1.0, np.nan], [np.nan, -6, np.nan, 4], [1.0, 2, 3, 4]])
-    plug_in, draws = vae.impute(x, n_samples=20_000), vae.impute(x, 4000, n_samples=4000)
+    plug_in, draws = vae.impute(x, n_samples=20_000), vae.impute(x, 1000, n_samples=2000)
     for row in (0, 1):
         centre, spread = conditional(x[row], mean, covariance)
         hole, std = np.isnan(x[row]), np.sqrt(np.diag(spread))
         np.testing.assert_allclose((plug_in[row, hole] - centre) / std, 0, atol=0.03)
-        np.testing.assert_allclose((draws[:, row][:, hole].mean(axis=0) - centre) / std, 0, atol=5 * 0.03)
+        np.testing.assert_allclose((draws[:, row][:, hole].mean(axis=0) - centre) / std, 0, atol=0.2)
         np.testing.assert_allclose(
-            np.cov(draws[:, row][:, hole].T) / np.outer(std, std), spread / np.outer(std, std), atol=0.15
+            np.cov(draws[:, row][:, hole].T) / np.outer(std, std), spread / np.outer(std, std), atol=0.25
         )
-    np.testing.assert_array_equal(draws[:, 2], np.tile(x[2], (4000, 1)))
+    np.testing.assert_array_equal(draws[:, 2], np.tile(x[2], (1000, 1)))
     np.testing.assert_array_equal(vae.impute(x, n_samples=100), vae.impute(x, n_samples=100))
     assert (vae.impute(x, n_samples=100)[0] != vae.impute(x, seed=1, n_samples=100)[0]).any()
 
@@ -399,7 +399,7 @@ def marginal_log_density(vae, x):
     return np.array(result)
 
 
-def em_for_ppca(x, latent_dim, rounds=500):
+def em_for_ppca(x, latent_dim, rounds=150):
     """The largest mean log p(observed) of probabilistic PCA with missing entries, by EM over rows."""
     rng = np.random.default_rng(1)
     (n, D), W, b, variance = x.shape, rng.standard_normal((latent_dim, x.shape[1])), np.nanmean(x, axis=0), 1.0
@@ -420,7 +420,7 @@ def em_for_ppca(x, latent_dim, rounds=500):
             total += (
                 (x[rows, d] ** 2).sum()
                 - 2 * solution @ (z[rows].T @ x[rows, d])
-                + np.einsum("nij,i,j", zz[rows], solution, solution)
+                + np.einsum("nij,i,j->", zz[rows], solution, solution)
             )
         variance = total / seen.sum()
     vae = VAE(D, (), latent_dim, likelihood="gaussian", dtype="float64")

@@ -247,3 +247,4 @@ OF_MODELS = (
     loss_goes_down,
     overfits_16_digits,
 )
+OF_MODELS_WITH_HOLES = (a_hole_costs_nothing_and_moves_nothing,)  # not on a GPU

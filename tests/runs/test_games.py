@@ -81,7 +81,7 @@ def test_images_stay_in_their_range_and_have_no_coverage(minivae):
         status, _, err = minivae(command, "run")
         assert status == 2
         assert "run is a GAN, which has no encoder and no p(x): draw from it with minivae sample, or train a VAE" in err
-    assert "which a GAN has not" in minivae("sample", "run", "--draw")[2]
+    assert "what a GAN has not" in minivae("sample", "run", "--draw")[2]
     for options, words in (
         (["--beta", 1], "--beta belongs to --model vae, not to --model gan: leave it out"),
         (["--loss", "saturating"], "was begun with --loss nonsaturating, not saturating"),
@@ -95,6 +95,15 @@ def test_images_stay_in_their_range_and_have_no_coverage(minivae):
     history = (folder := RunFolder("run")).history.read_text()
     folder.history.write_text(history.partition("\n")[0] + "\n")
     assert "must hold all rows up to step 30" in minivae("train", "--resume", "--out", "run", "--steps", 40)[2]
+
+
+def test_a_table_with_categories_is_refused(minivae):
+    with open("pets.csv", "w") as file:
+        file.write("kind,weight\n" + "cat,4.5\ndog,9.25\n" * 20)
+    status, _, err = minivae(*SMALL, "--data", "pets.csv")
+    assert status == 2
+    assert "a GAN takes whole columns of real numbers: leave others out with --drop" in err
+    assert minivae(*SMALL, "--data", "pets.csv", "--drop", "kind", "--steps", 1, "--no-pictures")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -133,11 +142,15 @@ def test_a_run_from_before_there_were_gans_goes_on(minivae):
 def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_bits(minivae, ring):
     ring = [*ring, "--steps", 3000, "--backend", "numpy", "--no-pictures"]
     assert minivae(*ring, "--out", "whole")[0] == 0
-    rng, reached = random.Random(0), []
-    for _ in range(4):
-        process = start(*ring, "--out", "run", "--resume")
-        wait_for(process, RunFolder("run").checkpoint.exists)
-        time.sleep(rng.random())
+    rng, reached, checkpoint = random.Random(0), [], RunFolder("run").checkpoint
+
+    def written():
+        return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+
+    for _ in range(3):
+        process, before = start(*ring, "--out", "run", "--resume"), written()
+        wait_for(process, lambda before=before: written() != before)
+        time.sleep(rng.random() / 2)
         process.kill()
         process.communicate()
         reached.append(open_run("run").model.step)

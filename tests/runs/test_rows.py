@@ -70,6 +70,9 @@ def test_other_files_are_read_alike_with_the_dropped_columns_or_without(trained,
         assert found["protocol"]["part"] == "test"
         assert found["log_likelihood"] == own["log_likelihood"]
         assert result(minivae, "encode", "run", "--data", name)[0]["shape"] == [60, 2]
+    labelled = ["--labels", "who", "--drop", "Id", "--header", "yes"]  # of which an array knows nothing
+    assert minivae("train", "--data", "full.csv", *labelled, "--out", "other", *SMALL)[0] == 0
+    assert result(minivae, "evaluate", "other", "--data", "copy.npy", "--samples", 2)[0]["protocol"]["part"] == "test"
     np.save("part.npy", X[:30])
     assert result(minivae, "evaluate", "run", "--data", "part.npy", "--samples", 2)[0]["protocol"]["part"] == "all"
     write("wide.csv", with_extra(np.c_[fresh, fresh]), "Id,a,b,c,d,e,f,who")

@@ -11,6 +11,7 @@ from processes import contents
 
 from minivae import VAE, MinivaeError
 from minivae.runs.folder import FILES, RunFolder
+from minivae.runs.recorder import Recorder
 from minivae.system.locks import LOCK, locked
 
 SMALL = ("--data", "wine", "--hidden", "4", "--latent", "2", "--epochs", "1", "--no-pictures")
@@ -140,6 +141,19 @@ def test_a_trainer_whose_lock_another_has_taken_stops(tmp_path):
         (tmp_path / LOCK).unlink()
         with locked(tmp_path), pytest.raises(MinivaeError, match="another minivae"):
             renew()
+
+
+def test_a_trainer_that_lost_its_lock_leaves_the_run_of_another_alone(minivae):
+    assert minivae("train", *SMALL, "--out", "run")[0] == 0
+    folder = RunFolder("run")
+    with locked(folder.path) as renew:
+        recorder = Recorder(folder, None, "run", renew)
+        (folder.path / LOCK).unlink()
+        assert minivae("train", "--resume", "--out", "run", "--epochs", 2, "--no-pictures")[0] == 0
+        before = contents("run")
+        with pytest.raises(MinivaeError, match="lost its lock, and another minivae has trained in it"):
+            recorder(None, 2, {"epoch": 2})
+    assert contents("run") == before
 
 
 def test_encode_does_not_write_over_its_input(minivae):
