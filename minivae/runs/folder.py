@@ -10,8 +10,8 @@ RUN/checkpoint-older.safetensors  the checkpoint before   RUN/.lock        while
 from __future__ import annotations
 
 import csv
-import io
 import inspect
+import io
 import json
 import math
 import os
