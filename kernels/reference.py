@@ -420,12 +420,12 @@ def bernoulli_nll(
             logit = logit * observed[rows]  # a hole: with x = 0 and a logit of 0 it costs log 2, which is taken off
         log_normaliser = softplus(logit)
         nll[rows] = np.sum(log_normaliser - logit * pixel, axis=1)
-        if observed is not None:
-            nll[rows] -= LOG_2 * np.sum(1 - observed[rows], axis=1)
         if dnll is not None and dlogits is not None:
             p = np.exp(logit - log_normaliser)  # sigmoid(logit)
             np.multiply(dnll[rows, None], p - pixel, out=dlogits[rows])
-            if observed is not None:
+        if observed is not None:
+            nll[rows] -= LOG_2 * np.sum(1 - observed[rows], axis=1)
+            if dnll is not None and dlogits is not None:
                 dlogits[rows] *= observed[rows]
     return nll, dlogits
 

@@ -56,7 +56,7 @@ def kernel_row(kernels: Backend, call: Call, sizes: Sizes) -> dict[str, Any]:
 
 def kernel_rows(kernels: Backend, sizes: Sizes) -> list[dict[str, Any]]:
     """A row for every call of the table."""
-    return [kernel_row(kernels, call, sizes) for call in calls_of(kernels)]
+    return [kernel_row(kernels, call, sizes) for call in calls_of(kernels.name)]
 
 
 def product_rows(sizes: Sizes) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from minivae.backend import load, uses_tf32
+from minivae.backend import uses_tf32
 from minivae.benchmark import gpu, turns
 from minivae.benchmark.calls import calls_of
 from minivae.benchmark.contenders import EPOCH, PASS, PEER_NAMES, PEERS
@@ -107,7 +107,7 @@ class Suite:
                     continue
             if mismatch:
                 raise BenchmarkError(mismatch)
-            calls = calls_of(load(name))
+            calls = calls_of(name)
             verified[name] = len(calls)
             kernels = len({call.function for call in calls})
             say(f"verify {name} ... {len(calls)} calls of {kernels} kernels agree in float32 and float64")

@@ -26,7 +26,7 @@ def verify(kernels: Backend, *sizes: Sizes, calls: Sequence[Call] | None = None)
     """The first kernel that is wrong, in one sentence with its dtype and its error; None if all agree."""
     for size in sizes:
         for dtype in TOLERANCE:
-            for call in calls_of(kernels) if calls is None else calls:
+            for call in calls_of(kernels.name) if calls is None else calls:
                 error, tolerance = error_of(kernels, call, size, dtype), tolerance_of(kernels, call, dtype)
                 if not error <= tolerance:  # NaN is no agreement
                     return (
