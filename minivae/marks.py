@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,9 @@ def pca(vae: VAE, train: np.ndarray, x: np.ndarray) -> float | None:
     if vae.likelihood.name != "gaussian" or n_components < 1 or not np.isfinite(train.sum() + x.sum()):
         return None
     fitted = PCA(n_components, svd_solver="covariance_eigh").fit(train.astype(np.float64))
-    return float(vae.log_volume()) - float(fitted.score(x))
+    with suppress(np.linalg.LinAlgError):  # rows in a plane have no density
+        return float(vae.log_volume()) - float(fitted.score(x))
+    return None
 
 
 def floor(vae: VAE, x: np.ndarray) -> float | None:

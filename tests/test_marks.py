@@ -47,6 +47,8 @@ def test_what_has_no_mark_is_none():
     x[:, 2] = 5
     vae = VAE(4, (), 2, likelihood="gaussian")
     assert marks.scale_of(vae, x, vae.check(x), 1.0)["constant"] is None  # a constant column has no density
+    plane = VAE(4, (), 4, likelihood="gaussian")
+    assert marks.scale_of(plane, x, plane.check(x), 1.0)["pca"] is None
     assert marks.scale_of(vae, None, vae.check(x), 1.0) == {"constant": None, "pca": None, "model": 1.0, "floor": None}
     assert marks.error_of(np.ones(1)) is None
 

@@ -37,15 +37,18 @@ class Note(NamedTuple):
 class DataNote(UserWarning):
     """A file is read as it is, and perhaps not as its owner thinks; the message says what to do."""
 
-    def __init__(self, note: Note):
-        super().__init__(note.sentence)
-        self.note = note
+    def __init__(self, *note: str):
+        super().__init__(*note)  # the parts of a Note, so that a copy can be made of the arguments
+        self.note = Note(*note)
+
+    def __str__(self) -> str:
+        return self.note.sentence
 
 
 def warn(path: str, notes: Iterator[Note]) -> None:
     """Warn of what there is to know about a file; the warnings point to the caller of ``minivae.datasets.load``."""
     for note in notes:
-        warnings.warn(DataNote(note._replace(sentence=f"{path!r}: {note.sentence}")), stacklevel=3)
+        warnings.warn(DataNote(*note._replace(sentence=f"{path!r}: {note.sentence}")), stacklevel=3)
 
 
 def of_a_table(table: Table, by_chance: bool) -> Iterator[Note]:

@@ -10,6 +10,7 @@ RUN/checkpoint-older.safetensors  the checkpoint before   RUN/.lock        while
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 import json
 import math
@@ -211,11 +212,13 @@ class RunFolder:
     def check_model(self, model: Model, path: Path, config: dict[str, Any]) -> None:
         """CheckpointError unless the model that was read from ``path`` is the one that config.json describes."""
         expected, found = config["model"], json.loads(json.dumps(model.config))
+        arguments = inspect.signature(type(model)).parameters
         for name in sorted(found.keys() - {"backend"}):
-            if found[name] != expected.get(name):
+            said = expected[name] if name in expected else arguments[name].default  # a run from before it came
+            if found[name] != said:
                 raise CheckpointError(
                     f"{path} holds another run's model: its {name} is {found[name]!r}, but {CONFIG} beside it "
-                    f"says {expected.get(name)!r}"
+                    f"says {said!r}"
                 )
         if weights.run_of(path) not in (None, config["run"]):
             raise CheckpointError(f"{path} holds another run's model: its data or settings were not those of {CONFIG}")

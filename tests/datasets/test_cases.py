@@ -6,6 +6,7 @@ and columns that are no features.
 
 import gzip
 import os
+import pickle
 import re
 import warnings
 
@@ -478,3 +479,9 @@ def test_healthy_penguins_digits_and_named_sets_get_no_note(load, recwarn):
 def test_mnist_gets_no_note(recwarn):
     datasets.load("mnist")
     assert not recwarn.list
+
+
+def test_a_note_survives_the_way_to_another_process():
+    note = DataNote("index", "the first column looks like an index", "--drop")
+    copy = pickle.loads(pickle.dumps(note))
+    assert (str(copy), copy.note) == ("the first column looks like an index", note.note)
