@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minivae import VAE
+from minivae import VAE, plotting
 from minivae.commands.evaluate import report
+from minivae.commands.sample import write_samples
 from minivae.datasets import load
 from minivae.evaluation import evaluate
 from minivae.runs.pictures import PICTURES
@@ -250,9 +251,17 @@ def test_sample_writes_pictures_arrays_and_json(minivae, tmp_path):
     assert is_png(tmp_path / "run" / "new-samples.png")
     _, out, _ = minivae("sample", "run", "-n", 5, "--seed", 3, "--draw", "--out", "x.npy", "--json")
     assert json.loads(out) == {"out": "x.npy", "shape": [5, 64], "seed": 3, "draw": True}
-    assert set(np.unique(np.load(tmp_path / "x.npy"))) <= {0, 1}
+    drawn = VAE.load("run/model.safetensors").sample(5, seed=3, draw=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), drawn)
     assert minivae("sample", "run/model.safetensors", "--out", "y.npy")[0] == 0
     assert np.load(tmp_path / "y.npy").shape == (48, 64)
+
+
+def test_a_picture_of_samples_spans_the_range_of_the_data(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plotting, "save", lambda figure, path: shown.append(figure.axes[0].images[0].get_clim()))
+    write_samples(np.ones((2, 16)), Path("x.png"), (4, 4), (-3, 255))
+    assert shown == [(-3, 255)]
 
 
 def test_info_names_versions_blas_and_backends(minivae):

@@ -91,16 +91,16 @@ def test_the_five_commands(minivae, run):
 def test_the_commands_are_the_methods(minivae, run):
     vae, frame = VAE.load("run/model.safetensors"), table()
     own = datasets.load("table.csv", columns={"id": "drop"})
-    minivae("score", "run", "--data", "table.csv", "--samples", 20, "--out", "scores.npz")
+    minivae("score", "run", "--data", "table.csv", "--samples", 20, "--seed", 5, "--out", "scores.npz")
     minivae("reconstruct", "run", "--data", "table.csv", "--out", "again.npy")
     minivae("impute", "run", "--data", "table.csv", "--out", "filled.npy", "--seed", 3)
     assert vae.columns.config() == own.schema.config()
     assert json.loads(Path("run/config.json").read_text())["columns"] == json.loads(json.dumps(own.schema.config()))
     x = vae.columns.encode({name: frame[name].to_numpy() for name in frame})
-    scores, expected = np.load("scores.npz", allow_pickle=True), vae.score(x, own.train, 20, 0)
+    scores, expected = np.load("scores.npz", allow_pickle=True), vae.score(x, own.train, 20, 5)
     for name, values in expected.items():
         np.testing.assert_array_equal(scores[name], values)
-    np.testing.assert_array_equal(expected["log_px"], log_likelihood(vae, vae.check(x), 20, 0).log_px)
+    np.testing.assert_array_equal(expected["log_px"], log_likelihood(vae, vae.check(x), 20, 5).log_px)
     np.testing.assert_array_equal(np.load("again.npy"), vae.reconstruct(x))
     np.testing.assert_array_equal(np.load("filled.npy"), vae.impute(x, seed=3))
 
@@ -236,7 +236,9 @@ def test_the_estimator_takes_nan_and_leaves_numbers_as_they_were():
     np.testing.assert_array_equal(plain.model_.store.vector, framed.model_.store.vector)
     assert framed.columns_ is None
     x[3, 1] = np.nan
-    filled = VariationalAutoencoder(**options).fit(x).impute(x)
+    estimator = VariationalAutoencoder(**options).fit(x)
+    filled = estimator.impute(x)
+    np.testing.assert_array_equal(filled, estimator.model_.impute(x, seed=estimator.model_.seed))
     np.testing.assert_array_equal(np.delete(filled, 3, 0), np.delete(x, 3, 0))
     assert np.isfinite(filled).all()
     assert VariationalAutoencoder(**options).fit(np.where(x > 0, 1, np.where(x <= 0, 0, x))).model_.likelihood.name == (

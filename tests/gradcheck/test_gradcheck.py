@@ -18,6 +18,7 @@ from minivae.gradcheck import (
     verdict,
 )
 from minivae.gradcheck.cases import check_all, check_directions, model_cases
+from minivae.gradcheck.check import check_backward
 
 RNG = np.random.default_rng(0)
 RIGHT = RNG.standard_normal((6, 3))
@@ -221,6 +222,18 @@ def test_the_model_check_finds_a_gradient_that_is_off_by_a_thousandth():
     wrong = [check.array for check in check_model(vae, x) if not check.passed]
     assert wrong == ["encoder.logvar.W"]
     np.testing.assert_array_equal(vae.store.vector, before)  # the check leaves the model as it was
+
+
+def test_a_backward_that_ignores_its_noise_or_its_upstream_gradient_is_found(monkeypatch):
+    _, vae, x = next(model_cases())
+    right = vae.kernels.reparameterize_backward
+    monkeypatch.setattr(
+        vae.kernels, "reparameterize_backward", lambda dz, logvar, eps, **out: right(dz, logvar, 0 * eps, **out)
+    )
+    assert not all(check.passed for check in check_model(vae, x))
+    arrays, ignores = {"x": np.ones(4)}, lambda arrays, upstream: {"x": np.full(4, 3.0)}
+    (check,) = check_backward("f", lambda arrays: 3 * arrays["x"], ignores, arrays, np.random.default_rng(0))
+    assert not check.passed
 
 
 def test_the_models_that_are_checked_use_everything_there_is():

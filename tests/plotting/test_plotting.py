@@ -90,6 +90,15 @@ def test_the_axes_and_the_histograms_say_what_they_show():
     assert to_rgba(draws.get_color()) == axes.patches[1].get_edgecolor()
 
 
+def test_a_plane_has_the_names_of_its_axes_and_every_point():
+    x, samples = RNG.random((50, 2)), RNG.random((80, 2))
+    (axes,) = plotting.plane_samples(x, samples, ["a", "b"]).axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("a", "b")
+    for line, label, points in zip(axes.lines, ("data", "samples"), (x, samples), strict=True):
+        assert line.get_label() == label
+        np.testing.assert_array_equal(line.get_xydata(), points)
+
+
 def test_the_last_row_of_a_grid_may_be_short():
     (axes,) = plotting.image_samples(RNG.random((15, 4)), (2, 2)).axes
     assert axes.images[0].get_array().shape == (5, 35)

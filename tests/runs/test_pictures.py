@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from minivae import VAE, Scaling, evaluation
+from minivae import GAN, VAE, Scaling, evaluation
 from minivae.datasets import Dataset
 from minivae.runs import pictures
 
@@ -110,6 +110,17 @@ def test_samples_are_drawn_from_the_prior_in_the_units_of_the_data():
     shown = scene(images())
     picture = pictures.samples(shown).axes[0].images[0].get_array()
     np.testing.assert_allclose(picture[:4, :3], shown.vae.sample(1).reshape(4, 3), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["reconstructions.png", "samples.png", "interpolations.png", "manifold.png", "gan"])
+def test_every_picture_of_images_spans_the_range_of_their_values(name, monkeypatch):
+    x = 255 * images().train
+    data, drawn = Dataset("bright", x, x, image_shape=(4, 3)), {}
+    monkeypatch.setattr(pictures, "draw_each", lambda folder, given: drawn.update(given))
+    pictures.draw_game(None, GAN(12, (8,), 2), data, {})
+    vae = VAE(12, (8,), 4, likelihood="gaussian", scaling=Scaling.of("standard", x))
+    draw = drawn["samples.png"] if name == "gan" else lambda: pictures.OF_A_MODEL[name](scene_of(vae, data))
+    assert {image.get_clim() for axes in draw().axes for image in axes.images} == {(x.min(), x.max())}
 
 
 def test_an_interpolation_is_straight_in_latent_space_between_two_test_examples():

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from minivae import VAE, Categorical, Gaussian, Masking, Scaling, fit
+from minivae import VAE, Categorical, Gaussian, GaussianNoise, Masking, SaltAndPepper, Scaling, fit
 from minivae.backend import Stream, load
 from minivae.training import Recipe, minibatches
 from minivae.training.examples import with_fixed_noise
@@ -66,6 +66,16 @@ def test_all_bits_of_the_seed_count_in_a_model_its_samples_and_its_likelihood(se
     x = GREY[:3].round()
     assert not np.array_equal(vae.log_likelihood(x, 5), twin.log_likelihood(x, 5))
     assert vae.loss(x) != twin.loss(x)
+    holes = np.where(np.eye(3, 7) == 1, np.nan, x)
+    means = vae.impute(holes, n_samples=5)
+    assert not np.array_equal(means, vae.impute(holes, seed=seed, n_samples=5))
+    twin.store.vector[:] = 0  # z has no say in x
+    assert not np.array_equal(twin.impute(holes, 20, n_samples=5), twin.impute(holes, 20, seed, n_samples=5))
+
+
+def test_the_seed_of_a_score_counts_in_its_columns_too():
+    x, seeds = GREY[:3].round(), (0, 2**63)
+    assert len({small().score(x, x, 5, seed)["odd_1_nats"].tobytes() for seed in seeds}) == 2
 
 
 def correlation(a, b):
@@ -87,6 +97,13 @@ def test_the_noise_of_a_drawn_x_is_independent_of_that_of_its_z():
     assert correlation((drawn - mean), mean[:, :3]) < 5
 
 
+def test_the_noise_of_an_imputed_x_is_independent_of_the_choice_of_its_z():
+    vae, holes = VAE(3, (5,), 2, dtype="float64"), np.tile([np.nan, 0.0, 1.0], (20, 1))
+    vae.store.vector *= 4  # p(x|z) differs from one z to the other: of two, so that the choice tells
+    p, drawn = (vae.impute(holes, n, n_samples=2)[..., 0] for n in (None, 600))
+    assert np.all(np.abs(drawn.mean(axis=0) - p) < 5 * np.sqrt(p * (1 - p) / 600))
+
+
 @pytest.mark.parametrize("groups", [(2, 2, 3), (3, 4)])
 def test_the_groups_of_a_categorical_draw_are_independent_of_each_other(groups):
     vae = small(likelihood=Categorical(groups))
@@ -103,9 +120,10 @@ def test_the_corruption_mask_the_binarisation_and_eps_are_independent_of_each_ot
     x, half = np.full((4000, 7), 0.5), np.arange(4000)
     recipe = Recipe(binarize="stochastic")
     drawn = np.copy(noisy_minibatch(small(), x, half, 0, recipe)[1])
-    mask = np.copy(noisy_minibatch(small(), np.ones((4000, 7)), half, 0, Recipe(corruption=Masking(0.5)))[0])
-    eps = small().noise(half)
-    for one, other in ((drawn, mask), (drawn, eps), (mask, eps)):
+    eps, ones = small().noise(half), np.ones((4000, 7))
+    kinds = (Masking(0.5), SaltAndPepper(0.5), GaussianNoise(1.0))
+    noisy = [np.copy(noisy_minibatch(small(), ones, half, 0, Recipe(corruption=kind))[0]) for kind in kinds]
+    for one, other in ((drawn, eps), *itertools.product(noisy, (drawn, eps))):
         assert correlation(one, other) < 5
 
 
