@@ -29,7 +29,6 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from .philox import binarize, standard_normal, uniform
 
@@ -551,6 +550,8 @@ def poisson_nll(
         In nats, summed over the data dimensions. A probability; finite for every finite log rate and count.
     dlog_rate : ndarray, shape (B, D), or None
     """
+    from scipy.special import gammaln  # here, because importing it takes longer than all the rest
+
     nll = np.empty(len(x), log_rate.dtype) if nll is None else nll
     dlog_rate = np.empty_like(log_rate) if dlog_rate is None and dnll is not None else dlog_rate
     for rows in blocks(log_rate):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from minivae.model.workspace import pieces
 from minivae.training.examples import held_out_rows
 from minivae.training.recipe import Recipe
 
+WORST_CONDITION = 1e12  # of a covariance: rows in a plane have no density
 ROWS = 20_000  # of the training set, at most, that the marks are fitted to
 NAMES = {"constant": "constant", "pca": "PCA", "model": "this model", "floor": "floor"}
 
@@ -51,9 +51,9 @@ def pca(vae: VAE, train: np.ndarray, x: np.ndarray) -> float | None:
     if vae.likelihood.name != "gaussian" or n_components < 1 or not np.isfinite(train.sum() + x.sum()):
         return None
     fitted = PCA(n_components, svd_solver="covariance_eigh").fit(train.astype(np.float64))
-    with suppress(np.linalg.LinAlgError):  # rows in a plane have no density
-        return float(vae.log_volume()) - float(fitted.score(x))
-    return None
+    if np.linalg.cond(fitted.get_covariance()) > WORST_CONDITION:
+        return None
+    return float(vae.log_volume()) - float(fitted.score(x))
 
 
 def floor(vae: VAE, x: np.ndarray) -> float | None:
@@ -81,7 +81,8 @@ def error_of(values: np.ndarray) -> float | None:
 def line(scale: dict[str, float | None], error: float | None) -> str:
     """The marks in one line, the worst first."""
     found = sorted(((value, name) for name, value in scale.items() if value is not None), reverse=True)
-    shown = (f"{NAMES[k]} {v:.3f}" + f" +- {error:.3f}" * (k == "model" and error is not None) for v, k in found)
+    more = "" if error is None else f" +- {error:.3f}"
+    shown = (f"{NAMES[name]} {value:.3f}" + more * (name == "model") for value, name in found)
     return f"scale       {', '.join(shown)} nats per example; lower is better"
 
 

@@ -102,7 +102,7 @@ def test_every_option_trains_to_a_finite_loss(minivae, options):
 
 def test_overwriting_never_leaves_old_weights_beside_a_new_configuration(minivae, tmp_path, monkeypatch):
     minivae("train", *QUICK, "--out", "run")
-    monkeypatch.setattr("minivae.runs.train.fit_prepared", lambda *args, **kwargs: sys.exit(9))  # a sudden end
+    monkeypatch.setattr("minivae.runs.plan.fit_prepared", lambda *args, **kwargs: sys.exit(9))  # a sudden end
     assert minivae("train", *QUICK, "--latent", 3, "--out", "run", "--overwrite")[0] == 9
     assert sorted(os.listdir(tmp_path / "run")) == ["config.json", "history.csv"]
 
@@ -618,11 +618,13 @@ def test_a_copy_of_the_training_data_does_not_pass_for_new_examples(minivae):
     minivae("train", *QUICK, "--data", "x.csv", "--labels", 5, "--out", "run")
     own = json.loads(minivae("evaluate", "run", "--samples", 5, "--json")[1])
     assert own["protocol"].pop("data") == "x"
+    assert own.pop("scale")["constant"] is not None
     moved = Path("x.csv").rename("y.csv")
     assert_refused(minivae, ["evaluate", "run"], "x.csv, which is gone: if it has moved, name it with --data")
     for labels in ([], ["--labels", 5]):
         copy = json.loads(minivae("evaluate", "run", "--data", moved, *labels, "--samples", 5, "--json")[1])
         assert copy["protocol"].pop("data") == "y"
+        assert copy.pop("scale")["constant"] is None  # the training rows are where they were
         assert copy == own
     rows[7, 2] += 1e-9
     np.savetxt("z.csv", rows, delimiter=",")

@@ -130,8 +130,6 @@ def make_plan(
 def decide(settings: Settings, data: Dataset) -> Settings:
     """The same settings with nothing left open."""
     is_gan = settings.model == "gan"  # whose data are scaled as a Gaussian's
-    if is_gan and data.schema is not None and not data.schema.is_plain:
-        raise DataError("a GAN takes whole columns of real numbers: leave others out with --drop, or use --model vae")
     likelihood = "gaussian" if is_gan else choose_likelihood(settings, data)
     check_int(1 if settings.epochs is None else settings.epochs, "epochs", 1, 2**32 - 1)
     check_int(1 if settings.steps is None else settings.steps, "steps", 1, 2**32 - 1)
