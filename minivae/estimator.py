@@ -196,13 +196,14 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """
         goes_on = self.warm_start and hasattr(self, "model_")
         X = self._checked(X, reset=not goes_on)
-        if not goes_on:
-            self._begin(X)
-        validation, early_stopping = None, None
+        seed = self.model_.seed if goes_on else self._seed(self.random_state)
+        train, validation, early_stopping = X, None, None
         if self.early_stopping:
-            X, validation = self._split(X)
+            train, validation = self._split(X, seed)
             early_stopping = EarlyStopping(check_int(self.n_iter_no_change, "n_iter_no_change", 1))
-        return self._train(X, check_int(self.max_iter, "max_iter", 1), validation, early_stopping)
+        if not goes_on:
+            self._begin(X, train, seed)
+        return self._train(train, check_int(self.max_iter, "max_iter", 1), validation, early_stopping)
 
     def partial_fit(self, X: Any, y: Any = None) -> VariationalAutoencoder:
         """Train for one more epoch, on these rows; the first call decides what "auto" is, and the scaling.
@@ -214,10 +215,11 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         begins = not hasattr(self, "model_")
         X = self._checked(X, reset=begins)
         if begins:
-            self._begin(X)
+            self._begin(X, X, self._seed(self.random_state))
         return self._train(X, 1)
 
-    def _begin(self, X: np.ndarray) -> None:
+    def _begin(self, X: np.ndarray, train: np.ndarray, seed: int) -> None:
+        """The untrained model; only the rows to ``train`` on decide its scaling."""
         likelihood, scaling = self.likelihood, self.scaling
         if isinstance(likelihood, str) and likelihood == "auto":
             likelihood = Mixed(self.columns_.parts) if self.columns_ else "bernoulli" if is_binary(X) else "gaussian"
@@ -234,11 +236,11 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             beta=self.beta,
             backend=self.backend,
             dtype=self.dtype,
-            seed=self._seed(self.random_state),
-            scaling=scaling if isinstance(scaling, Scaling) else Scaling.of(scaling, X, likelihood=mixed),
+            seed=seed,
+            scaling=scaling if isinstance(scaling, Scaling) else Scaling.of(scaling, train, likelihood=mixed),
         )
         self.model_.columns = self.columns_
-        self._compared_with = X[: oddness.REFERENCE]
+        self._compared_with = train[: oddness.REFERENCE]
         self.n_iter_ = 0
         self._built_with = self._fixed()
         self.model_.optimizer = Adam(self.learning_rate)
@@ -247,13 +249,13 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """The parameters that a model cannot change once it is built, as text; of an object without its address."""
         return {name: re.sub(r" at 0x\w+", "", repr(getattr(self, name))) for name in FIXED}
 
-    def _split(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _split(self, X: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows to train on and rows to validate on, the same ones in every ``fit`` that goes on."""
         fraction = check_float(self.validation_fraction, "validation_fraction", positive=True, below=1)
         n = math.ceil(fraction * len(X))
         if n >= len(X):
             raise ValueError(f"early_stopping=True needs more than {len(X)} rows, to set some aside for validation")
-        order = permutation(self.model_.seed, 2**32 - 1, len(X))  # an epoch that no training reaches
+        order = permutation(seed, 2**32 - 1, len(X))  # an epoch that no training reaches
         return X[order[n:]], X[order[:n]]
 
     def _train(

@@ -281,7 +281,7 @@ def python_of_the_estimator(latent=2, hidden=(100,), lr=1e-3, epochs=3, scale="n
     train, stop = ROWS[order[aside:]], {}
     if aside:
         stop = {"validation": ROWS[order[:aside]], "early_stopping": EarlyStopping(patience)}
-    options = {"likelihood": "bernoulli", "dtype": "float64", "seed": seed, "scaling": Scaling.of(scale, ROWS)} | model
+    options = {"likelihood": "bernoulli", "dtype": "float64", "seed": seed, "scaling": Scaling.of(scale, train)} | model
     vae = VAE(6, hidden, latent, **options)
     arguments = {"epochs": epochs, "batch_size": 32, "optimizer": Adam(lr), "seed": seed} | dict(settings)
     history = fit(vae, train, **arguments, **stop, progress=False)
@@ -291,11 +291,12 @@ def python_of_the_estimator(latent=2, hidden=(100,), lr=1e-3, epochs=3, scale="n
 
 STOP = {"early_stopping": True, "max_iter": 200, "learning_rate": 0.1}
 STOPS = {"epochs": 200, "lr": 0.1}
+GAUSSIAN = {"likelihood": "gaussian", "scale": "standard"}
 OF_THE_ESTIMATOR = [
     ("latent_dim", {"latent_dim": 3}, {"latent": 3}),
     ("hidden_dims", {"hidden_dims": (5,)}, {"hidden": (5,)}),
     ("likelihood", {"likelihood": "categorical"}, {"likelihood": "categorical"}),
-    ("likelihood", {"likelihood": "gaussian"}, {"likelihood": "gaussian", "scale": "standard"}),
+    ("likelihood", {"likelihood": "gaussian"}, GAUSSIAN),
     ("activation", {"activation": "tanh"}, {"activation": "tanh"}),
     ("scaling", {"likelihood": "gaussian", "scaling": "none"}, {"likelihood": "gaussian"}),
     ("beta", {"beta": 3.0}, {"beta": 3.0}),
@@ -304,6 +305,7 @@ OF_THE_ESTIMATOR = [
     ("learning_rate", {"learning_rate": 0.02}, {"lr": 0.02}),
     ("l2", {"l2": 0.1}, {"settings": {"l2": 0.1}}),
     ("early_stopping", {"early_stopping": True}, {"aside": 6}),
+    ("early_stopping", {"early_stopping": True, "likelihood": "gaussian"}, GAUSSIAN | {"aside": 6}),
     ("validation_fraction", {"early_stopping": True, "validation_fraction": 0.3}, {"aside": 18}),
     ("n_iter_no_change", STOP | {"n_iter_no_change": 2}, STOPS | {"aside": 6, "patience": 2}),
     ("backend", {"backend": "numba"}, {"backend": "numba"}),

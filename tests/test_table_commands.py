@@ -105,6 +105,7 @@ def test_the_commands_are_the_methods(minivae, run):
     np.testing.assert_array_equal(np.load("filled.npy"), vae.impute(x, seed=3))
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_columns_and_no_others(minivae, run):
     short = [*SMALL[:4], "--epochs", 5, *SMALL[6:]]
     for option in ("--drop", "--columns"):

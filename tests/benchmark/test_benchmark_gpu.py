@@ -67,6 +67,7 @@ def test_a_wrong_kernel_is_still_caught_with_tf32(function, factor, monkeypatch)
 # Ours, on the stand-in
 
 
+@pytest.mark.slow
 def test_steps_and_epochs_are_those_of_fit_from_one_graph(cupy_on_host, monkeypatch):
     def launched(graph, stream=None):
         graphs.append(graph)

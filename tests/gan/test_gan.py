@@ -45,6 +45,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others(backend):
     assert not np.array_equal(one.sample(10, seed=1), one.sample(10))
 
 
+@pytest.mark.slow
 def test_backends_play_the_same_game_in_float64():
     numpy, *others = (fitted(20, backend=name, dtype="float64") for name in available() if name != "cupy")
     for other in others:

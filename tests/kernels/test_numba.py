@@ -383,6 +383,7 @@ def test_asking_for_tiles_does_not_disturb_who_is_inside():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.slow
 def test_a_forked_process_goes_on_with_one_tile():
     code = """
 import os, warnings

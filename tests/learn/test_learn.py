@@ -106,6 +106,7 @@ UNLISTED = {
 
 @pytest.mark.parametrize("mistake", UNLISTED)
 @pytest.mark.parametrize("entry", JUDGED_BY_VALUE, ids=lambda entry: entry.name)
+@pytest.mark.slow
 def test_no_cause_is_invented_for_a_mistake_that_is_listed_nowhere(entry, mistake):
     exercise, rng = entry.exercise, np.random.default_rng(0)
 
@@ -478,6 +479,7 @@ def run(capsys, *arguments):
     return status, captured.out, captured.err
 
 
+@pytest.mark.slow
 def test_the_way_of_a_learner(clone, capsys):
     status, out, _ = run(capsys, "learn")
     assert status == 0
@@ -562,6 +564,7 @@ def test_a_damaged_progress_file_is_no_error(tmp_path, text):
     assert Progress(tmp_path).of("11_gaussian_kl")["passed"]
 
 
+@pytest.mark.slow
 def test_watch_checks_what_is_saved(clone):
     command = [sys.executable, "-u", "-m", "minivae", "watch"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -265,6 +265,7 @@ def test_git_sees_nothing_of_a_workspace(minivae, tmp_path):
     assert "\nmy-vae/\n" in (ROOT / ".gitignore").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_file_by_name_is_judged_anywhere_and_noted_nowhere(minivae, tmp_path):
     (tmp_path / "try.py").write_text(answer("11"), encoding="utf-8")
     status, out, _ = minivae("check", "11", "--file", "try.py")
@@ -279,6 +280,7 @@ def test_a_file_by_name_is_judged_anywhere_and_noted_nowhere(minivae, tmp_path):
         assert "--file needs the number of the exercise too, and a Python file that exists" in err
 
 
+@pytest.mark.slow
 def test_check_without_a_number_checks_what_has_changed(workspace, capsys):
     from minivae import cli
 

@@ -89,6 +89,7 @@ def test_width_and_epochs_are_chosen_by_the_rows_that_are_held_out_of_the_traini
     assert (epochs, width) == max(scores, key=scores.get)
 
 
+@pytest.mark.slow
 def test_a_linear_vae_that_misses_pca_is_said(monkeypatch, capsys):
     monkeypatch.setitem(compare.DATA, "wine", replace(compare.DATA["wine"], linear_epochs=1))
     monkeypatch.setattr(compare, "LONGEST", 10)

@@ -26,6 +26,15 @@ from minivae.model.likelihoods import LIKELIHOODS, from_config
 from minivae.model.scaling import moments
 from minivae.training.runaway import of_the_loss
 
+
+@pytest.fixture(params=["numpy", pytest.param("numba", marks=pytest.mark.slow)])
+def backend(request):
+    """Not on every backend each time: Numba compiles anew for holes, which takes a minute; CuPy refuses them."""
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    return request.param
+
+
 RNG = np.random.default_rng(0)
 MIXED = Mixed([("gaussian", 2), ("lognormal", 1), ("poisson", 1), ("bernoulli", 1), ("categorical", 3)])
 KINDS = {
@@ -253,7 +262,7 @@ def test_the_encoder_sees_logarithms_near_unit_size_and_zero_for_a_hole():
 # Everything takes such rows
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 def test_every_method_takes_holes(dtype, kernels, tmp_path):
     if kernels.graph is not None:
         pytest.skip("needs complete rows")

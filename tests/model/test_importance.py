@@ -161,6 +161,7 @@ def test_memory_is_flat_from_10_to_10000_examples_and_from_60_to_1000_samples():
     assert peak_memory(100, 1000) < 1.5 * few
 
 
+@pytest.mark.slow
 def test_memory_is_flat_where_every_row_needs_a_mixture(monkeypatch):
     monkeypatch.setattr(proposals, "led_astray", lambda network, x, *_: np.ones(len(x), bool))
     few, result = peak_memory(20, 30), 80 * 8 * len(LogLikelihood._fields)

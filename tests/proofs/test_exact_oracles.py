@@ -148,6 +148,7 @@ def test_with_more_samples_the_estimate_converges_and_its_error_bars_cover_the_e
             assert np.mean(error <= bars * bar) > share, f"{bars} error bars"
 
 
+@pytest.mark.slow
 def test_the_interval_that_evaluate_reports_covers_the_exact_value(case):
     vae, x, exact = case
     truth, covered, widths = exact.log_px.mean(), [], {}

@@ -139,6 +139,7 @@ def test_a_likelihood_that_runs_away_is_reported_once_with_its_column_and_what_t
     assert vae.parameters["decoder.output.logvar"][4] < -11  # reported, not clipped
 
 
+@pytest.mark.slow
 def test_what_the_report_advises_helps():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

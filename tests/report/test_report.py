@@ -25,6 +25,7 @@ def collapsed(tmp_path_factory):
     return planted.plant(folder, "", planted.table, planted.FIT | FAST | {"beta": 30.0, "epochs": 20}, 0)
 
 
+@pytest.mark.slow
 def test_collapse_by_beta_is_named_with_its_evidence_and_a_command_that_mends_it(minivae, collapsed):
     status, out, err = minivae("report", collapsed, "--json")
     assert (status, err) == (0, "")

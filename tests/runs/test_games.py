@@ -25,6 +25,7 @@ def ring(minivae):
     return [*SMALL, "--data", "ring.csv"]
 
 
+@pytest.mark.slow
 def test_a_run_of_a_table_is_kept_resumed_and_drawn_like_every_run(minivae, ring, monkeypatch):
     status, out, err = minivae(*ring, "--out", "whole", "--json")
     assert status == 0, err
@@ -123,6 +124,7 @@ def test_an_option_of_the_other_model_is_refused(minivae, options, words):
     assert words in err
 
 
+@pytest.mark.slow
 def test_a_run_from_before_there_were_gans_goes_on(minivae):
     id_then = "5e1e14abe19c5a48a54d74eab22327c69135dd2767359c7e199ac091fd9bb764"  # as 3fa5a37 computed it
     assert identity(Settings(), "a" * 64) == id_then
