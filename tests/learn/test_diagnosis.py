@@ -67,7 +67,12 @@ def is_true(text, at, cause, line):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("table", "at_least", "goal"), [(WRONG, 150, 0.85), (HELD_OUT, 30, 0.8), (stranger.WRONG, 40, 0.85)]
+    ("table", "at_least", "goal"),
+    [  # of the largest set every second row, so that CI takes no more than its time
+        ({number: rows[::2] for number, rows in WRONG.items()}, 150, 0.85),
+        (HELD_OUT, 30, 0.8),
+        (stranger.WRONG, 40, 0.85),
+    ],
 )
 def test_the_true_causes_of_wrong_answers_are_named_and_no_false_ones(check, capsys, table, at_least, goal):
     outcomes, seconds = [], []
