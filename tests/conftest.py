@@ -3,6 +3,9 @@
 import os
 from importlib.util import find_spec
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes that share the cores: two pools of BLAS would wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
