@@ -10,23 +10,26 @@ from minivae.evaluation import plain, values_of
 from minivae.model.network import mean
 from minivae.model.vae import VAE
 from minivae.model.workspace import pieces
-from minivae.training.examples import held_out_rows
-from minivae.training.recipe import Recipe
 
 WORST_CONDITION = 1e12  # of a covariance: rows in a plane have no density
 ROWS = 20_000  # of the training set, at most, that the marks are fitted to
 NAMES = {"constant": "constant", "pca": "PCA", "model": "this model", "floor": "floor"}
 
 
-def scale_of(vae: VAE, train: Any, x: np.ndarray, model: float, binarize: str = "none") -> dict[str, float | None]:
+def some_of(train: Any) -> Any:
+    """At most about ``ROWS`` of the training rows, spread over all of them."""
+    return train[:: -(-len(train) // ROWS)]
+
+
+def scale_of(vae: VAE, train: np.ndarray | None, x: np.ndarray, model: float) -> dict[str, float | None]:
     """The marks for a ``model`` that costs so many nats on rows ``x`` (M, D), scaled; None where there is no such mark.
 
-    "constant": independent columns, each at the mean (and variance) of the ``train``ing rows (N, D), in their own
-    units; "pca": probabilistic PCA with as many dimensions, exact; "floor": the entropy of grey pixels.
+    "constant": independent columns, each at the mean (and variance) of the ``train``ing rows (N, D), scaled too;
+    "pca": probabilistic PCA with as many dimensions, exact; "floor": the entropy of grey pixels. All are nats per row,
+    of densities in the units of the data before their scaling.
     """
     marks: dict[str, float | None] = {"constant": None, "pca": None, "model": model, "floor": floor(vae, x)}
     if train is not None:
-        train = held_out_rows(vae, train[:: -(-len(train) // ROWS)], Recipe(binarize=binarize))
         with np.errstate(all="ignore"):  # a column that is constant has no density: None
             marks |= {"constant": constant(vae, train, x), "pca": pca(vae, train, x)}
     return plain(marks)

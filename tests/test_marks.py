@@ -18,7 +18,7 @@ def test_pca_and_the_constant_of_real_numbers():
     for kind in ("none", "standard"):
         scaling = Scaling.of(kind, train)
         vae = VAE(5, (), 2, likelihood="gaussian", scaling=scaling, dtype="float64")
-        scale = marks.scale_of(vae, train, vae.check(test), 1.5)
+        scale = marks.scale_of(vae, vae.check(train), vae.check(test), 1.5)
         volume = scaling.log_volume()
         pca = PCA(2).fit(scaling.apply(train))
         assert scale["pca"] == pytest.approx(volume - pca.score(scaling.apply(test)))
@@ -46,9 +46,9 @@ def test_what_has_no_mark_is_none():
     x = RNG.normal(size=(30, 4))
     x[:, 2] = 5
     vae = VAE(4, (), 2, likelihood="gaussian")
-    assert marks.scale_of(vae, x, vae.check(x), 1.0)["constant"] is None  # a constant column has no density
+    assert marks.scale_of(vae, vae.check(x), vae.check(x), 1.0)["constant"] is None  # a constant column has no density
     plane = VAE(4, (), 4, likelihood="gaussian")
-    assert marks.scale_of(plane, x, plane.check(x), 1.0)["pca"] is None
+    assert marks.scale_of(plane, plane.check(x), plane.check(x), 1.0)["pca"] is None
     assert marks.scale_of(vae, None, vae.check(x), 1.0) == {"constant": None, "pca": None, "model": 1.0, "floor": None}
     assert marks.error_of(np.ones(1)) is None
 

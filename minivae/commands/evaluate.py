@@ -83,7 +83,9 @@ def evaluate(options: argparse.Namespace) -> int:
     result["protocol"] |= {"data": examples.name, "part": examples.part, "rows_trained_on": n_trained}
     x = held_out_rows(run.vae, examples.x, Recipe(seed=options.seed, binarize=binarize))
     train = training_rows_of(run, examples)
-    result["scale"] = marks.scale_of(run.vae, train, x, -(result["log_likelihood"] or math.nan), binarize)
+    if train is not None:
+        train = held_out_rows(run.vae, marks.some_of(train), Recipe(binarize=binarize))
+    result["scale"] = marks.scale_of(run.vae, train, x, -(result["log_likelihood"] or math.nan))
     if options.json:
         print_json(result)
     else:

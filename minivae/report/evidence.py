@@ -39,7 +39,8 @@ class Evidence:
         self.mu, self.logvar = self.vae.encode_scaled(self.train)
         self.active = evaluation.activity(self.mu, evaluation.ACTIVE).active
         costs = marks.bounds(self.vae, self.test)
-        self.scale = marks.scale_of(self.vae, self.rows, self.test, float(costs.mean()), run.binarize)
+        train = held_out_rows(self.vae, marks.some_of(self.rows), recipe)
+        self.scale = marks.scale_of(self.vae, train, self.test, float(costs.mean()))
         self.error = marks.error_of(costs)
         self.estimate = importance.log_likelihood(self.vae, self.test[:ESTIMATED], SAMPLES, 0)
         self.noise = np.random.default_rng(0).standard_normal(self.mu.shape)

@@ -28,7 +28,9 @@ from minivae.runs.recorder import Recorder
 from minivae.runs.rows import describe_labels
 from minivae.runs.settings import Settings, same_file
 from minivae.system.locks import locked
+from minivae.training.examples import binarised_once
 from minivae.training.loop import columns
+from minivae.training.recipe import Recipe
 from minivae.workers.group import Alone, Group, check_same
 
 log = logging.getLogger("minivae")
@@ -144,9 +146,8 @@ def carry_out(plan: Plan, recorder: Recorder | None, progress: bool, notes: Note
         summary = finish_game(folder, plan, settings, history)
     else:
         summary = finish(folder, plan, notes, history)
-        scale = marks.scale_of(
-            plan.model, notes.known.data.train, plan.test, -summary["test"]["elbo"], settings.binarize
-        )
+        train = binarised_once(marks.some_of(plan.train), Recipe(binarize=settings.binarize))
+        scale = marks.scale_of(plan.model, train, plan.test, -summary["test"]["elbo"])
         summary |= {"scale": scale, "scale_error": marks.error_of(marks.bounds(plan.model, plan.test))}
     return summary | now | {"notes": [note._asdict() for note in notes]}
 

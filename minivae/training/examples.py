@@ -101,7 +101,11 @@ def binarize(kernels: Backend, x: Array, seed: int, step: int | Array, rows: Arr
 
 def held_out_rows(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
     """A validation set (M, D), checked, scaled, and binarised once, so that epochs can be compared."""
-    x = check_examples(vae, x, recipe)
+    return binarised_once(check_examples(vae, x, recipe), recipe)
+
+
+def binarised_once(x: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Rows (M, D) of :func:`check_examples`, drawn black or white if each training step draws them anew."""
     if recipe.binarize != "stochastic":
         return x
     return binarize(load("numpy"), x, recipe.seed, VALIDATION_STEP, np.arange(len(x)), np.empty_like(x))
