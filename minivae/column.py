@@ -9,6 +9,7 @@ import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Real
 from typing import Any
 
@@ -52,7 +53,7 @@ class Column:
     is_guess: bool = True
     note: str = ""
 
-    @property
+    @cached_property
     def width(self) -> int:
         """How many columns of the matrix it takes."""
         return len(self.levels) if self.kind == "category" else int(self.kind != "drop")

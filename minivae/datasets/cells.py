@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 MISSING = {"na", "n/a", "null", "none", "missing", "?", "-", ".", "#n/a"}
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{2,3})*,[0-9]{3}(\.[0-9]*)?")  # 2: in India, 12,34,567
@@ -39,6 +40,16 @@ def has_sign(text: str) -> bool:
 def is_meant_as_number(text: str) -> bool:
     """Whether ``text`` is a number, would be one without its commas or a sign, or says that one is missing."""
     return number(text) is not None or has_comma(text) or has_sign(text) or text.strip().lower() in MISSING
+
+
+def has_number(cells: Iterable[str]) -> bool:
+    """Whether one of the cells is a number."""
+    return any(number(cell) is not None for cell in cells)
+
+
+def has_meant_number(cells: Iterable[str]) -> bool:
+    """Whether one of the cells is meant as a number."""
+    return any(map(is_meant_as_number, cells))
 
 
 def whole_number(text: str) -> int | None:

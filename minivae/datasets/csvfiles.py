@@ -24,7 +24,7 @@ from typing import NamedTuple, TextIO
 import numpy as np
 
 from minivae.datasets.cells import MISSING, has_comma, has_decimal_comma, has_sign, number, whole_number
-from minivae.datasets.layout import LOOKAHEAD, Layout, Row, find_layout, find_separator, is_comment, position
+from minivae.datasets.layout import COMMENT, LOOKAHEAD, Layout, Row, find_layout, find_separator, position
 from minivae.errors import DataError
 
 SHOWN_NAMES = 20  # in a message
@@ -195,7 +195,7 @@ def examples(columns: Columns, layout: Layout, rows: Iterable[Row]) -> Iterator[
         if cells in layout.titles:
             repeated.append(row)
             continue
-        if is_comment(cells) and (len(cells) != columns.width or 0 in columns.kept):
+        if cells[0].lstrip().startswith(COMMENT) and (len(cells) != columns.width or 0 in columns.kept):
             comments.append(row)
             continue
         if layout.is_closed and len(cells) == columns.width + 1 and not cells[-1].strip():

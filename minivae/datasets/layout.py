@@ -14,8 +14,17 @@ from collections.abc import Collection, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
-from minivae.datasets.cells import MISSING, has_comma, has_sign, is_meant_as_number, number
+from minivae.datasets.cells import (
+    MISSING,
+    has_comma,
+    has_meant_number,
+    has_number,
+    has_sign,
+    is_meant_as_number,
+    number,
+)
 
+COMMENT = "#"  # begins a row that is none
 SEPARATORS = ",;\t|"
 LOOKAHEAD = 20  # lines, and rows, that decide
 MOST_UNITS = 3  # rows below the header
@@ -78,7 +87,7 @@ def csv_rows(lines: list[str], separator: str) -> list[list[str]]:
 def makes_a_table(rows: list[list[str]]) -> bool:
     """Whether rows have one width, more than one cell, and numbers in each."""
     widths = {len(cells) for cells in rows}
-    return len(widths) == 1 and max(widths) > 1 and all(any(map(is_meant_as_number, cells)) for cells in rows)
+    return len(widths) == 1 and max(widths) > 1 and all(has_meant_number(cells) for cells in rows)
 
 
 # -- what stands above the numbers -------------------------------------------------------------------------
@@ -100,7 +109,7 @@ def find_layout(start: list[Row], named: Sequence[str | int], header: str) -> La
     is_closed = is_closed and (len(first) < width or not first[-1].strip())
     if is_closed:
         first, width = first[: width - 1], width - 1
-    has_row_names = len(first) == width - 1 and not any(map(is_meant_as_number, first)) and are_row_names(body, width)
+    has_row_names = len(first) == width - 1 and not has_meant_number(first) and are_row_names(body, width)
     ignored = {position(column, width) for column in named}
     if has_row_names:
         first = ["", *first]
@@ -111,7 +120,7 @@ def find_layout(start: list[Row], named: Sequence[str | int], header: str) -> La
         )
     names = tuple(" ".join(cell.split()) for cell in first)
     is_title = any(isinstance(column, str) and column in names and number(column) is None for column in named)
-    units = 0 if any(number(cell) is not None for cell in first) else count_units(body, ignored)
+    units = 0 if has_number(first) else count_units(body, ignored)
     is_guess = header == "auto" and not (is_title or is_header(first, body[units:], ignored, len(start) == 1))
     if is_guess and len(start) > 1 and are_numbered(first, body, ignored):
         is_guess = False
@@ -132,24 +141,19 @@ def find_layout(start: list[Row], named: Sequence[str | int], header: str) -> La
 
 def leave_out_comments(start: list[Row], remarks: list[str]) -> None:
     """Take out the first rows that begin with "#"; the last may be the header, as np.savetxt writes it."""
-    comments = list(takewhile(lambda row: is_comment(row[1]), start))
+    comments = list(takewhile(lambda row: row[1][0].lstrip().startswith(COMMENT), start))
     if not comments or len(comments) == len(start):
         return
     (row, cells), below = comments[-1], start[len(comments)][1]
     names = cells[1:] if cells[0].strip() == "#" and len(cells) > len(below) else cells
     names = [names[0].lstrip(" #") or names[0], *names[1:]]
-    has_numbers = any(number(cell) is not None for cell in below)
+    has_numbers = has_number(below)
     if has_numbers and len(names) == len(below) > 1 and any(number(name) is None for name in names):
         start[len(comments) - 1] = row, names
         comments.pop()
     del start[: len(comments)]
     if comments:
         remarks.append(f"{len(comments)} line(s) of comments, from row {comments[0][0]} on, were left out")
-
-
-def is_comment(cells: list[str]) -> bool:
-    """Whether a row begins with "#"."""
-    return cells[0].lstrip().startswith("#")
 
 
 def leave_out_preamble(start: list[Row], remarks: list[str]) -> None:
@@ -162,7 +166,7 @@ def leave_out_preamble(start: list[Row], remarks: list[str]) -> None:
         above += 1
     if not 0 < above < len(start) or filled[above] != width:
         return
-    has_numbers = [any(map(is_meant_as_number, cells)) for _, cells in start[above:]]
+    has_numbers = [has_meant_number(cells) for _, cells in start[above:]]
     is_above_header = not has_numbers[0] and any(has_numbers[1 : 2 + MOST_UNITS])
     if is_above_header or (max(width, 1 + above) > 2 and max(filled[:above]) <= 1):
         remarks.append(f"{above} row(s) above the table, from {shown(start[0][1])} on, were left out")
@@ -180,7 +184,7 @@ def are_row_names(body: list[list[str]], width: int) -> bool:
     counts = first == [str(k) for k in range(1, len(first) + 1)] and any(
         "." in cell for cells in body for cell in cells
     )
-    return not any(map(is_meant_as_number, first)) or (counts and width > 2)
+    return not has_meant_number(first) or (counts and width > 2)
 
 
 def count_units(body: list[list[str]], ignored: Collection[int | None]) -> int:
@@ -194,7 +198,7 @@ def count_units(body: list[list[str]], ignored: Collection[int | None]) -> int:
 
 def are_units(cells: list[str], columns: list[int], ignored: Collection[int | None]) -> bool:
     """Whether a row has no number, and a text in one of the ``columns``."""
-    if any(number(cell) is not None for k, cell in enumerate(cells) if k not in ignored):
+    if has_number(cell for k, cell in enumerate(cells) if k not in ignored):
         return False
     return any(k < len(cells) and cells[k].strip().lower() not in {"", *MISSING} for k in columns)
 
@@ -202,11 +206,11 @@ def are_units(cells: list[str], columns: list[int], ignored: Collection[int | No
 def is_header(first: list[str], below: list[list[str]], ignored: Collection[int | None], is_alone: bool) -> bool:
     """Whether some column has a text in the first row and a number in the next; alone, whether it has no number."""
     if is_alone:
-        return not any(map(is_meant_as_number, first))
+        return not has_meant_number(first)
     pairs = [ab for k, ab in enumerate(zip(first, below[0], strict=False)) if k not in ignored]
     if any(not is_meant_as_number(a) and is_meant_as_number(b) for a, b in pairs):  # rows of other lengths: see later
         return True
-    no_numbers = not any(number(a) is not None for a, _ in pairs)  # "5%" and "95%" are names above plain numbers
+    no_numbers = not has_number(a for a, _ in pairs)  # "5%" and "95%" are names above plain numbers
     return no_numbers and any(has_sign(a) and number(b) is not None for a, b in pairs)
 
 

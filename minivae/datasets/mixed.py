@@ -59,7 +59,7 @@ def read(
     if not any(kind != "drop" for kind in kinds.values()) and (schema is None or schema.is_plain):
         with suppress(DataError):
             table = tables.read(path, labels, header=header, drop=[*drop, *kinds])
-            return replace(table, schema=schema or plain_columns(path, labels, header, [*drop, *kinds], table.x))
+            return replace(table, schema=schema or plain_columns(path, labels, header, [*drop, *kinds], table))
     frame, texts, remarks = read_frame(path, labels, header, kinds, drop, schema)
     schema = schema or Columns.of(frame, kinds_by_name(frame, kinds, drop))
     x = schema.encode(frame)
@@ -67,13 +67,15 @@ def read(
 
 
 def plain_columns(
-    path: str, labels: str | int | None, header: str, drop: Sequence[str | int], x: np.ndarray
+    path: str, labels: str | int | None, header: str, drop: Sequence[str | int], table: Table
 ) -> Columns:
-    """The columns of a table of numbers: all real, but for the labels and what was dropped."""
+    """The columns of a table of numbers: all real, but for the labels and what was dropped, named by the file alone."""
+    if labels is None and not drop and len(set(table.columns)) == table.x.shape[1]:
+        return Columns.plain(list(table.columns), table.x, [])
     with csvfiles.described(path, labels, header, drop) as (columns, _, _):
         names = names_in(columns)
     kept = [names[k] for k in columns.kept]
-    return Columns.plain(kept, x, [name for k, name in names.items() if k not in columns.kept])
+    return Columns.plain(kept, table.x, [name for k, name in names.items() if k not in columns.kept])
 
 
 def names_in(columns: csvfiles.Columns) -> dict[int, str]:

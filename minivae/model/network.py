@@ -145,6 +145,14 @@ class Network:
         self.store.initialise(self.init, self.seed)
         for layer in layers:
             layer.bind(self.store, self.kernels, self.workspace)
+        # Looked up once, and not in every pass: the learned log variances of p(x|z), or None; whether the encoder sees
+        # something else than x; and log |dx / du| of each column, 0 where there is no density.
+        self.logvar = self.store.arrays.get("decoder.output.logvar")
+        self.has_view = type(self.likelihood).encoder_view is not Likelihood.encoder_view
+        self.log_scale = np.zeros(self.input_dim)
+        if self.scaling.kind != "none":
+            is_density = self.likelihood.per_column("is_density", self.input_dim)
+            self.log_scale = np.where(is_density, np.log(self.scaling.scale), 0)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -153,11 +161,6 @@ class Network:
         plain = {name: getattr(self, name) for name in names}
         return plain | {"backend": self.kernels.name, "likelihood": self.likelihood.config()}
 
-    @property
-    def logvar(self) -> Array | None:
-        """The learned log variances of p(x|z), if there are any."""
-        return self.store.arrays.get("decoder.output.logvar")
-
     def draw(self, mean: np.ndarray, uniform: Noise, normal: Noise) -> np.ndarray:
         """x from p(x|z) with this mean, (n, D): see Likelihood.draw."""
         logvar = None if self.logvar is None else self.kernels.to_numpy(self.logvar)
@@ -165,7 +168,7 @@ class Network:
 
     def posterior(self, x: Array) -> tuple[Array, Array]:
         """mu, logvar (B, K) of q(z|x), for x (B, D)."""
-        seen = self.scaling.seen(self.likelihood.encoder_view(x))
+        seen = self.scaling.seen(self.likelihood.encoder_view(x)) if self.has_view else x
         seen, observed = fill_holes(seen)
         if self.missing == "mask":
             observed = np.ones_like(seen) if observed is None else observed
@@ -262,11 +265,9 @@ class Network:
 
     def log_volume(self, observed: np.ndarray | None = None) -> float | np.ndarray:
         """log |dx / du| of the density columns, of all or of those ``observed`` (B, D) in each row, (B,)."""
-        if self.scaling.kind == "none":
-            return 0.0
-        is_density = self.likelihood.per_column("is_density", self.input_dim)
-        each = np.where(is_density, np.log(self.scaling.scale), 0)
-        return float(each.sum()) if observed is None else observed @ each.astype(observed.dtype)
+        if observed is None:
+            return float(self.log_scale.sum())
+        return observed @ self.log_scale.astype(observed.dtype)
 
     def noise(self, examples: np.ndarray, seed: int | None = None) -> Array:
         """The eps of the current step for these rows of the data set, (B,) -> (B, K). A buffer: copy to keep it."""

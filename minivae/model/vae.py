@@ -158,7 +158,7 @@ class VAE(Network):
 
     def __getstate__(self) -> dict[str, Any]:
         """What a pickle or a copy holds. Views would come back as arrays of their own, so they are made anew."""
-        rebuilt = ("kernels", "lock", "workspace", "encoder", "decoder", "store")
+        rebuilt = ("kernels", "lock", "workspace", "encoder", "decoder", "store", "logvar")
         state = {name: value for name, value in vars(self).items() if name not in rebuilt}
         state["parameter vector"] = np.array(self.kernels.to_numpy(self.store.vector))
         if self.optimizer is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from minivae.model.vae import VAE
@@ -45,7 +46,7 @@ class Recipe:
         if self.shards is not None:
             check_shards(check_int(self.shards, "shards", 1), self.group.size)
 
-    @property
+    @cached_property
     def n_shards(self) -> int:
         """Into how many shards a batch is cut: 1 is no cut at all."""
         return self.shards or self.group.size
