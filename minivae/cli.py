@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    parser = make_parser()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = make_parser(arguments[0] if arguments else "")
     options = parser.parse_args(arguments)
     if options.command is None:
         parser.print_help()
@@ -97,13 +98,28 @@ def say_ended(options: argparse.Namespace, how: str, status: int) -> int:
     return status
 
 
-def make_parser() -> Parser:
-    """The whole command line."""
+COMMANDS = {  # the module that describes each
+    "train": train,
+    "evaluate": evaluate,
+    "report": report,
+    "explain-loss": explain_loss,
+    "sample": sample,
+    "encode": encode,
+    **dict.fromkeys(("score", "impute", "reconstruct"), tables),
+    "explore": explore,
+    "gradcheck": gradcheck,
+    "bench": bench,
+    **dict.fromkeys(("learn", "check", "hint", "reset", "solution", "watch"), learn),
+    "info": info,
+}
+
+
+def make_parser(wanted: str = "") -> Parser:
+    """The command line: of the command that is ``wanted`` alone, or whole where that is none."""
     parser = Parser(prog="minivae", description="A variational autoencoder derived by hand, with no autograd.")
     parser.add_argument("--version", action="version", version=f"minivae {__version__}")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    described = (train, evaluate, report, explain_loss, sample, encode, tables, explore)
-    for command in (*described, gradcheck, bench, learn, info):
-        command.add(commands)
+    for module in [COMMANDS[wanted]] if wanted in COMMANDS else dict.fromkeys(COMMANDS.values()):
+        module.add(commands)
     return parser

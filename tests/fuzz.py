@@ -371,7 +371,7 @@ def attempt(target, content, folder):
     with warnings.catch_warnings(record=True, action="always") as said:
         loaded, error, peak = measured(target.load, path)
     faults = check_refusal(target, error) if error is not None else check_object(target, loaded)
-    limit = target.factor * len(content) + 5 * MIB // 4  # 1 MiB is the buffer of a .gz file
+    limit = target.factor * len(content) + MIB
     faults += [f"{peak} bytes asked for, but {limit} are the limit for a file of {len(content)}"] * (peak > limit)
     faults += ["code in the file was run"] * sys.code_was_run
     faults += [f"left behind: {name}" for name in os.listdir(folder) if name != target.file]

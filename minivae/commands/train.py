@@ -10,7 +10,7 @@ from typing import Any
 
 from minivae.commands.common import NEITHER, add_backend, add_command, add_json, log_printed, print_json, workers
 from minivae.errors import MinivaeError
-from minivae.runs.settings import DEFAULTS, HOLDOUTS, IN_WORDS, MODELS, OF_GAN, Settings, shown
+from minivae.runs.settings import DEFAULTS, HOLDOUTS, IN_WORDS, MODELS, OF_GAN_IN_WORDS, Settings
 from minivae.system.streams import print_line
 
 
@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
 def setting(group: Any, flag: str, text: str, **options: Any) -> None:
     """An option that is absent where it is not given: a resumed run must know which were. Its default is Settings'."""
     default = IN_WORDS.get(flag.lstrip("-").replace("-", "_"))
-    of_gan = f", {shown(OF_GAN[name])} of a GAN" if (name := flag[2:].replace("-", "_")) in OF_GAN else ""
+    of_gan = f", {OF_GAN_IN_WORDS[name]} of a GAN" if (name := flag[2:].replace("-", "_")) in OF_GAN_IN_WORDS else ""
     known = "" if default is None else f" (default: {default}{of_gan})"
     group.add_argument(flag, default=argparse.SUPPRESS, help=text + known, **options)
 

@@ -66,9 +66,7 @@ def read(
     return Table(x, *tables.as_classes(texts), columns=schema.names, remarks=tuple(remarks), schema=schema)
 
 
-def plain_columns(
-    path: str, labels: str | int | None, header: str, drop: Sequence[str | int], table: Table
-) -> Columns:
+def plain_columns(path: str, labels: str | int | None, header: str, drop: Sequence[str | int], table: Table) -> Columns:
     """The columns of a table of numbers: all real, but for the labels and what was dropped, named by the file alone."""
     if labels is None and not drop and len(set(table.columns)) == table.x.shape[1]:
         return Columns.plain(list(table.columns), table.x, [])

@@ -172,6 +172,7 @@ def shown(value: Any) -> str:
 
 
 IN_WORDS = {name: shown(value) for name, value in DEFAULTS.items() if value not in (None, (), False)}
+OF_GAN_IN_WORDS = {name: shown(value) for name, value in OF_GAN.items()}
 
 
 def same_file(one: str, other: str) -> bool:

@@ -202,9 +202,10 @@ def describe_model(model: Model, settings: Settings) -> str:
     """One line about a model and its training."""
     if isinstance(model, GAN):
         about = " against ".join("-".join(map(str, dims)) for dims in reversed(widths(model.config)))
+        size = sum(array.size for array in model.parameters.values())
     else:
+        size = len(model.store.vector)
         about = "-".join(str(width) for width in (model.input_dim, *model.hidden_dims, model.latent_dim))
-    size = sum(array.size for array in model.parameters.values())
     return (
         f"model       {about}, {settings.activation}, {size:,} parameters; {settings.length} {reached(model)[0]}s of "
         f"batches of {settings.batch_size}, {settings.optimizer} at {settings.lr:g}; {model.backend} backend, "
