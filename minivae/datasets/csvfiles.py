@@ -31,6 +31,7 @@ SHOWN_NAMES = 20  # in a message
 LONGEST_NAME = 40  # characters of a name that a message asks for
 LONGEST_LABEL = 1000  # characters: NumPy gives each label of an array the space of the longest
 LARGEST_RATIO = 200  # of a compressed file; numbers seldom reach 20, and no bomb is so small
+CHUNK = 2**16  # bytes that are decompressed at once: memory is taken for what is there
 SMALL = 2**20  # bytes, for which no ratio counts
 
 
@@ -80,7 +81,8 @@ def unpacked(file: io.BufferedReader, path: str) -> io.BytesIO:
     """The content of a gzip file, in memory; DataError where it is damaged, or much longer than numbers would be."""
     limit = max(SMALL, LARGEST_RATIO * os.fstat(file.fileno()).st_size)
     try:
-        content = gzip.GzipFile(fileobj=file).read(limit + 1)
+        reader = gzip.GzipFile(fileobj=file)
+        content = b"".join(itertools.islice(iter(lambda: reader.read(CHUNK), b""), limit // CHUNK + 1))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path!r} is a damaged gzip file: {error}") from None
     if len(content) > limit:
