@@ -6,7 +6,7 @@ from . import evaluation as evaluation
 from . import gradcheck as gradcheck
 from . import plotting as plotting
 from . import workers as workers
-from .columns import Columns as Columns
+from .columns.table import Columns as Columns
 from .errors import BackendError as BackendError
 from .errors import CheckpointError as CheckpointError
 from .errors import DataError as DataError
@@ -18,7 +18,6 @@ from .errors import TrainingDiverged as TrainingDiverged
 from .errors import UntrustedEstimateWarning as UntrustedEstimateWarning
 from .estimator import VariationalAutoencoder as VariationalAutoencoder
 from .evaluation import log_likelihood as log_likelihood
-from .explain import explain_loss as explain_loss
 from .gan.gan import GAN as GAN
 from .model.likelihoods import Bernoulli as Bernoulli
 from .model.likelihoods import Categorical as Categorical
@@ -29,6 +28,7 @@ from .model.likelihoods import Poisson as Poisson
 from .model.network import LossTerms as LossTerms
 from .model.scaling import Scaling as Scaling
 from .model.vae import VAE as VAE
+from .report.explain import explain_loss as explain_loss
 from .training.corruption import GaussianNoise as GaussianNoise
 from .training.corruption import Masking as Masking
 from .training.corruption import SaltAndPepper as SaltAndPepper

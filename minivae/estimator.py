@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from minivae.backend import permutation
-from minivae.columns import Columns
+from minivae.columns.table import Columns
 from minivae.model import importance, oddness
 from minivae.model.likelihoods import Likelihood, Mixed, resolve
 from minivae.model.scaling import Scaling

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 RANKS = (  # from the bottom; a room imports from lower ranks only, and from itself
     {"errors", "version"},
     {"answers"},
-    {"validation", "column"},
+    {"validation"},
     {"columns"},
     {"kernels"},
     {"backend"},
@@ -19,7 +19,7 @@ RANKS = (  # from the bottom; a room imports from lower ranks only, and from its
     {"workers"},
     {"model", "datasets"},
     {"training", "gradcheck", "plotting"},
-    {"evaluation", "estimator", "gan", "explain"},
+    {"evaluation", "estimator", "gan"},
     {"checkpoint", "marks"},
     {"runs", "learn", "benchmark"},
     {"explorer", "report"},

@@ -27,9 +27,9 @@ def add(commands: Any) -> None:
 def explain(options: argparse.Namespace) -> int:
     """Build the loss that the options describe, and explain it."""
     from minivae import datasets
-    from minivae.explain import KL, RECONSTRUCTIONS, explain_loss
     from minivae.marks import live_dimensions
     from minivae.model.scaling import Scaling
+    from minivae.report.explain import KL, RECONSTRUCTIONS, explain_loss
 
     def loss(reconstruction: Any, x: Any, mu: Any, logvar: Any) -> float:
         rec = RECONSTRUCTIONS[TERMS[options.reconstruction]](reconstruction, x)

@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from minivae.columns import Columns
+from minivae.columns.table import Columns
 from minivae.datasets import mixed, mnist, notes, split, tables
 from minivae.errors import DataError
 from minivae.validation import check_choice

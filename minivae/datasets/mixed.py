@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minivae.columns import Columns
+from minivae.columns.table import Columns
 from minivae.datasets import csvfiles, tables
 from minivae.datasets.cells import MISSING, has_comma, has_sign, number
 from minivae.datasets.tables import Table

@@ -17,7 +17,7 @@ from numbers import Integral
 import numpy as np
 
 from minivae import validation
-from minivae.columns import Columns
+from minivae.columns.table import Columns
 from minivae.datasets import arrayfiles, csvfiles
 from minivae.datasets.cells import whole_number
 from minivae.errors import DataError

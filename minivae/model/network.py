@@ -22,7 +22,7 @@ from weakref import WeakSet
 import numpy as np
 
 from minivae.backend import Array, Backend, Stream
-from minivae.columns import Columns
+from minivae.columns.table import Columns
 from minivae.model.decoder import Decoder
 from minivae.model.distributions import Likelihood, Noise
 from minivae.model.encoder import Encoder

@@ -15,7 +15,7 @@ import numpy as np
 
 from minivae import backend as backends
 from minivae.backend import Array, Stream
-from minivae.columns import decoded, encoded
+from minivae.columns.table import decoded, encoded
 from minivae.errors import DataError, GreyDataWarning
 from minivae.model import importance, imputation, oddness, weights
 from minivae.model.likelihoods import GREY, Bernoulli, Likelihood, check_on, resolve

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minivae.columns import Columns
+from minivae.columns.table import Columns
 from minivae.errors import BackendError, CheckpointError
 from minivae.model.likelihoods import LIKELIHOODS, from_config
 from minivae.model.network import Network

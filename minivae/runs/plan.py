@@ -16,7 +16,7 @@ import numpy as np
 
 from minivae.backend import load
 from minivae.checkpoint import Model
-from minivae.columns import Columns
+from minivae.columns.table import Columns
 from minivae.datasets import LOADERS, Dataset
 from minivae.datasets.split import held_out
 from minivae.errors import DataError

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minivae.columns import Columns
+from minivae.columns.table import Columns
 from minivae.datasets import LOADERS, arrayfiles, mixed, tables
 from minivae.errors import DataError
 from minivae.runs.folder import FILES, Run

@@ -275,9 +275,9 @@ def encodes_new_rows_as_in_training(column):
 
 @pytest.mark.parametrize("bug", [None, *REORDERED])
 def test_levels_re_ordered_between_training_and_new_rows_are_caught(bug, monkeypatch):
-    source = (ROOT / "minivae/column.py").read_text(encoding="utf-8")
+    source = (ROOT / "minivae/columns/column.py").read_text(encoding="utf-8")
     assert source.count(LEVELS) == 1
-    copy = ModuleType("minivae.column")
+    copy = ModuleType("minivae.columns.column")
     monkeypatch.setitem(sys.modules, copy.__name__, copy)
     exec(compile(source.replace(LEVELS, REORDERED.get(bug, LEVELS)), "column.py with a bug", "exec"), vars(copy))
     if bug is None:

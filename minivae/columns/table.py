@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from minivae import column as one
-from minivae.column import KINDS, NUMBERS, Column, is_frame, listed, names_of
+from minivae.columns import column as one
+from minivae.columns.column import KINDS, NUMBERS, Column, is_frame, listed, names_of
 from minivae.errors import DataError
 
 
