@@ -28,7 +28,7 @@ from numba import config, int32, njit, prange, types
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from .numba_threads import gemm_address, pool
+from .numba_threads import WORTH_A_TILE, gemm_address, pool
 from .philox import Stream
 from .reference import LEAK
 
@@ -789,6 +789,28 @@ def _gaussian_nll_tile(t, count, mean, logvar, precision, x, observed, dnll, nll
             _gaussian_gradient(mean[r], precision, x[r], seen, dnll[r], dmean[r], dlogvar[t])
 
 
+@compiled()
+def _of_each(logvar, width):
+    """The log variance of each column, and its precision exp(-logvar); one may be for all columns."""
+    of_each, precision = np.empty(width, logvar.dtype), np.empty(width, logvar.dtype)
+    for i in range(width):
+        of_each[i] = logvar[i if len(logvar) > 1 else 0]
+        precision[i] = _exp(-of_each[i])
+    return of_each, precision
+
+
+@compiled()
+def _sum_dlogvar(sums, dlogvar):
+    """The tiles' sums in their order; where all columns share one logvar, its gradient sums over them too."""
+    shared = sums.shape[1] // len(dlogvar)
+    for i in range(len(dlogvar)):
+        total = 0.0
+        for t in range(len(sums)):
+            for column in range(i * shared, (i + 1) * shared):
+                total += sums[t, column]
+        dlogvar[i] = total
+
+
 @compiled(parallel=True)
 def _gaussian_nll(count, mean, logvar, precision, x, observed, dnll, nll, dmean, dlogvar):
     if count == 1:
@@ -815,17 +837,16 @@ def gaussian_nll(
     value = _buffer(nll, mean.shape[:1], dtype)
     gradient = mean if dnll is None else _buffer(dmean, mean.shape, dtype)
     upstream = np.empty(0, dtype) if dnll is None else _c(dnll, dtype)
-    of_each = _c(np.broadcast_to(logvar, mean.shape[1:]), dtype)
     sums = np.zeros((count, mean.shape[1]), dtype)
-    given = (_c(mean, dtype), of_each, np.exp(-of_each), _c(x, dtype), _weights(observed, dtype))
+    variances = _of_each(_c(logvar, dtype), mean.shape[1])
+    given = (_c(mean, dtype), *variances, _c(x, dtype), _weights(observed, dtype))
     _gaussian_nll(count, *given, upstream, value, gradient, sums)
     value = _returned(value, nll)
     if dnll is None:
         return value, dmean, dlogvar
-    dlogvar = np.empty_like(logvar) if dlogvar is None else dlogvar
-    # Where all dimensions share one logvar, its gradient sums over them too.
-    dlogvar[...] = sums.sum(axis=0).reshape(-1, len(logvar)).sum(axis=0)
-    return value, _returned(gradient, dmean), dlogvar
+    total = _buffer(dlogvar, logvar.shape, dtype)
+    _sum_dlogvar(sums, total)
+    return value, _returned(gradient, dmean), _returned(total, dlogvar)
 
 
 @compiled(reassociate=True)
@@ -1034,6 +1055,12 @@ def _adam_update(count, w, g, m, v, step_size, forget1, forget2, epsilon, smalle
             _adam_update_tile(t, count, w, g, m, v, step_size, forget1, forget2, epsilon, smallest)
 
 
+def adam_numbers(t: int, learning_rate: float, beta1: float, beta2: float, epsilon: float) -> tuple[float, ...]:
+    """What the pass over the vectors needs of step ``t``: the step's size, 1 - beta1, 1 - beta2, and its epsilon."""
+    root = (1 - beta2**t) ** 0.5
+    return learning_rate * root / (1 - beta1**t), 1 - beta1, 1 - beta2, root * epsilon
+
+
 def adam_update(
     parameters: NDArray,
     gradients: NDArray,
@@ -1048,9 +1075,7 @@ def adam_update(
 ) -> None:
     """One pass: four vectors are read and three written."""
     _fit(parameters.shape, gradients.shape, m.shape, v.shape)
-    real, root = parameters.dtype.type, (1 - beta2**t) ** 0.5
-    step_size = learning_rate * root / (1 - beta1**t)
-    numbers = (real(step_size), real(1 - beta1), real(1 - beta2), real(root * epsilon))
+    numbers = map(parameters.dtype.type, adam_numbers(t, learning_rate, beta1, beta2, epsilon))
     count, smallest = pool.tiles(len(parameters)), SMALLEST_NORMAL[parameters.dtype]
     _adam_update(count, parameters, gradients, m, v, *numbers, smallest)
 
@@ -1188,3 +1213,168 @@ def standard_normal(seed: int, stream: int, step: int, examples: NDArray, *, out
 def binarize(x: NDArray, seed: int, step: int, examples: NDArray, *, out: NDArray) -> NDArray:
     """Row by row."""
     return _fill(COIN, seed, Stream.BINARIZE, step, examples, _c(x, out.dtype), out)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Many training steps in one call: the order of minivae/training/step.py and minivae/model/network.py, kernel by
+# kernel. Everything is in long vectors, so that one compiled function serves models of any depth.
+
+
+@compiled()
+def _tiles(elements, width):
+    """As ``pool.tiles``."""
+    return width if elements >= WORTH_A_TILE else 1
+
+
+@compiled()
+def _matrix(vector, start, n, width):
+    """The n rows that start there."""
+    return vector[start : start + n * width].reshape(n, width)
+
+
+IN, OUT, ACTIVATION, AT_W, AT_B, AT_Y, AT_DX = range(7)  # of a layer: where W and b, and of each row y and dx, begin
+
+
+@compiled()
+def _chain(layers, vector, x, space, size, width):
+    for layer in layers:
+        W, b = _matrix(vector, layer[AT_W], layer[IN], layer[OUT]), vector[layer[AT_B] : layer[AT_B] + layer[OUT]]
+        y = _matrix(space, layer[AT_Y] * size, len(x), layer[OUT])
+        _linear_forward(_tiles(y.size * len(W) // 32, width), x, W, b, layer[ACTIVATION], y)
+        x = y
+    return x
+
+
+@compiled()
+def _chain_backward(layers, vector, gradient, x, dy, need_dx, space, size, width):
+    n = len(x)
+    for i in range(len(layers) - 1, -1, -1):
+        layer, wanted = layers[i], need_dx or i > 0
+        y = _matrix(space, layer[AT_Y] * size, n, layer[OUT])
+        if layer[ACTIVATION] != IDENTITY:
+            da = dy.reshape(-1)
+            _activation_backward(_tiles(y.size, width), da, y.reshape(-1), layer[ACTIVATION], da)
+        below = _matrix(space, layers[i - 1, AT_Y] * size, n, layer[IN]) if i > 0 else x
+        dx = _matrix(space, layer[AT_DX] * size, n, layer[IN]) if wanted else dy
+        W, dW = _matrix(vector, layer[AT_W], layer[IN], layer[OUT]), _matrix(gradient, layer[AT_W], layer[IN], layer[OUT])
+        db = gradient[layer[AT_B] : layer[AT_B] + layer[OUT]]
+        _linear_backward(_tiles(dy.size * len(W) // 32, width), dy, below, W, wanted, dx, dW, db)
+        dy = dx
+    return dy
+
+
+BERNOULLI, CATEGORICAL, GAUSSIAN = range(3)
+KIND, FIRST, LAST, AT_LOGVAR, LOGVARS, AT_STARTS, STARTS = range(7)  # of the likelihood of some columns
+
+
+@compiled()
+def _part_nll(part, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width):
+    count = _tiles(output.size, width)
+    if part[KIND] == BERNOULLI:
+        _bernoulli_nll(count, output, x, None, True, dnll, nll, doutput)
+    elif part[KIND] == CATEGORICAL:
+        groups = starts[part[AT_STARTS] : part[AT_STARTS] + part[STARTS]]
+        _categorical_nll(count, output, x, None, groups, dnll, nll, np.empty((count, x.shape[1]), x.dtype), doutput)
+    else:
+        learned = slice(part[AT_LOGVAR], part[AT_LOGVAR] + part[LOGVARS])
+        sums = np.zeros((count, x.shape[1]), x.dtype)
+        of_each, precision = _of_each(vector[learned] if part[LOGVARS] else fixed, x.shape[1])
+        _gaussian_nll(count, output, of_each, precision, x, None, dnll, nll, doutput, sums)
+        if part[LOGVARS]:
+            _sum_dlogvar(sums, gradient[learned])
+
+
+@compiled()
+def _nll(parts, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width):
+    if len(parts) == 1:
+        _part_nll(parts[0], starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width)
+        return
+    nll[:] = 0
+    for i in range(len(parts)):  # the columns of each part by themselves, as the kernels want them
+        columns, value = slice(parts[i, FIRST], parts[i, LAST]), np.empty(len(x), x.dtype)
+        part_output, part_x = output[:, columns].copy(), x[:, columns].copy()
+        part_doutput = np.empty_like(part_x)
+        _part_nll(
+            parts[i], starts, vector, gradient, fixed[i:], part_output, part_x, dnll, value, part_doutput, width
+        )
+        doutput[:, columns] = part_doutput
+        nll += value
+
+
+@compiled()
+def _draw(kind, rows, step, stream, k0, k1, out, width):
+    count = _tiles(16 * out.size, width)
+    scratch = np.empty((count, (out.shape[1] + 3) // 4 * 4))
+    _noise(count, kind, rows, np.uint64(step), np.uint64(stream), k0, k1, scratch, out, out)
+
+
+SGD, ADAGRAD, ADAM = range(3)
+
+
+@compiled()
+def _optimize(method, vector, gradient, first, second, numbers, width):
+    count, rate, a, smallest = _tiles(len(vector), width), numbers[0], numbers[1], numbers[4]
+    if method == SGD:
+        _sgd_update(count, vector, gradient, first, rate, a, smallest)
+    elif method == ADAGRAD:
+        _adagrad_update(count, vector, gradient, first, rate, a)
+    else:
+        _adam_update(count, vector, gradient, first, second, rate, a, numbers[2], numbers[3], smallest)
+
+
+EPS, BINARIZE = int(Stream.EPS), int(Stream.BINARIZE)
+
+
+@compiled()
+def _train(width, span, noise, x, order, model, arrays, penalty, method, numbers, batch, losses):
+    begin, end, size, step = span
+    coins, k0, k1 = noise
+    encoder, decoder, parts, starts, fixed, columns, beta, volume = model
+    vector, gradient, first, second = arrays
+    l1, l2, n_weights = penalty
+    nlls, kls, penalties = losses
+    D, K, real = x.shape[1], decoder[0, IN], x.dtype
+    latent, space = np.empty(8 * size * K, real), np.empty(size * columns, real)
+    doutputs, upstream = np.empty(size * D, real), np.empty((2, size), real)
+    for i in range(begin, end):
+        start, stop = i * size, min((i + 1) * size, len(order))
+        n, rows, nll, kl = stop - start, order[start:stop], nlls[start:stop], kls[start:stop]
+        target, eps = _matrix(batch, 0, n, D), _matrix(latent, 0, n, K)
+        for r in range(n):
+            target[r] = x[rows[r]]
+        if coins:
+            _draw(COIN, rows, step + i - begin, BINARIZE, k0, k1, target, width)
+        _draw(NORMAL, rows, step + i - begin, EPS, k0, k1, eps, width)
+
+        heads, z = _chain(encoder, vector, target, space, size, width), _matrix(latent, size * K, n, K)
+        mu, logvar = heads[:, :K], heads[:, K:]
+        _reparameterize_forward(mu, logvar, eps, z)
+        output, doutput = _chain(decoder, vector, z, space, size, width), _matrix(doutputs, 0, n, D)
+        dnll, dkl = upstream[0, :n], upstream[1, :n]
+        dnll[:], dkl[:] = 1 / n, beta / n
+        _gaussian_kl_forward(mu, logvar, kl)
+        _nll(parts, starts, vector, gradient, fixed, output, target, dnll, nll, doutput, width)
+        nll += volume
+
+        dz = _chain_backward(decoder, vector, gradient, z, doutput, True, space, size, width)
+        dmu, dlogvar = _matrix(latent, 2 * size * K, n, K), _matrix(latent, 3 * size * K, n, K)
+        dmu_kl, dlogvar_kl = _matrix(latent, 4 * size * K, n, K), _matrix(latent, 5 * size * K, n, K)
+        _reparameterize_backward(dz, logvar, eps, dmu, dlogvar)
+        _gaussian_kl_backward(dkl, mu, logvar, dmu_kl, dlogvar_kl)
+        dheads = _matrix(latent, 6 * size * K, n, 2 * K)
+        for r in range(n):
+            for k in range(K):
+                dheads[r, k] = dmu[r, k] + dmu_kl[r, k]
+                dheads[r, K + k] = dlogvar[r, k] + dlogvar_kl[r, k]
+        _chain_backward(encoder, vector, gradient, target, dheads, False, space, size, width)
+
+        if l1 > 0 or l2 > 0:
+            sums = np.empty((_tiles(n_weights, width), 2))
+            _add_penalty(len(sums), vector[:n_weights], gradient[:n_weights], l1, l2, sums)
+            penalties[i] = sums.sum(axis=0)
+        _optimize(method, vector, gradient, first, second, numbers[i - begin], width)
+
+
+def train(*args: Any) -> None:
+    """Steps ``begin`` to ``end`` of an epoch, without Python: see minivae/training/native.py for the arguments."""
+    _train(pool.tiles(WORTH_A_TILE), *args)

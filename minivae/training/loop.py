@@ -18,6 +18,7 @@ from minivae.training.captured import CapturedSteps, can_be_captured
 from minivae.training.corruption import Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.examples import Rows, RowsOnDisk, held_out_rows, on_device, training_rows, with_fixed_noise
+from minivae.training.native import NativeSteps, why_step_by_step
 from minivae.training.optimizers import Adam, Optimizer
 from minivae.training.recipe import (
     Callback,
@@ -29,7 +30,7 @@ from minivae.training.recipe import (
 )
 from minivae.training.runaway import Watch
 from minivae.training.schedules import Schedule
-from minivae.training.step import check_finite, check_state, last_batch, minibatches, training_step
+from minivae.training.step import check_finite, check_state, host_steps, last_batch
 from minivae.training.warmup import warm_up
 from minivae.validation import check_int
 from minivae.workers.group import Alone, Group, check_same, digest
@@ -252,13 +253,6 @@ def steps_of_an_epoch(vae: VAE, x: Rows, recipe: Recipe) -> Steps:
     """A function that makes all updates of the next epoch, and returns the sums of its losses."""
     if vae.kernels.graph is not None and not isinstance(x, RowsOnDisk) and can_be_captured(vae, recipe):
         return CapturedSteps(vae, x, recipe)
+    if vae.kernels.train is not None and why_step_by_step(vae, x, recipe) is None:
+        return NativeSteps(vae, x, recipe)
     return partial(host_steps, vae, x, recipe)
-
-
-def host_steps(vae: VAE, x: Rows, recipe: Recipe) -> np.ndarray:
-    """Train on every example once; returns the sums of recon_nll, kl and penalty over them, (3,), in nats."""
-    sums = np.zeros(3)
-    for rows in minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch):
-        terms, penalty = training_step(vae, x, rows, recipe)
-        sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty))
-    return sums

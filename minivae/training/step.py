@@ -38,6 +38,15 @@ def training_step(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> tuple[
     return terms, penalty
 
 
+def host_steps(vae: VAE, x: Rows, recipe: Recipe) -> np.ndarray:
+    """Train on every example once; returns the sums of recon_nll, kl and penalty over them, (3,), in nats."""
+    sums = np.zeros(3)
+    for rows in minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch):
+        terms, penalty = training_step(vae, x, rows, recipe)
+        sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty))
+    return sums
+
+
 def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> LossTerms:
     """The loss of a minibatch, and its gradient into ``vae.store``, by all workers of ``recipe.group``.
 
