@@ -20,12 +20,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import cache
 from typing import Any
 
 import llvmlite.binding
 import numpy as np
 from numba import config, int32, njit, prange, types
-from numba.extending import overload
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.numpy_support import from_dtype
 from numpy.typing import NDArray
 
 from .numba_threads import WORTH_A_TILE, gemm_address, pool
@@ -1218,6 +1221,61 @@ def binarize(x: NDArray, seed: int, step: int, examples: NDArray, *, out: NDArra
 # ---------------------------------------------------------------------------------------------------------
 # Many training steps in one call: the order of minivae/training/step.py and minivae/model/network.py, kernel by
 # kernel. Everything is in long vectors, so that one compiled function serves models of any depth.
+#
+# Kernels are called by their addresses, which ``train`` hands in: so it is their own machine code that runs, with the
+# same bits, and not a copy that would take LLVM half a minute to compile.
+
+_letters = {"i": types.int64, "u": types.uint64, "b": types.boolean, "n": types.none}
+_letters |= {"l": types.int64[::1], "d": types.float64[:, ::1]}
+_kernels: list[tuple[Any, str]] = []  # in the order of their addresses: the kernel, and a letter for each argument
+
+
+def _signature(letters: str, real: Any) -> tuple[Any, ...]:
+    """The types of arguments: v and m are a vector and a matrix of ``real``, s one whose rows are part of longer ones."""
+    of_real = {"r": real, "v": real[::1], "m": real[:, ::1], "s": real[:, :]}
+    return tuple((_letters | of_real)[letter] for letter in letters)
+
+
+def _by_address(kernel: Any, letters: str) -> Any:
+    """What compiled code calls as ``call(addresses, (argument, ...))``."""
+    place = len(_kernels)
+    _kernels.append((kernel, letters))
+
+    @intrinsic
+    def call(typing, addresses, arguments):
+        real = next(t.dtype for t, letter in zip(arguments, letters, strict=True) if letter in "vms")
+        signature = _signature(letters, real)
+
+        def code(context, builder, _, values):
+            array = context.make_array(addresses)(context, builder, values[0])
+            address = builder.load(builder.gep(array.data, [context.get_constant(types.intp, place)]))
+            form = context.call_conv.get_function_type(types.none, signature)
+            function = builder.inttoptr(address, form.as_pointer())
+            given = cgutils.unpack_tuple(builder, values[1])
+            context.call_conv.call_function(builder, function, types.none, signature, given)
+            return context.get_dummy_value()
+
+        return types.void(addresses, types.Tuple(signature)), code
+
+    return call
+
+
+_call_linear_forward = _by_address(_linear_forward, "immvim")
+_call_linear_backward = _by_address(_linear_backward, "immmbmmv")
+_call_activation_backward = _by_address(_activation_backward, "ivviv")
+_call_reparameterize_forward = _by_address(_reparameterize_forward, "ssmm")
+_call_reparameterize_backward = _by_address(_reparameterize_backward, "msmmm")
+_call_kl_forward = _by_address(_gaussian_kl_forward, "ssv")
+_call_kl_backward = _by_address(_gaussian_kl_backward, "vssmm")
+_call_noise = _by_address(_noise, "iiluuuudmm")
+_call_penalty = _by_address(_add_penalty, "ivvrrd")
+_call_bernoulli = _by_address(_bernoulli_nll, "immnbvvm")
+_call_categorical = _by_address(_categorical_nll, "immnlvvmm")
+_call_gaussian = _by_address(_gaussian_nll, "imvvmnvvmm")
+_call_sgd = _by_address(_sgd_update, "ivvvrrr")
+_call_adagrad = _by_address(_adagrad_update, "ivvvrr")
+_call_adam = _by_address(_adam_update, "ivvvvrrrrr")
+ALWAYS = 9  # of these, then come those of the likelihoods and of the optimizers, each in the order of their numbers
 
 
 @compiled()
@@ -1236,29 +1294,32 @@ IN, OUT, ACTIVATION, AT_W, AT_B, AT_Y, AT_DX = range(7)  # of a layer: where W a
 
 
 @compiled()
-def _chain(layers, vector, x, space, size, width):
+def _chain(kernels, layers, vector, x, space, size, width):
     for layer in layers:
         W, b = _matrix(vector, layer[AT_W], layer[IN], layer[OUT]), vector[layer[AT_B] : layer[AT_B] + layer[OUT]]
         y = _matrix(space, layer[AT_Y] * size, len(x), layer[OUT])
-        _linear_forward(_tiles(y.size * len(W) // 32, width), x, W, b, layer[ACTIVATION], y)
+        _call_linear_forward(kernels, (_tiles(y.size * len(W) // 32, width), x, W, b, layer[ACTIVATION], y))
         x = y
     return x
 
 
 @compiled()
-def _chain_backward(layers, vector, gradient, x, dy, need_dx, space, size, width):
+def _chain_backward(kernels, layers, vector, gradient, x, dy, need_dx, space, size, width):
     n = len(x)
     for i in range(len(layers) - 1, -1, -1):
         layer, wanted = layers[i], need_dx or i > 0
         y = _matrix(space, layer[AT_Y] * size, n, layer[OUT])
         if layer[ACTIVATION] != IDENTITY:
             da = dy.reshape(-1)
-            _activation_backward(_tiles(y.size, width), da, y.reshape(-1), layer[ACTIVATION], da)
+            _call_activation_backward(kernels, (_tiles(y.size, width), da, y.reshape(-1), layer[ACTIVATION], da))
         below = _matrix(space, layers[i - 1, AT_Y] * size, n, layer[IN]) if i > 0 else x
         dx = _matrix(space, layer[AT_DX] * size, n, layer[IN]) if wanted else dy
-        W, dW = _matrix(vector, layer[AT_W], layer[IN], layer[OUT]), _matrix(gradient, layer[AT_W], layer[IN], layer[OUT])
+        W, dW = (
+            _matrix(vector, layer[AT_W], layer[IN], layer[OUT]),
+            _matrix(gradient, layer[AT_W], layer[IN], layer[OUT]),
+        )
         db = gradient[layer[AT_B] : layer[AT_B] + layer[OUT]]
-        _linear_backward(_tiles(dy.size * len(W) // 32, width), dy, below, W, wanted, dx, dW, db)
+        _call_linear_backward(kernels, (_tiles(dy.size * len(W) // 32, width), dy, below, W, wanted, dx, dW, db))
         dy = dx
     return dy
 
@@ -1268,26 +1329,28 @@ KIND, FIRST, LAST, AT_LOGVAR, LOGVARS, AT_STARTS, STARTS = range(7)  # of the li
 
 
 @compiled()
-def _part_nll(part, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width):
+def _part_nll(kernels, part, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width):
     count = _tiles(output.size, width)
     if part[KIND] == BERNOULLI:
-        _bernoulli_nll(count, output, x, None, True, dnll, nll, doutput)
+        _call_bernoulli(kernels, (count, output, x, None, True, dnll, nll, doutput))
     elif part[KIND] == CATEGORICAL:
         groups = starts[part[AT_STARTS] : part[AT_STARTS] + part[STARTS]]
-        _categorical_nll(count, output, x, None, groups, dnll, nll, np.empty((count, x.shape[1]), x.dtype), doutput)
+        _call_categorical(
+            kernels, (count, output, x, None, groups, dnll, nll, np.empty((count, x.shape[1]), x.dtype), doutput)
+        )
     else:
         learned = slice(part[AT_LOGVAR], part[AT_LOGVAR] + part[LOGVARS])
         sums = np.zeros((count, x.shape[1]), x.dtype)
         of_each, precision = _of_each(vector[learned] if part[LOGVARS] else fixed, x.shape[1])
-        _gaussian_nll(count, output, of_each, precision, x, None, dnll, nll, doutput, sums)
+        _call_gaussian(kernels, (count, output, of_each, precision, x, None, dnll, nll, doutput, sums))
         if part[LOGVARS]:
             _sum_dlogvar(sums, gradient[learned])
 
 
 @compiled()
-def _nll(parts, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width):
+def _nll(kernels, parts, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width):
     if len(parts) == 1:
-        _part_nll(parts[0], starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width)
+        _part_nll(kernels, parts[0], starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width)
         return
     nll[:] = 0
     for i in range(len(parts)):  # the columns of each part by themselves, as the kernels want them
@@ -1295,38 +1358,49 @@ def _nll(parts, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, 
         part_output, part_x = output[:, columns].copy(), x[:, columns].copy()
         part_doutput = np.empty_like(part_x)
         _part_nll(
-            parts[i], starts, vector, gradient, fixed[i:], part_output, part_x, dnll, value, part_doutput, width
+            kernels,
+            parts[i],
+            starts,
+            vector,
+            gradient,
+            fixed[i:],
+            part_output,
+            part_x,
+            dnll,
+            value,
+            part_doutput,
+            width,
         )
         doutput[:, columns] = part_doutput
         nll += value
 
 
 @compiled()
-def _draw(kind, rows, step, stream, k0, k1, out, width):
+def _draw(kernels, kind, rows, step, stream, k0, k1, out, width):
     count = _tiles(16 * out.size, width)
     scratch = np.empty((count, (out.shape[1] + 3) // 4 * 4))
-    _noise(count, kind, rows, np.uint64(step), np.uint64(stream), k0, k1, scratch, out, out)
+    _call_noise(kernels, (count, kind, rows, np.uint64(step), np.uint64(stream), k0, k1, scratch, out, out))
 
 
 SGD, ADAGRAD, ADAM = range(3)
 
 
 @compiled()
-def _optimize(method, vector, gradient, first, second, numbers, width):
+def _optimize(kernels, method, vector, gradient, first, second, numbers, width):
     count, rate, a, smallest = _tiles(len(vector), width), numbers[0], numbers[1], numbers[4]
     if method == SGD:
-        _sgd_update(count, vector, gradient, first, rate, a, smallest)
+        _call_sgd(kernels, (count, vector, gradient, first, rate, a, smallest))
     elif method == ADAGRAD:
-        _adagrad_update(count, vector, gradient, first, rate, a)
+        _call_adagrad(kernels, (count, vector, gradient, first, rate, a))
     else:
-        _adam_update(count, vector, gradient, first, second, rate, a, numbers[2], numbers[3], smallest)
+        _call_adam(kernels, (count, vector, gradient, first, second, rate, a, numbers[2], numbers[3], smallest))
 
 
 EPS, BINARIZE = int(Stream.EPS), int(Stream.BINARIZE)
 
 
 @compiled()
-def _train(width, span, noise, x, order, model, arrays, penalty, method, numbers, batch, losses):
+def _train(kernels, width, span, noise, x, order, model, arrays, penalty, method, numbers, batch, losses):
     begin, end, size, step = span
     coins, k0, k1 = noise
     encoder, decoder, parts, starts, fixed, columns, beta, volume = model
@@ -1343,38 +1417,65 @@ def _train(width, span, noise, x, order, model, arrays, penalty, method, numbers
         for r in range(n):
             target[r] = x[rows[r]]
         if coins:
-            _draw(COIN, rows, step + i - begin, BINARIZE, k0, k1, target, width)
-        _draw(NORMAL, rows, step + i - begin, EPS, k0, k1, eps, width)
+            _draw(kernels, COIN, rows, step + i - begin, BINARIZE, k0, k1, target, width)
+        _draw(kernels, NORMAL, rows, step + i - begin, EPS, k0, k1, eps, width)
 
-        heads, z = _chain(encoder, vector, target, space, size, width), _matrix(latent, size * K, n, K)
+        heads, z = _chain(kernels, encoder, vector, target, space, size, width), _matrix(latent, size * K, n, K)
         mu, logvar = heads[:, :K], heads[:, K:]
-        _reparameterize_forward(mu, logvar, eps, z)
-        output, doutput = _chain(decoder, vector, z, space, size, width), _matrix(doutputs, 0, n, D)
+        _call_reparameterize_forward(kernels, (mu, logvar, eps, z))
+        output, doutput = _chain(kernels, decoder, vector, z, space, size, width), _matrix(doutputs, 0, n, D)
         dnll, dkl = upstream[0, :n], upstream[1, :n]
         dnll[:], dkl[:] = 1 / n, beta / n
-        _gaussian_kl_forward(mu, logvar, kl)
-        _nll(parts, starts, vector, gradient, fixed, output, target, dnll, nll, doutput, width)
+        _call_kl_forward(kernels, (mu, logvar, kl))
+        _nll(kernels, parts, starts, vector, gradient, fixed, output, target, dnll, nll, doutput, width)
         nll += volume
 
-        dz = _chain_backward(decoder, vector, gradient, z, doutput, True, space, size, width)
+        dz = _chain_backward(kernels, decoder, vector, gradient, z, doutput, True, space, size, width)
         dmu, dlogvar = _matrix(latent, 2 * size * K, n, K), _matrix(latent, 3 * size * K, n, K)
         dmu_kl, dlogvar_kl = _matrix(latent, 4 * size * K, n, K), _matrix(latent, 5 * size * K, n, K)
-        _reparameterize_backward(dz, logvar, eps, dmu, dlogvar)
-        _gaussian_kl_backward(dkl, mu, logvar, dmu_kl, dlogvar_kl)
+        _call_reparameterize_backward(kernels, (dz, logvar, eps, dmu, dlogvar))
+        _call_kl_backward(kernels, (dkl, mu, logvar, dmu_kl, dlogvar_kl))
         dheads = _matrix(latent, 6 * size * K, n, 2 * K)
         for r in range(n):
             for k in range(K):
                 dheads[r, k] = dmu[r, k] + dmu_kl[r, k]
                 dheads[r, K + k] = dlogvar[r, k] + dlogvar_kl[r, k]
-        _chain_backward(encoder, vector, gradient, target, dheads, False, space, size, width)
+        _chain_backward(kernels, encoder, vector, gradient, target, dheads, False, space, size, width)
 
         if l1 > 0 or l2 > 0:
             sums = np.empty((_tiles(n_weights, width), 2))
-            _add_penalty(len(sums), vector[:n_weights], gradient[:n_weights], l1, l2, sums)
+            _call_penalty(kernels, (len(sums), vector[:n_weights], gradient[:n_weights], l1, l2, sums))
             penalties[i] = sums.sum(axis=0)
-        _optimize(method, vector, gradient, first, second, numbers[i - begin], width)
+        _optimize(kernels, method, vector, gradient, first, second, numbers[i - begin], width)
 
 
-def train(*args: Any) -> None:
-    """Steps ``begin`` to ``end`` of an epoch, without Python: see minivae/training/native.py for the arguments."""
-    _train(pool.tiles(WORTH_A_TILE), *args)
+def train(
+    span: tuple,
+    noise: tuple,
+    x: NDArray,
+    order: NDArray,
+    model: tuple,
+    arrays: tuple,
+    penalty: tuple,
+    method: int,
+    numbers: NDArray,
+    batch: NDArray,
+    losses: tuple,
+) -> None:
+    """Some steps of an epoch, without Python between them: minivae/training/native.py says with what."""
+    used = {ALWAYS + kind for kind in model[2][:, KIND]} | {ALWAYS + 3 + method}
+    addresses = [_address(i, x.dtype) if i < ALWAYS or i in used else 0 for i in range(len(_kernels))]
+    _train(
+        np.array(addresses), pool.tiles(WORTH_A_TILE), span, noise, x, order, model, arrays, penalty, method, numbers,
+        batch, losses,
+    )  # fmt: skip
+
+
+@cache
+def _address(place: int, dtype: Any) -> int:
+    """Where a kernel's machine code is."""
+    kernel, letters = _kernels[place]
+    signature = _signature(letters, from_dtype(dtype))
+    kernel.compile(signature)
+    found = kernel.overloads[signature]
+    return found.library.get_pointer_to_function(found.fndesc.llvm_func_name)
