@@ -1231,7 +1231,7 @@ _kernels: list[tuple[Any, str]] = []  # in the order of their addresses: the ker
 
 
 def _signature(letters: str, real: Any) -> tuple[Any, ...]:
-    """The types of arguments: v and m are a vector and a matrix of ``real``, s one whose rows are part of longer ones."""
+    """The types of arguments: v is a vector of ``real``, m a matrix, s one whose rows are part of longer ones."""
     of_real = {"r": real, "v": real[::1], "m": real[:, ::1], "s": real[:, :]}
     return tuple((_letters | of_real)[letter] for letter in letters)
 
@@ -1290,7 +1290,8 @@ def _matrix(vector, start, n, width):
     return vector[start : start + n * width].reshape(n, width)
 
 
-IN, OUT, ACTIVATION, AT_W, AT_B, AT_Y, AT_DX = range(7)  # of a layer: where W and b, and of each row y and dx, begin
+# Of a layer: sizes; whether dx is wanted; where W and b begin in the vector, and y and dx of each row in the workspace.
+IN, OUT, ACTIVATION, WANTS_DX, AT_W, AT_B, AT_Y, AT_DX = range(8)
 
 
 @compiled()
@@ -1304,20 +1305,18 @@ def _chain(kernels, layers, vector, x, space, size, width):
 
 
 @compiled()
-def _chain_backward(kernels, layers, vector, gradient, x, dy, need_dx, space, size, width):
+def _chain_backward(kernels, layers, vector, gradient, x, dy, space, size, width):
     n = len(x)
     for i in range(len(layers) - 1, -1, -1):
-        layer, wanted = layers[i], need_dx or i > 0
+        layer, wanted = layers[i], layers[i, WANTS_DX] == 1
         y = _matrix(space, layer[AT_Y] * size, n, layer[OUT])
         if layer[ACTIVATION] != IDENTITY:
             da = dy.reshape(-1)
             _call_activation_backward(kernels, (_tiles(y.size, width), da, y.reshape(-1), layer[ACTIVATION], da))
         below = _matrix(space, layers[i - 1, AT_Y] * size, n, layer[IN]) if i > 0 else x
         dx = _matrix(space, layer[AT_DX] * size, n, layer[IN]) if wanted else dy
-        W, dW = (
-            _matrix(vector, layer[AT_W], layer[IN], layer[OUT]),
-            _matrix(gradient, layer[AT_W], layer[IN], layer[OUT]),
-        )
+        W = _matrix(vector, layer[AT_W], layer[IN], layer[OUT])
+        dW = _matrix(gradient, layer[AT_W], layer[IN], layer[OUT])
         db = gradient[layer[AT_B] : layer[AT_B] + layer[OUT]]
         _call_linear_backward(kernels, (_tiles(dy.size * len(W) // 32, width), dy, below, W, wanted, dx, dW, db))
         dy = dx
@@ -1335,9 +1334,8 @@ def _part_nll(kernels, part, starts, vector, gradient, fixed, output, x, dnll, n
         _call_bernoulli(kernels, (count, output, x, None, True, dnll, nll, doutput))
     elif part[KIND] == CATEGORICAL:
         groups = starts[part[AT_STARTS] : part[AT_STARTS] + part[STARTS]]
-        _call_categorical(
-            kernels, (count, output, x, None, groups, dnll, nll, np.empty((count, x.shape[1]), x.dtype), doutput)
-        )
+        log_p = np.empty((count, x.shape[1]), x.dtype)
+        _call_categorical(kernels, (count, output, x, None, groups, dnll, nll, log_p, doutput))
     else:
         learned = slice(part[AT_LOGVAR], part[AT_LOGVAR] + part[LOGVARS])
         sums = np.zeros((count, x.shape[1]), x.dtype)
@@ -1348,31 +1346,31 @@ def _part_nll(kernels, part, starts, vector, gradient, fixed, output, x, dnll, n
 
 
 @compiled()
+def _copy_columns(source, at, target, to, width):
+    """Set target[:, to : to + width] = source[:, at : at + width]."""
+    for r in range(len(source)):
+        for i in range(width):
+            target[r, to + i] = source[r, at + i]
+
+
+@compiled()
 def _nll(kernels, parts, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width):
+    """Where there are several parts, each has its columns by themselves, as the kernels want them."""
+    n, real = len(x), x.dtype
     if len(parts) == 1:
         _part_nll(kernels, parts[0], starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width)
         return
     nll[:] = 0
-    for i in range(len(parts)):  # the columns of each part by themselves, as the kernels want them
-        columns, value = slice(parts[i, FIRST], parts[i, LAST]), np.empty(len(x), x.dtype)
-        part_output, part_x = output[:, columns].copy(), x[:, columns].copy()
-        part_doutput = np.empty_like(part_x)
-        _part_nll(
-            kernels,
-            parts[i],
-            starts,
-            vector,
-            gradient,
-            fixed[i:],
-            part_output,
-            part_x,
-            dnll,
-            value,
-            part_doutput,
-            width,
-        )
-        doutput[:, columns] = part_doutput
-        nll += value
+    for i in range(len(parts)):
+        first, wide, value = parts[i, FIRST], parts[i, LAST] - parts[i, FIRST], np.empty(n, real)
+        own_output, own_x, own_doutput = np.empty((n, wide), real), np.empty((n, wide), real), np.empty((n, wide), real)
+        _copy_columns(output, first, own_output, 0, wide)
+        _copy_columns(x, first, own_x, 0, wide)
+        own = (own_output, own_x, dnll, value, own_doutput)
+        _part_nll(kernels, parts[i], starts, vector, gradient, fixed[i:], *own, width)
+        _copy_columns(own_doutput, 0, doutput, first, wide)
+        for r in range(n):
+            nll[r] += value[r]
 
 
 @compiled()
@@ -1415,7 +1413,8 @@ def _train(kernels, width, span, noise, x, order, model, arrays, penalty, method
         n, rows, nll, kl = stop - start, order[start:stop], nlls[start:stop], kls[start:stop]
         target, eps = _matrix(batch, 0, n, D), _matrix(latent, 0, n, K)
         for r in range(n):
-            target[r] = x[rows[r]]
+            for d in range(D):
+                target[r, d] = x[rows[r], d]
         if coins:
             _draw(kernels, COIN, rows, step + i - begin, BINARIZE, k0, k1, target, width)
         _draw(kernels, NORMAL, rows, step + i - begin, EPS, k0, k1, eps, width)
@@ -1425,12 +1424,14 @@ def _train(kernels, width, span, noise, x, order, model, arrays, penalty, method
         _call_reparameterize_forward(kernels, (mu, logvar, eps, z))
         output, doutput = _chain(kernels, decoder, vector, z, space, size, width), _matrix(doutputs, 0, n, D)
         dnll, dkl = upstream[0, :n], upstream[1, :n]
-        dnll[:], dkl[:] = 1 / n, beta / n
+        for r in range(n):
+            dnll[r], dkl[r] = 1 / n, beta / n
         _call_kl_forward(kernels, (mu, logvar, kl))
         _nll(kernels, parts, starts, vector, gradient, fixed, output, target, dnll, nll, doutput, width)
-        nll += volume
+        for r in range(n):
+            nll[r] += volume
 
-        dz = _chain_backward(kernels, decoder, vector, gradient, z, doutput, True, space, size, width)
+        dz = _chain_backward(kernels, decoder, vector, gradient, z, doutput, space, size, width)
         dmu, dlogvar = _matrix(latent, 2 * size * K, n, K), _matrix(latent, 3 * size * K, n, K)
         dmu_kl, dlogvar_kl = _matrix(latent, 4 * size * K, n, K), _matrix(latent, 5 * size * K, n, K)
         _call_reparameterize_backward(kernels, (dz, logvar, eps, dmu, dlogvar))
@@ -1440,12 +1441,14 @@ def _train(kernels, width, span, noise, x, order, model, arrays, penalty, method
             for k in range(K):
                 dheads[r, k] = dmu[r, k] + dmu_kl[r, k]
                 dheads[r, K + k] = dlogvar[r, k] + dlogvar_kl[r, k]
-        _chain_backward(kernels, encoder, vector, gradient, target, dheads, False, space, size, width)
+        _chain_backward(kernels, encoder, vector, gradient, target, dheads, space, size, width)
 
         if l1 > 0 or l2 > 0:
             sums = np.empty((_tiles(n_weights, width), 2))
             _call_penalty(kernels, (len(sums), vector[:n_weights], gradient[:n_weights], l1, l2, sums))
-            penalties[i] = sums.sum(axis=0)
+            for t in range(len(sums)):
+                penalties[i, 0] += sums[t, 0]
+                penalties[i, 1] += sums[t, 1]
         _optimize(kernels, method, vector, gradient, first, second, numbers[i - begin], width)
 
 

@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 Array = Any  # a NumPy array, or the device array of another backend
-# The functions of kernels/reference.py, ``name``; ``graph`` on a GPU (captured.py), ``train`` of Numba (native.py), ``fork``
-# of a learner, or None.
+# The functions of kernels/reference.py, ``name``; or None: ``graph`` on a GPU (captured.py), ``train`` and
+# ``adam_numbers`` of Numba (native.py), ``fork`` of a learner.
 Backend = SimpleNamespace
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 SUCCESS, NO_DEVICE = 0, 100

@@ -16,11 +16,11 @@ from minivae.backend import Array, permutation
 from minivae.model.likelihoods import Bernoulli, Categorical, Gaussian, Likelihood, Mixed
 from minivae.model.network import has_holes
 from minivae.model.vae import VAE
-from minivae.training.optimizers import SGD, Adagrad, Adam, Optimizer
+from minivae.training.optimizers import SGD, Adagrad, Adam
 from minivae.training.recipe import Recipe
 from minivae.training.step import host_steps
 
-WORTH_COMPILING = 5000  # updates; before, what is saved is less than it takes to compile, or to load what was compiled
+WORTH_COMPILING = 2000  # updates: whoever makes fewer shall not wait for the compiler, or for its cache on disk
 WORK_OF_A_CALL = 2**31  # parameters times examples, about a tenth of a second: so long does Ctrl-C wait
 LARGEST_BATCH = 4096  # of more numbers np.mean does not add all in one piece
 METHODS = (SGD, Adagrad, Adam)  # by their numbers in kernels/numba_cpu.py, and so are these:
@@ -111,8 +111,8 @@ class NativeSteps:
 
 
 def numbers_of(vae: VAE, rate: float, steps: range) -> np.ndarray:
-    """What the optimizer's kernel needs of each step: (steps, 5), the last the smallest number that is not subnormal."""
-    optimizer: Optimizer = vae.optimizer
+    """What the optimizer's kernel needs of each step, (steps, 5); the last is the smallest normal number."""
+    optimizer = vae.optimizer
     numbers = np.zeros((len(steps), 5))
     if isinstance(optimizer, Adam):
         of = vae.kernels.adam_numbers
@@ -135,12 +135,13 @@ def model_of(vae: VAE) -> tuple[Any, ...]:
         rows = []
         for layer in layers:
             sizes = (layer.in_dim, layer.width, ACTIVATIONS.index(layer.activation))
-            rows.append([*sizes, place(layer.W), place(layer.b), width, width + layer.width])
+            wants_dx = layer is not vae.encoder.layers[0]
+            rows.append([*sizes, wants_dx, place(layer.W), place(layer.b), width, width + layer.width])
             width += layer.width + layer.in_dim
         return np.array(rows)
 
     encoder, decoder = table(vae.encoder.layers), table(vae.decoder.layers)
-    parts, starts, fixed = [], [], []
+    parts, starts, fixed = [], list[int](), []
     for part, columns, where in parts_of(vae):
         groups = part._sizes(columns.stop - columns.start) if isinstance(part, Categorical) else ()
         own = where or slice(0, 0)
