@@ -1346,31 +1346,24 @@ def _part_nll(kernels, part, starts, vector, gradient, fixed, output, x, dnll, n
 
 
 @compiled()
-def _copy_columns(source, at, target, to, width):
-    """Set target[:, to : to + width] = source[:, at : at + width]."""
-    for r in range(len(source)):
-        for i in range(width):
-            target[r, to + i] = source[r, at + i]
-
-
-@compiled()
 def _nll(kernels, parts, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width):
-    """Where there are several parts, each has its columns by themselves, as the kernels want them."""
-    n, real = len(x), x.dtype
     if len(parts) == 1:
         _part_nll(kernels, parts[0], starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width)
         return
     nll[:] = 0
-    for i in range(len(parts)):
-        first, wide, value = parts[i, FIRST], parts[i, LAST] - parts[i, FIRST], np.empty(n, real)
-        own_output, own_x, own_doutput = np.empty((n, wide), real), np.empty((n, wide), real), np.empty((n, wide), real)
-        _copy_columns(output, first, own_output, 0, wide)
-        _copy_columns(x, first, own_x, 0, wide)
-        own = (own_output, own_x, dnll, value, own_doutput)
-        _part_nll(kernels, parts[i], starts, vector, gradient, fixed[i:], *own, width)
-        _copy_columns(own_doutput, 0, doutput, first, wide)
-        for r in range(n):
+    for i in range(len(parts)):  # the columns of each by themselves, as the kernels want them
+        first, wide, value = parts[i, FIRST], parts[i, LAST] - parts[i, FIRST], np.empty_like(nll)
+        shape = (len(x), wide)
+        own_output, own_x, own_doutput = np.empty(shape, x.dtype), np.empty(shape, x.dtype), np.empty(shape, x.dtype)
+        for r in range(len(x)):
+            for c in range(wide):
+                own_output[r, c], own_x[r, c] = output[r, first + c], x[r, first + c]
+        arrays = (own_output, own_x, dnll, value, own_doutput)
+        _part_nll(kernels, parts[i], starts, vector, gradient, fixed[i:], *arrays, width)
+        for r in range(len(x)):
             nll[r] += value[r]
+            for c in range(wide):
+                doutput[r, first + c] = own_doutput[r, c]
 
 
 @compiled()
@@ -1381,62 +1374,47 @@ def _draw(kernels, kind, rows, step, stream, k0, k1, out, width):
 
 
 SGD, ADAGRAD, ADAM = range(3)
-
-
-@compiled()
-def _optimize(kernels, method, vector, gradient, first, second, numbers, width):
-    count, rate, a, smallest = _tiles(len(vector), width), numbers[0], numbers[1], numbers[4]
-    if method == SGD:
-        _call_sgd(kernels, (count, vector, gradient, first, rate, a, smallest))
-    elif method == ADAGRAD:
-        _call_adagrad(kernels, (count, vector, gradient, first, rate, a))
-    else:
-        _call_adam(kernels, (count, vector, gradient, first, second, rate, a, numbers[2], numbers[3], smallest))
-
-
 EPS, BINARIZE = int(Stream.EPS), int(Stream.BINARIZE)
 
 
 @compiled()
-def _train(kernels, width, span, noise, x, order, model, arrays, penalty, method, numbers, batch, losses):
-    begin, end, size, step = span
-    coins, k0, k1 = noise
+def _train(kernels, width, method, numbers, span, noise, x, order, model, arrays, penalty, batch, losses):
+    (begin, end, size, step), (coins, k0, k1), (l1, l2, n_weights) = span, noise, penalty
     encoder, decoder, parts, starts, fixed, columns, beta, volume = model
     vector, gradient, first, second = arrays
-    l1, l2, n_weights = penalty
     nlls, kls, penalties = losses
     D, K, real = x.shape[1], decoder[0, IN], x.dtype
-    latent, space = np.empty(8 * size * K, real), np.empty(size * columns, real)
+    latent, space = np.empty((7, 2 * size * K), real), np.empty(size * columns, real)
     doutputs, upstream = np.empty(size * D, real), np.empty((2, size), real)
     for i in range(begin, end):
-        start, stop = i * size, min((i + 1) * size, len(order))
-        n, rows, nll, kl = stop - start, order[start:stop], nlls[start:stop], kls[start:stop]
-        target, eps = _matrix(batch, 0, n, D), _matrix(latent, 0, n, K)
+        rows = order[i * size : (i + 1) * size]
+        n, nll, kl = len(rows), nlls[i * size : (i + 1) * size], kls[i * size : (i + 1) * size]
+        target, doutput = _matrix(batch, 0, n, D), _matrix(doutputs, 0, n, D)
         for r in range(n):
             for d in range(D):
                 target[r, d] = x[rows[r], d]
         if coins:
             _draw(kernels, COIN, rows, step + i - begin, BINARIZE, k0, k1, target, width)
+        eps, z = _matrix(latent[0], 0, n, K), _matrix(latent[1], 0, n, K)
         _draw(kernels, NORMAL, rows, step + i - begin, EPS, k0, k1, eps, width)
 
-        heads, z = _chain(kernels, encoder, vector, target, space, size, width), _matrix(latent, size * K, n, K)
+        heads = _chain(kernels, encoder, vector, target, space, size, width)
         mu, logvar = heads[:, :K], heads[:, K:]
         _call_reparameterize_forward(kernels, (mu, logvar, eps, z))
-        output, doutput = _chain(kernels, decoder, vector, z, space, size, width), _matrix(doutputs, 0, n, D)
-        dnll, dkl = upstream[0, :n], upstream[1, :n]
-        for r in range(n):
-            dnll[r], dkl[r] = 1 / n, beta / n
+        output = _chain(kernels, decoder, vector, z, space, size, width)
         _call_kl_forward(kernels, (mu, logvar, kl))
+        dnll, dkl = upstream[0, :n], upstream[1, :n]
+        dnll[:], dkl[:] = 1 / n, beta / n
         _nll(kernels, parts, starts, vector, gradient, fixed, output, target, dnll, nll, doutput, width)
         for r in range(n):
             nll[r] += volume
 
         dz = _chain_backward(kernels, decoder, vector, gradient, z, doutput, space, size, width)
-        dmu, dlogvar = _matrix(latent, 2 * size * K, n, K), _matrix(latent, 3 * size * K, n, K)
-        dmu_kl, dlogvar_kl = _matrix(latent, 4 * size * K, n, K), _matrix(latent, 5 * size * K, n, K)
+        dmu, dlogvar = _matrix(latent[2], 0, n, K), _matrix(latent[3], 0, n, K)
+        dmu_kl, dlogvar_kl = _matrix(latent[4], 0, n, K), _matrix(latent[5], 0, n, K)
         _call_reparameterize_backward(kernels, (dz, logvar, eps, dmu, dlogvar))
         _call_kl_backward(kernels, (dkl, mu, logvar, dmu_kl, dlogvar_kl))
-        dheads = _matrix(latent, 6 * size * K, n, 2 * K)
+        dheads = _matrix(latent[6], 0, n, 2 * K)
         for r in range(n):
             for k in range(K):
                 dheads[r, k] = dmu[r, k] + dmu_kl[r, k]
@@ -1449,29 +1427,21 @@ def _train(kernels, width, span, noise, x, order, model, arrays, penalty, method
             for t in range(len(sums)):
                 penalties[i, 0] += sums[t, 0]
                 penalties[i, 1] += sums[t, 1]
-        _optimize(kernels, method, vector, gradient, first, second, numbers[i - begin], width)
+        count, now = _tiles(len(vector), width), numbers[i - begin]
+        rate, a, b, c, smallest = now[0], now[1], now[2], now[3], now[4]
+        if method == SGD:
+            _call_sgd(kernels, (count, vector, gradient, first, rate, a, smallest))
+        elif method == ADAGRAD:
+            _call_adagrad(kernels, (count, vector, gradient, first, rate, a))
+        else:
+            _call_adam(kernels, (count, vector, gradient, first, second, rate, a, b, c, smallest))
 
 
-def train(
-    span: tuple,
-    noise: tuple,
-    x: NDArray,
-    order: NDArray,
-    model: tuple,
-    arrays: tuple,
-    penalty: tuple,
-    method: int,
-    numbers: NDArray,
-    batch: NDArray,
-    losses: tuple,
-) -> None:
-    """Some steps of an epoch, without Python between them: minivae/training/native.py says with what."""
-    used = {ALWAYS + kind for kind in model[2][:, KIND]} | {ALWAYS + 3 + method}
-    addresses = [_address(i, x.dtype) if i < ALWAYS or i in used else 0 for i in range(len(_kernels))]
-    _train(
-        np.array(addresses), pool.tiles(WORTH_A_TILE), span, noise, x, order, model, arrays, penalty, method, numbers,
-        batch, losses,
-    )  # fmt: skip
+def train(real: Any, kinds: NDArray, method: int, *arguments: Any) -> None:
+    """Some steps of an epoch, without Python between them: see minivae/training/native.py."""
+    used = {*range(ALWAYS), *(ALWAYS + kinds), ALWAYS + 3 + method}
+    addresses = np.array([_address(i, real) if i in used else 0 for i in range(len(_kernels))])
+    _train(addresses, pool.tiles(WORTH_A_TILE), method, *arguments)
 
 
 @cache

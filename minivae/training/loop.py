@@ -18,7 +18,7 @@ from minivae.training.captured import CapturedSteps, can_be_captured
 from minivae.training.corruption import Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.examples import Rows, RowsOnDisk, held_out_rows, on_device, training_rows, with_fixed_noise
-from minivae.training.native import NativeSteps, why_step_by_step
+from minivae.training.native import NativeSteps, tell, why_step_by_step
 from minivae.training.optimizers import Adam, Optimizer
 from minivae.training.recipe import (
     Callback,
@@ -253,6 +253,9 @@ def steps_of_an_epoch(vae: VAE, x: Rows, recipe: Recipe) -> Steps:
     """A function that makes all updates of the next epoch, and returns the sums of its losses."""
     if vae.kernels.graph is not None and not isinstance(x, RowsOnDisk) and can_be_captured(vae, recipe):
         return CapturedSteps(vae, x, recipe)
-    if vae.kernels.train is not None and why_step_by_step(vae, x, recipe) is None:
-        return NativeSteps(vae, x, recipe)
+    if vae.kernels.train is not None:
+        reason = why_step_by_step(vae, x, recipe)
+        if reason is None:
+            return NativeSteps(vae, x, recipe)
+        tell(reason)
     return partial(host_steps, vae, x, recipe)

@@ -7,7 +7,9 @@ stand in the vector of parameters, and which columns have which likelihood.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,27 +25,31 @@ from minivae.training.step import host_steps
 WORTH_COMPILING = 2000  # updates: whoever makes fewer shall not wait for the compiler, or for its cache on disk
 WORK_OF_A_CALL = 2**31  # parameters times examples, about a tenth of a second: so long does Ctrl-C wait
 LARGEST_BATCH = 4096  # of more numbers np.mean does not add all in one piece
-METHODS = (SGD, Adagrad, Adam)  # by their numbers in kernels/numba_cpu.py, and so are these:
+METHODS = (SGD, Adagrad, Adam)  # in the order of their numbers in kernels/numba_cpu.py, as the two below
 ACTIVATIONS = ("identity", "relu", "tanh", "sigmoid", "softplus", "leaky_relu")
 KINDS = (Bernoulli, Categorical, Gaussian)
 
 
 def why_step_by_step(vae: VAE, x: Any, recipe: Recipe) -> str | None:
-    """What these steps have that compiled code does not, as a noun; None if nothing."""
-    known = Recipe(recipe.batch_size, recipe.seed, recipe.l1, recipe.l2, recipe.binarize)
-    if not isinstance(x, np.ndarray):
-        return "data that stay on disk"
-    if recipe.n_shards > 1:
-        return "workers or shards"
-    if replace(recipe, schedule=known.schedule, group=known.group, shards=None) != known:
-        return "corruption"
-    if type(vae.optimizer) not in METHODS:
-        return "an optimizer of your own"
-    if any(type(part) not in KINDS for part, *_ in parts_of(vae)):
-        return f"the likelihood {vae.likelihood.name!r}, or one of its parts"
-    if vae.missing != "zero" or has_holes(x):
-        return "data with holes"
-    return "a batch of more than 4,096" if min(recipe.batch_size, len(x)) > LARGEST_BATCH else None
+    """What this training has and compiled code has not; None if nothing."""
+    known = Recipe(recipe.batch_size, recipe.seed, recipe.l1, recipe.l2, recipe.binarize, schedule=recipe.schedule)
+    reasons = {
+        "rows on disk": not isinstance(x, np.ndarray),
+        "workers or shards": recipe.n_shards > 1,
+        "a corruption": replace(recipe, group=known.group, shards=None) != known,
+        "an optimizer of your own": type(vae.optimizer) not in METHODS,
+        f"the likelihood {vae.likelihood!r}": any(type(part) not in KINDS for part, *_ in parts_of(vae)),
+        "values that are missing": vae.missing != "zero" or has_holes(x),
+        f"a batch beyond {LARGEST_BATCH:,}": min(recipe.batch_size, len(x)) > LARGEST_BATCH,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+@cache
+def tell(reason: str) -> None:
+    """Say once why a training is slower than others."""
+    note = "note: with %s, training goes step by step through Python; otherwise an epoch is compiled as a whole"
+    logging.getLogger("minivae").info(note, reason)
 
 
 def parts_of(vae: VAE) -> list[tuple[Likelihood, slice, slice | None]]:
@@ -55,102 +61,91 @@ def parts_of(vae: VAE) -> list[tuple[Likelihood, slice, slice | None]]:
 
 
 class NativeSteps:
-    """All updates of an epoch; ``x`` (N, D) is scaled. The first ``WORTH_COMPILING`` updates go step by step."""
+    """All updates of an epoch; ``x`` (N, D) is scaled. The first ``worth`` updates go step by step."""
 
     def __init__(self, vae: VAE, x: Array, recipe: Recipe):
         self.vae, self.x, self.recipe = vae, x, recipe
-        self.size, self.updates, self.worth = min(recipe.batch_size, len(x)), 0, WORTH_COMPILING
+        self.size, self.worth = min(recipe.batch_size, len(x)), WORTH_COMPILING
 
     def __call__(self) -> np.ndarray:
         """Train on every example once; returns the sums of recon_nll, kl and penalty, (3,), in nats."""
-        vae, recipe, n = self.vae, self.recipe, len(self.x)
-        steps = -(-n // self.size)
-        self.updates += steps
-        if self.updates <= self.worth:
+        vae, recipe, size, n = self.vae, self.recipe, self.size, len(self.x)
+        steps = -(-n // size)
+        self.worth -= steps
+        if self.worth >= 0:
             return host_steps(vae, self.x, recipe)
         order, rate = permutation(recipe.seed, vae.epoch, n), recipe.factor(vae.epoch) * vae.optimizer.learning_rate
-        (nll, kl), penalties = np.empty((2, n), vae.dtype), np.zeros((steps, 2))
-        at_once = 1 + WORK_OF_A_CALL // (self.size * len(vae.store.vector))
+        losses = np.empty(n, vae.dtype), np.empty(n, vae.dtype), np.zeros((steps, 2))
+        at_once = 1 + WORK_OF_A_CALL // (size * len(vae.store.vector))
         for begin in range(0, steps, at_once):  # Ctrl-C comes between two calls, and so does another thread
-            end = min(steps, begin + at_once)
             with vae.lock:
-                self.train(begin, end, order, rate, (nll, kl, penalties))
-        sizes = np.diff([*range(0, n, self.size), n])
-        penalty = recipe.l1 * penalties[:, 0] + 0.5 * recipe.l2 * penalties[:, 1]
-        sums = sizes * np.array([self.means(nll), self.means(kl), penalty])
+                self.train(begin, min(steps, begin + at_once), order, rate, losses)
+        nll, kl, (absolute, squared) = *(means(values, size) for values in losses[:2]), losses[2].T
+        sums = np.diff([*range(0, n, size), n]) * (nll, kl, recipe.l1 * absolute + 0.5 * recipe.l2 * squared)
         return np.add.accumulate(sums, axis=1)[:, -1]  # one after the other, as step by step
 
     def train(self, begin: int, end: int, order: np.ndarray, rate: float, losses: tuple[np.ndarray, ...]) -> None:
         """The updates ``begin`` to ``end`` of the epoch."""
         vae, recipe, real = self.vae, self.recipe, np.dtype(self.vae.dtype).type
-        state = vae.optimizer.state_of(vae)
-        numbers = numbers_of(vae, rate, range(state.t + 1, state.t + 1 + end - begin)).astype(real)
-        first, *others = state.arrays.values()
+        state, model = vae.optimizer.state_of(vae), model_of(vae)
+        memory = [*state.arrays.values()]
         vae.kernels.train(
+            np.dtype(real),
+            model[2][:, 0],
+            METHODS.index(type(vae.optimizer)),
+            numbers_of(vae, rate, range(state.t + 1, state.t + 1 + end - begin)).astype(real),
             (begin, end, self.size, vae.step),
             (recipe.binarize == "stochastic", np.uint64(recipe.seed & 0xFFFFFFFF), np.uint64(recipe.seed >> 32)),
             self.x,
             order,
-            model_of(vae),
-            (vae.store.vector, vae.store.gradient, first, others[0] if others else first),
+            model,
+            (vae.store.vector, vae.store.gradient, memory[0], memory[-1]),
             (real(recipe.l1), real(recipe.l2), vae.store.n_weights),
-            METHODS.index(type(vae.optimizer)),
-            numbers,
             vae.workspace.rows("x", self.size, vae.input_dim).reshape(-1),
             losses,
         )
         vae.step += end - begin
         state.t += end - begin
 
-    def means(self, values: np.ndarray) -> np.ndarray:
-        """The mean of each minibatch, summed in float64: (N,) -> (steps,)."""
-        whole = len(values) // self.size * self.size
-        means = values[:whole].reshape(-1, self.size).mean(axis=1, dtype="float64")
-        rest = values[whole:]
-        return np.append(means, rest.mean(dtype="float64")) if len(rest) else means
+
+def means(values: np.ndarray, size: int) -> np.ndarray:
+    """The mean of each minibatch, summed in float64: (N,) -> (steps,)."""
+    whole = len(values) // size * size
+    rest = [values[whole:].mean(dtype="float64")] if whole < len(values) else []
+    return np.append(values[:whole].reshape(-1, size).mean(axis=1, dtype="float64"), rest)
 
 
 def numbers_of(vae: VAE, rate: float, steps: range) -> np.ndarray:
     """What the optimizer's kernel needs of each step, (steps, 5); the last is the smallest normal number."""
-    optimizer = vae.optimizer
-    numbers = np.zeros((len(steps), 5))
+    optimizer, smallest = vae.optimizer, np.finfo(vae.dtype).tiny
     if isinstance(optimizer, Adam):
-        of = vae.kernels.adam_numbers
-        numbers[:, :4] = [of(t, rate, *optimizer.betas, optimizer.epsilon) for t in steps]
-    else:
-        numbers[:, :2] = rate, optimizer.momentum if isinstance(optimizer, SGD) else optimizer.epsilon
-    numbers[:, 4] = np.finfo(vae.dtype).tiny
-    return numbers
+        beta1, beta2 = optimizer.betas
+        adam = vae.kernels.adam_numbers
+        return np.array([(*adam(t, rate, beta1, beta2, optimizer.epsilon), smallest) for t in steps])
+    setting = optimizer.momentum if isinstance(optimizer, SGD) else optimizer.epsilon
+    return np.tile(np.array((rate, setting, 0, 0, smallest)), (len(steps), 1))
 
 
 def model_of(vae: VAE) -> tuple[Any, ...]:
-    """Encoder and decoder as tables of their layers, and the likelihood as one of its parts."""
+    """Encoder and decoder as tables of their layers, and the likelihood as one of its parts; see numba_cpu.py."""
     vector, width = vae.store.vector, 0
 
-    def place(array: Array | None) -> int:
-        return 0 if array is None else (array.ctypes.data - vector.ctypes.data) // vector.itemsize
+    def place(array: Array) -> int:
+        return (array.ctypes.data - vector.ctypes.data) // vector.itemsize
 
-    def table(layers: Any) -> np.ndarray:
-        nonlocal width
-        rows = []
-        for layer in layers:
-            sizes = (layer.in_dim, layer.width, ACTIVATIONS.index(layer.activation))
-            wants_dx = layer is not vae.encoder.layers[0]
-            rows.append([*sizes, wants_dx, place(layer.W), place(layer.b), width, width + layer.width])
-            width += layer.width + layer.in_dim
-        return np.array(rows)
-
-    encoder, decoder = table(vae.encoder.layers), table(vae.decoder.layers)
+    layers = []
+    for layer in (*vae.encoder.layers, *vae.decoder.layers):
+        sizes, wants_dx = (layer.in_dim, layer.width), layer is not vae.encoder.layers[0]
+        where = (place(layer.W), place(layer.b), width, width + layer.width)
+        layers.append([*sizes, ACTIVATIONS.index(layer.activation), wants_dx, *where])
+        width += sum(sizes)
     parts, starts, fixed = [], list[int](), []
-    for part, columns, where in parts_of(vae):
+    for part, columns, own in parts_of(vae):
         groups = part._sizes(columns.stop - columns.start) if isinstance(part, Categorical) else ()
-        own = where or slice(0, 0)
-        at = place(vae.logvar) + own.start
-        parts.append([KINDS.index(type(part)), columns.start, columns.stop, at, own.stop - own.start, len(starts)])
-        parts[-1].append(len(groups) + 1)
+        learned = (place(vae.logvar) + own.start, own.stop - own.start) if own else (0, 0)
+        parts.append([KINDS.index(type(part)), columns.start, columns.stop, *learned, len(starts), len(groups) + 1])
         starts += np.cumsum((0, *groups)).tolist()
-        fixed.append(part._fixed_logvar()[0] if isinstance(part, Gaussian) and where is None else 0.0)
-    volume = vae.log_volume() if vae.likelihood.is_density else 0.0
-    real = np.dtype(vae.dtype).type
-    plain = (np.array(parts), np.array(starts), np.array(fixed, vae.dtype))
-    return encoder, decoder, *plain, width, float(vae.beta), real(volume)
+        fixed.append(part._fixed_logvar()[0] if isinstance(part, Gaussian) and not own else 0.0)
+    volume = np.array(vae.log_volume() if vae.likelihood.is_density else 0.0, vae.dtype)[()]
+    table, n, likelihood = np.array(layers), len(vae.encoder.layers), (np.array(parts), np.array(starts))
+    return table[:n], table[n:], *likelihood, np.array(fixed, vae.dtype), width, float(vae.beta), volume
