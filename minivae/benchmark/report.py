@@ -115,7 +115,7 @@ def start_lines(result: Mapping[str, Any]) -> list[str]:
         seconds = [f"{start[key]:.2f}" for key in ("import_seconds", "first_step_seconds")]
         rows.append([name, *seconds, "unknown" if peak is None else f"{peak:.0f}"])
     note = (
-        "(the first step, a whole epoch of cupy and jax scan, compiles or loads what was compiled; in no other timing)"
+        "(the first step, a whole epoch of ours and jax scan, compiles or loads what was compiled; in no other timing)"
     )
     return [*columns(rows, other=14), note]
 

@@ -85,10 +85,11 @@ class Suite:
             f"A step of {p.input_dim}-{p.hidden_dim}-{p.latent_dim}, float32, is: a slice of {p.batch_size} examples, "
             "fresh noise, forward, backward, Adam. Every contender has a process of its own; they take turns for "
             f"{self.rounds} rounds, each with {PAUSE:g} s of rest, about {WARM_UP:g} s of steps that do not count, and "
-            f"about {BLOCK:g} s of steps that do (jax scan: whole epochs). Compilation is in no timing. Ratios are "
+            f"about {BLOCK:g} s of steps that do (jax scan and ours: whole epochs; ours gather shuffled rows, as fit "
+            "does, and what it does once in an epoch is part of their steps). Compilation is in no timing. Ratios are "
             "taken pair by pair in each round. Overhead is a step of 8-8-2 at batch 4, table one of 13-50-4 at batch "
-            "32. A step of a GAN is that of lesson 19 on its ring: 8-128-128-2 against "
-            "2-128-128-1, batch 256, relativistic loss, approximate R1; PyTorch's autograd agrees with our gradients."
+            "32. A step of a GAN is that of lesson 19 on its ring: 8-128-128-2 against 2-128-128-1, batch 256, "
+            "relativistic loss, approximate R1; PyTorch's autograd agrees with our gradients."
         ) + (self.protocol_on_gpu() if self.has_gpu else "")
 
     def protocol_on_gpu(self) -> str:
@@ -96,11 +97,7 @@ class Suite:
         steps = as_long_as_mnist(self.problem).batches
         peers = " Peers that are not on the GPU take part at this batch only." if self.peers else ""
         tf32 = " Products on the GPU are TF32's." if uses_tf32() else ""
-        return (
-            f" Those on the GPU have the data of an epoch of {steps} steps there; cupy is timed in whole epochs: its "
-            "rows are shuffled and gathered instead of sliced, and what it does once in an epoch is part of its steps."
-            f"{peers}{tf32}"
-        )
+        return f" Those on the GPU have the data of an epoch of {steps} steps there.{peers}{tf32}"
 
     # -- verification ----------------------------------------------------------------------------------------
 
