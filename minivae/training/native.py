@@ -28,6 +28,11 @@ LARGEST_BATCH = 4096  # of more numbers np.mean does not add all in one piece
 METHODS = (SGD, Adagrad, Adam)  # in the order of their numbers in kernels/numba_cpu.py, as the two below
 ACTIVATIONS = ("identity", "relu", "tanh", "sigmoid", "softplus", "leaky_relu")
 KINDS = (Bernoulli, Categorical, Gaussian)
+POLICY = (
+    f"numba compiles an epoch as a whole once {WORTH_COMPILING:,} updates are made; these go step by step: rows on disk, "
+    f"workers or shards, corruption, missing values, Poisson and log-normal columns, parts of your own, batches beyond "
+    f"{LARGEST_BATCH:,}; the bits are the same"
+)
 
 
 def why_step_by_step(vae: VAE, x: Any, recipe: Recipe) -> str | None:

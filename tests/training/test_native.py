@@ -8,6 +8,7 @@ import pytest
 
 from minivae.backend import why_unavailable
 from minivae.model.likelihoods import Bernoulli, Categorical, Gaussian, LogNormal, Mixed, Poisson
+from minivae.model.scaling import Scaling
 from minivae.model.vae import VAE
 from minivae.training import native
 from minivae.training.corruption import Masking
@@ -43,7 +44,9 @@ def trained(
     """Everything that three epochs change, as bytes where it is arrays."""
     monkeypatch.setattr(native, "WORTH_COMPILING", worth)
     x = examples(likelihood, n, dtype)
-    vae = VAE(x.shape[1], *dims, activation, likelihood, beta=0.7, backend="numba", dtype=dtype)
+    scaling = Scaling.of("standard" if likelihood.is_density else "none", x, likelihood=likelihood)
+    dims = (x.shape[1], *dims)
+    vae = VAE(*dims, activation, likelihood, beta=0.7, backend="numba", dtype=dtype, scaling=scaling)
     history = fit(vae, x, 3, **{"batch_size": 32, "optimizer": optimizer, "progress": False} | settings)
     state = vae.optimizer.state_of(vae)
     arrays = [vae.store.vector, vae.store.gradient, *state.arrays.values()]
