@@ -1290,8 +1290,8 @@ def _matrix(vector, start, n, width):
     return vector[start : start + n * width].reshape(n, width)
 
 
-# Of a layer: sizes; whether dx is wanted; where W and b begin in the vector, and y and dx of each row in the workspace.
-IN, OUT, ACTIVATION, WANTS_DX, AT_W, AT_B, AT_Y, AT_DX = range(8)
+# Of a layer: sizes; whether dx is wanted; where W and b begin in the vector, and y, in the end dx, in the workspace.
+IN, OUT, ACTIVATION, WANTS_DX, AT_W, AT_B, AT_Y = range(7)
 
 
 @compiled()
@@ -1314,7 +1314,7 @@ def _chain_backward(kernels, layers, vector, gradient, x, dy, space, size, width
             da = dy.reshape(-1)
             _call_activation_backward(kernels, (_tiles(y.size, width), da, y.reshape(-1), layer[ACTIVATION], da))
         below = _matrix(space, layers[i - 1, AT_Y] * size, n, layer[IN]) if i > 0 else x
-        dx = _matrix(space, layer[AT_DX] * size, n, layer[IN]) if wanted else dy
+        dx = _matrix(space, layer[AT_Y] * size, n, layer[IN]) if wanted else dy
         W = _matrix(vector, layer[AT_W], layer[IN], layer[OUT])
         dW = _matrix(gradient, layer[AT_W], layer[IN], layer[OUT])
         db = gradient[layer[AT_B] : layer[AT_B] + layer[OUT]]

@@ -29,9 +29,9 @@ METHODS = (SGD, Adagrad, Adam)  # in the order of their numbers in kernels/numba
 ACTIVATIONS = ("identity", "relu", "tanh", "sigmoid", "softplus", "leaky_relu")
 KINDS = (Bernoulli, Categorical, Gaussian)
 POLICY = (
-    f"numba compiles an epoch as a whole once {WORTH_COMPILING:,} updates are made; these go step by step: rows on disk, "
-    f"workers or shards, corruption, missing values, Poisson and log-normal columns, parts of your own, batches beyond "
-    f"{LARGEST_BATCH:,}; the bits are the same"
+    f"numba compiles one as a whole after {WORTH_COMPILING:,} updates; step by step, with the same bits, go rows on "
+    "disk, workers or shards, corruption, missing values, Poisson and log-normal columns, optimizers and likelihoods "
+    f"of your own, batches beyond {LARGEST_BATCH:,}"
 )
 
 
@@ -141,9 +141,8 @@ def model_of(vae: VAE) -> tuple[Any, ...]:
     layers = []
     for layer in (*vae.encoder.layers, *vae.decoder.layers):
         sizes, wants_dx = (layer.in_dim, layer.width), layer is not vae.encoder.layers[0]
-        where = (place(layer.W), place(layer.b), width, width + layer.width)
-        layers.append([*sizes, ACTIVATIONS.index(layer.activation), wants_dx, *where])
-        width += sum(sizes)
+        layers.append([*sizes, ACTIVATIONS.index(layer.activation), wants_dx, place(layer.W), place(layer.b), width])
+        width += max(sizes)
     parts, starts, fixed = [], list[int](), []
     for part, columns, own in parts_of(vae):
         groups = part._sizes(columns.stop - columns.start) if isinstance(part, Categorical) else ()
