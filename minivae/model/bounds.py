@@ -22,7 +22,7 @@ from minivae.validation import check_choice, check_int
 Network = Any  # that of network.py, which imports this file
 
 OBJECTIVES = ("elbo", "iwae", "stl", "dreg")
-ROWS_OF_DRAWS, MOST_DRAWS = 2048, 2**20
+ROWS_OF_DRAWS, MOST_DRAWS = 2048, 2**16
 
 
 def check_objective(objective: str, draws: int, beta: float, backend: str) -> int:

@@ -241,7 +241,7 @@ class VAE(Network):
     @one_at_a_time
     def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None, group: Group | None = None) -> LossTerms:
         """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, S * K) of the model's dtype."""
-        parts = pieces(len(x))
+        parts = pieces(len(x), self.draws)
 
         def sums_of(i: int) -> tuple[float, ...]:
             batch = self.kernels.asarray(x[parts[i]], self.dtype)
