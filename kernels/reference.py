@@ -390,22 +390,9 @@ def log_weights(recon_nll: NDArray, z: NDArray, logvar: NDArray, eps: NDArray) -
 def importance_bound(log_w: NDArray) -> tuple[NDArray, NDArray]:
     """The bound log [ 1/S sum_s w_s ] <= log p(x) in expectation, and its gradient, the weights w_s / sum_t w_t.
 
-    Not sum_s w_s log w_s: where w is held fixed its gradient is the same, but it may exceed log p(x).
-
-    Parameters
-    ----------
-    log_w : ndarray, shape (B, S)
-
-    Returns
-    -------
-    bound : ndarray, shape (B,)
-        In nats; it rises with S.
-    w : ndarray, shape (B, S)
-        d bound / d log_w; rows add up to 1.
-
-    References
-    ----------
-    Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", arXiv:1509.00519.
+    (B, S) -> bound (B,), in nats, which rises with S, and d bound / d log_w (B, S), whose rows add up to 1. The bound is
+    not sum_s w_s log w_s: that has the same gradient where w is held fixed, but may exceed log p(x).
+    Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", arXiv:1509.00519.
     """
     largest = log_w.max(axis=1, keepdims=True)  # taken off first, so that nothing overflows
     w = np.exp(log_w - largest)
