@@ -390,7 +390,7 @@ def log_weights(recon_nll: NDArray, z: NDArray, logvar: NDArray, eps: NDArray) -
 def importance_bound(log_w: NDArray) -> tuple[NDArray, NDArray]:
     """The bound log [ 1/S sum_s w_s ] <= log p(x) in expectation, and its gradient, the weights w_s / sum_t w_t.
 
-    (B, S) -> bound (B,), in nats, which rises with S, and d bound / d log_w (B, S), whose rows add up to 1. The bound is
+    (B, S) -> bound (B,), in nats, which rises with S, and d bound / d log_w (B, S), whose rows add up to 1. It is
     not sum_s w_s log w_s: that has the same gradient where w is held fixed, but may exceed log p(x).
     Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", arXiv:1509.00519.
     """

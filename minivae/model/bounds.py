@@ -31,7 +31,7 @@ def check_objective(objective: str, draws: int, beta: float, backend: str) -> in
     draws = check_int(draws, "draws", 1, MOST_DRAWS)
     if objective != "elbo" and beta != 1:
         raise ValueError(
-            f"beta={beta:g} belongs to the objective 'elbo': {objective!r} has the KL inside its weights, leave beta at 1"
+            f"beta={beta:g} belongs to the objective 'elbo': {objective!r} holds the KL in its weights: leave it at 1"
         )
     if backend == "cupy" and (objective, draws) != ("elbo", 1):
         raise BackendError(

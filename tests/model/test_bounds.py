@@ -123,6 +123,14 @@ def test_in_pieces_or_at_once_to_rounding(objective, draws, monkeypatch):
         np.testing.assert_allclose(found[1], whole[1], rtol=1e-9, atol=1e-13)
 
 
+def test_memory_is_that_of_so_many_rows_whatever_the_batch_is():
+    vae = small("dreg", 40)
+    vae.loss_and_gradients(np.tile(X, (10, 1)))
+    assert max(len(array) for array in vae.workspace.arrays()) <= bounds.ROWS_OF_DRAWS < 300 * 40
+    vae.loss(X)
+    assert max(len(array) for array in vae.workspace.arrays()) <= bounds.ROWS_OF_DRAWS
+
+
 @pytest.mark.parametrize(("objective", "draws"), ALL)
 def test_numba_agrees_with_numpy_on_a_table_with_holes(objective, draws):
     kinds = Mixed([("gaussian", 2), ("lognormal", 1), ("poisson", 1), ("categorical", 3)])
@@ -211,7 +219,7 @@ def test_a_callback_that_sets_beta_cannot_hide_it_from_the_next_fit():
         (
             {"objective": "stl", "beta": 2},
             ValueError,
-            "beta=2 belongs to the objective 'elbo': 'stl' has the KL inside",
+            "beta=2 belongs to the objective 'elbo': 'stl' holds the KL in its weights",
         ),
     ],
 )
