@@ -290,7 +290,8 @@ def values_of(vae: VAE, x: np.ndarray) -> str:
     """What ``x`` (N, D) holds: "binary", "grey", "one-hot", "counts", "positive", "mixed" or "real"."""
     if isinstance(vae.likelihood, Bernoulli):
         return "grey" if any(Bernoulli.is_grey(x[rows]) for rows in pieces(len(x))) else "binary"
-    named = {"categorical": "one-hot", "poisson": "counts", "lognormal": "positive", "mixed": "mixed"}
+    named = {"categorical": "one-hot", "lognormal": "positive", "mixed": "mixed"}
+    named |= dict.fromkeys(("poisson", "negative-binomial"), "counts")
     return named.get(vae.likelihood.name, "real")
 
 
