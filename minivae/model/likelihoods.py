@@ -146,10 +146,16 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 }
 
 
-def check_on(backend: str, likelihood: Likelihood, missing: str) -> None:
+def check_on(backend: str, likelihood: Likelihood, missing: str, free_bits: float) -> None:
     """BackendError for what a GPU has no kernels for yet."""
-    if backend == "cupy" and (missing == "mask" or isinstance(likelihood, LogNormal | Mixed | Poisson)):
-        what = "missing='mask'" if missing == "mask" else f"the likelihood {likelihood.name!r}"
+    if backend == "cupy" and (missing == "mask" or free_bits or isinstance(likelihood, LogNormal | Mixed | Poisson)):
+        what = (
+            "missing='mask'"
+            if missing == "mask"
+            else "free_bits"
+            if free_bits
+            else f"the likelihood {likelihood.name!r}"
+        )
         raise BackendError(f"the cupy backend does not compute {what} yet: use numpy or numba")
 
 
