@@ -225,8 +225,7 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
             continue  # a GPU has no kernels for it yet
         options: dict[str, Any] = {"likelihood": likelihood, "backend": backend, "dtype": "float64"}
         if likelihood is MIXED:
-            scaling = Scaling.of("standard", x, likelihood=MIXED)
-            options |= {"missing": "mask", "scaling": scaling, "free_bits": 0.3}
+            options |= {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED), "free_bits": 0.3}
         vae = model(D, hidden_dims, K, activation=activation, beta=1.7, **options)
         if likelihood is MIXED and vae.kernels.graph is not None:
             continue

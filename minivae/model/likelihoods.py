@@ -148,14 +148,10 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 
 def check_on(backend: str, likelihood: Likelihood, missing: str, free_bits: float) -> None:
     """BackendError for what a GPU has no kernels for yet."""
-    if backend == "cupy" and (missing == "mask" or free_bits or isinstance(likelihood, LogNormal | Mixed | Poisson)):
-        what = (
-            "missing='mask'"
-            if missing == "mask"
-            else "free_bits"
-            if free_bits
-            else f"the likelihood {likelihood.name!r}"
-        )
+    of_tables = isinstance(likelihood, LogNormal | Mixed | Poisson)
+    what = f"the likelihood {likelihood.name!r}" if of_tables else "free_bits" * bool(free_bits)
+    what = "missing='mask'" if missing == "mask" else what
+    if backend == "cupy" and what:
         raise BackendError(f"the cupy backend does not compute {what} yet: use numpy or numba")
 
 

@@ -32,10 +32,7 @@ from minivae.model.workspace import Workspace
 
 
 class LossTerms(NamedTuple):
-    """Batch means in nats per example: ``loss = recon_nll + beta * kl`` and ``elbo = -(recon_nll + kl)``.
-
-    With free bits ``loss`` has what the latent dimensions cost in the place of ``kl``.
-    """
+    """Batch means in nats: ``loss = recon_nll + beta * kl`` (with free bits: their cost), ``elbo = -(recon_nll + kl)``."""
 
     loss: float
     recon_nll: float

@@ -127,8 +127,7 @@ class VAE(Network):
         likelihood.check_dim(input_dim)
         scaling.check_dim(input_dim)
         check_choice(missing, "missing", ("zero", "mask"))
-        free_bits = check_float(free_bits, "free_bits")
-        check_on(self.backend, likelihood, missing, free_bits)
+        check_on(self.backend, likelihood, missing, check_float(free_bits, "free_bits"))
         super().__init__(
             input_dim,
             check_widths(hidden_dims, "hidden_dims"),
@@ -142,7 +141,7 @@ class VAE(Network):
             check_seed(seed),
             scaling,
             missing,
-            free_bits,
+            float(free_bits),
         )
         if scaling.seen_shift.size:  # logarithms start at their mean: from 0, ten of them take ten thousand steps
             self.parameters["decoder.output.b"] += self.kernels.asarray(scaling.seen_shift, self.dtype)

@@ -287,12 +287,10 @@ def build_schedule(settings: Settings) -> Schedule:
 
 def build_warm_up(settings: Settings) -> LinearBeta | None:
     """The factor on beta, step by step."""
-    warm_up = check_int(settings.beta_warm_up, "beta_warm_up", 0)
-    if settings.epochs is not None and warm_up > settings.epochs:
-        raise ValueError(
-            f"--beta-warm-up {warm_up} ends after the training of {settings.epochs} epochs: give --epochs {warm_up} or "
-            "more, or a shorter warm-up"
-        )
+    warm_up, epochs = check_int(settings.beta_warm_up, "beta_warm_up", 0), settings.epochs or 0
+    if warm_up > epochs:
+        least = f"give --epochs {warm_up} or more, or a shorter warm-up"
+        raise ValueError(f"--beta-warm-up {warm_up} ends after the training of {epochs} epochs: {least}")
     return LinearBeta(warm_up) if warm_up else None
 
 

@@ -65,10 +65,8 @@ class Recipe:
     def check_fits(self, vae: VAE) -> None:
         """ValueError for free bits in shards."""
         if vae.free_bits and self.n_shards > 1:
-            raise ValueError(
-                "free bits need the mean KL of a whole minibatch, which no shard of it knows: train in one process "
-                "without shards, or leave free bits out"
-            )
+            what = "free bits need the mean KL of a whole minibatch, which no shard of it knows"
+            raise ValueError(f"{what}: train in one process without shards, or leave free bits out")
 
 
 def check_optimizer(optimizer: Any) -> Optimizer | None:
