@@ -32,7 +32,7 @@ from minivae.model.workspace import Workspace
 
 
 class LossTerms(NamedTuple):
-    """Batch means in nats: ``loss = recon_nll + beta * kl`` (with free bits: their cost), ``elbo = -(recon_nll + kl)``."""
+    """Batch means in nats: loss = recon_nll + beta * kl (with free bits: their cost), elbo = -(recon_nll + kl)."""
 
     loss: float
     recon_nll: float
