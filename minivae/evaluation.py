@@ -156,8 +156,8 @@ def evaluate(
     x = held_out_rows(vae, x, recipe)
     estimate = importance.log_likelihood(vae, x, n_samples, recipe.seed, progress, group=group)
     mu, logvar = vae.encode_scaled(x)
-    kl = kl_of_columns(vae.kernels, mu, logvar)
     with np.errstate(all="ignore"):  # what is not finite shows in the report
+        kl = kl_of_columns(vae.kernels, mu, logvar)
         report = {
             **vae.loss_terms(estimate.recon_nll.mean(), estimate.kl.mean(), kl[None])._asdict(),
             **summary_of_log_px(estimate, np.count_nonzero(~np.isnan(x)) / len(x)),
