@@ -156,10 +156,12 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 }
 
 
-def check_on(backend: str, likelihood: Likelihood, missing: str) -> None:
+def check_on(backend: str, likelihood: Likelihood, missing: str, free_bits: float) -> None:
     """BackendError for what a GPU has no kernels for yet."""
-    if backend == "cupy" and (missing == "mask" or isinstance(likelihood, LogNormal | Mixed | Poisson)):
-        what = "missing='mask'" if missing == "mask" else f"the likelihood {likelihood.name!r}"
+    of_tables = isinstance(likelihood, LogNormal | Mixed | Poisson)
+    what = f"the likelihood {likelihood.name!r}" if of_tables else "free_bits" * bool(free_bits)
+    what = "missing='mask'" if missing == "mask" else what
+    if backend == "cupy" and what:
         raise BackendError(f"the cupy backend does not compute {what} yet: use numpy or numba")
 
 
