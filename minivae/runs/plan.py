@@ -219,6 +219,8 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
         likelihood=mixed or settings.likelihood,
         beta=settings.beta,
         free_bits=settings.free_bits,
+        objective=settings.objective,
+        draws=settings.draws,
         init=settings.init,
         backend=settings.backend,
         dtype=settings.dtype,
