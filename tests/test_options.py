@@ -88,6 +88,9 @@ OF_THE_COMMAND = [
     ("hidden", ["--hidden", "none"], {"hidden": ()}),
     ("latent", ["--latent", 3], {"latent": 3}),
     ("beta", ["--beta", 2.5], {"model": {"beta": 2.5}}),
+    *(("objective", ["--objective", name, "--draws", 3], {"model": {"objective": name, "draws": 3}})
+      for name in ("iwae", "stl", "dreg")),
+    ("draws", ["--draws", 3], {"model": {"draws": 3}}),
     *(("activation", ["--activation", name], {"model": {"activation": name}})
       for name in ("tanh", "sigmoid", "softplus")),
     *(("init", ["--init", name], {"model": {"init": name}}) for name in ("glorot", "he")),
@@ -300,6 +303,8 @@ OF_THE_ESTIMATOR = [
     ("activation", {"activation": "tanh"}, {"activation": "tanh"}),
     ("scaling", {"likelihood": "gaussian", "scaling": "none"}, {"likelihood": "gaussian"}),
     ("beta", {"beta": 3.0}, {"beta": 3.0}),
+    ("objective", {"objective": "dreg", "draws": 2}, {"objective": "dreg", "draws": 2}),
+    ("draws", {"draws": 2}, {"draws": 2}),
     ("max_iter", {"max_iter": 4}, {"epochs": 4}),
     ("batch_size", {"batch_size": 20}, {"settings": {"batch_size": 20}}),
     ("learning_rate", {"learning_rate": 0.02}, {"lr": 0.02}),

@@ -144,6 +144,24 @@ LINEAR = [
 # The latent variable and the likelihoods
 
 TWO_HEADS = {"dmu": "BK", "dlogvar": "BK"}
+OF_DRAWS = [
+    Call("log_weights", "", lambda a: (a.dnll, a.z, a.logvar, a.eps), lambda s: 5 * s.B * s.K, returns=("B",)),
+    Call("importance_bound", "", lambda a: (a.z,), lambda s: 5 * s.B * s.K, out={"bound": "B", "w": "BK"}),
+    Call(
+        "path_gradient",
+        "iwae",
+        lambda a: (a.dz, a.dnll, a.z, a.logvar, a.eps),
+        lambda s: 9 * s.B * s.K,
+        out=TWO_HEADS,
+    ),
+    Call(
+        "path_gradient",
+        "dreg",
+        lambda a: (a.dz, a.dnll, a.z, a.logvar, a.eps, a.dnll),
+        lambda s: 11 * s.B * s.K,
+        out=TWO_HEADS,
+    ),
+]
 LATENT = [
     step_call(
         "reparameterize_forward", "", lambda a: (a.mu, a.logvar, a.eps), lambda s: 4 * s.B * s.K, out={"out": "BK"}
@@ -219,10 +237,10 @@ OPTIMIZERS = [
     Call("add_penalty", "", lambda a: (a.w, a.g), lambda s: 9 * s.P, changes=(1,), options={"l1": 0.3, "l2": 0.7}),
 ]
 
-CALLS = [*LINEAR, *LATENT, *LIKELIHOODS, *NOISE, *OPTIMIZERS]
+CALLS = [*LINEAR, *LATENT, *OF_DRAWS, *LIKELIHOODS, *NOISE, *OPTIMIZERS]
 
 
 def calls_of(backend: str) -> list[Call]:
     """The calls that the backend of this name has: all of them, but on a GPU."""
-    not_on_a_gpu = ("lognormal_nll", "poisson_nll", "poisson_mean")
+    not_on_a_gpu = ("lognormal_nll", "poisson_nll", "poisson_mean", "importance_bound", "path_gradient")
     return [call for call in CALLS if backend != "cupy" or call.function not in not_on_a_gpu]

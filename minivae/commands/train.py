@@ -80,6 +80,9 @@ def add_model(group: Any) -> None:
     setting(group, "--hidden", "widths of the hidden layers", type=whole_numbers, metavar="400,200|none")
     setting(group, "--latent", "latent dimensions", type=int)
     setting(group, "--beta", "weight of the KL", type=float)
+    objectives = ("elbo", "iwae", "stl", "dreg")
+    setting(group, "--objective", "the bound on log p(x) that training raises (lesson 21)", choices=objectives)
+    setting(group, "--draws", "of z for each example, in each step", type=int)
     functions = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
     setting(group, "--activation", "of the hidden layers", choices=functions)
     setting(group, "--init", "initial weights", choices=("torch", "glorot", "he"))
@@ -229,12 +232,12 @@ def train(options: argparse.Namespace) -> int:
 
 def lines_of_vae(summary: dict[str, Any]) -> Iterator[str]:
     """How the training of a VAE went."""
+    is_elbo, bound = summary["objective"] == "elbo", f"the bound of {summary['objective']}, draws {summary['draws']}"
     for part in ("train", "test"):
         terms = summary[part]
-        yield (
-            f"{part:<11} loss {terms['loss']:.3f} nats per example "
-            f"= reconstruction {terms['recon_nll']:.3f} + beta * KL {terms['kl']:.3f}"
-        )
+        parts = f"reconstruction {terms['recon_nll']:.3f} + {'beta * ' * is_elbo}KL {terms['kl']:.3f}"
+        parts = f"= {parts}" if is_elbo else f"= minus {bound}; -ELBO {-terms['elbo']:.3f} = {parts}"
+        yield f"{part:<11} loss {terms['loss']:.3f} nats per example {parts}"
     if summary["best_epoch"] != summary["epochs"]:
         yield f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}"
 

@@ -128,7 +128,36 @@ def _table_case(function: str, kind: str, logvar: tuple[int, ...] | None, more: 
     )
 
 
+def _path_value(k: Backend, a: Arrays) -> np.ndarray:
+    """-log w of each row, with -log p(x|z) = slope z; log q(z|x) by the parameters ``held``, or by mu and logvar."""
+    z = k.reparameterize_forward(a["mu"], a["logvar"], a["eps"])
+    mu, logvar = (a.get(f"held_{name}", a[name]) for name in ("mu", "logvar"))
+    return -k.log_weights((a["slope"] * z).sum(axis=1), z, logvar, (z - mu) * np.exp(-0.5 * logvar))
+
+
+def _path_case(name: str, *factor: float) -> Case:
+    def draw(rng: np.random.Generator) -> Arrays:
+        arrays = _normal(mu=(B, K), logvar=(B, K), eps=(B, K), slope=(B, K))(rng)
+        return arrays | ({f"held_{n}": arrays[n] for n in ("mu", "logvar")} if factor else {})
+
+    def backward(k: Backend, a: Arrays, dnll: np.ndarray) -> Sequence[Any]:
+        z = k.reparameterize_forward(a["mu"], a["logvar"], a["eps"])
+        given = (dnll[:, None] * a["slope"], dnll, z, a["logvar"], a["eps"])
+        return k.path_gradient(*given, *(np.full(B, value) for value in factor))
+
+    return Case(f"path_gradient[{name}]", draw, ("mu", "logvar"), _path_value, backward, analytic=True)
+
+
 TABLE_CASES = [
+    _path_case("iwae"),
+    _path_case("stl", 1.0),
+    Case(
+        "importance_bound",
+        _normal(log_w=(B, K)),
+        ("log_w",),
+        lambda k, a: k.importance_bound(a["log_w"])[0],
+        lambda k, a, dbound: [dbound[:, None] * k.importance_bound(a["log_w"])[1]],
+    ),
     *(_table_case(*row, holes=True) for row in TABLES),
     *(_table_case(*row, holes=False) for row in TABLES if row[0] in ("lognormal_nll", "poisson_nll")),
 ]
@@ -205,7 +234,8 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
     one_hot = _with_x("one-hot")(rng)["x"]
     table = np.hstack([real[:, :2], np.exp(real[:, 2:3]), np.floor(np.exp(1 + real[:, 3:4])), one_hot[:, :3]])
     table[[0, 1, 2, 3], [0, 1, 2, 3]] = table[4, 4:] = np.nan  # a hole in each kind of column
-    for hidden_dims, activation, likelihood, x in (
+    several: dict[str, Any] = {"beta": 1.0, "objective": "iwae", "draws": 3}
+    for hidden_dims, activation, likelihood, x, *of_draws in (
         ((H,), "tanh", "bernoulli", binary),
         ((H,), "relu", "bernoulli", binary),
         ((H, 4), "softplus", "gaussian", real),
@@ -213,17 +243,21 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
         ((H,), "sigmoid", Gaussian(0.5), real),
         ((4, H), "tanh", Categorical((3, 4)), one_hot),
         ((H,), "tanh", MIXED, table),
+        ((H,), "tanh", "gaussian", real, several),
+        ((H,), "tanh", "bernoulli", binary, {"draws": 2}),
     ):
-        if likelihood is MIXED and load(backend).graph is not None:
+        if (likelihood is MIXED or of_draws) and load(backend).graph is not None:
             continue  # a GPU has no kernels for it yet
         options: dict[str, Any] = {"likelihood": likelihood, "backend": backend, "dtype": "float64"}
         if likelihood is MIXED:
             options |= {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED)}
-        vae = model(D, hidden_dims, K, activation=activation, beta=1.7, **options)
+        options = {"beta": 1.7} | options | (of_draws[0] if of_draws else {})
+        vae = model(D, hidden_dims, K, activation=activation, **options)
         if likelihood is MIXED and vae.kernels.graph is not None:
             continue
         widths = "-".join(str(width) for width in (D, *hidden_dims, K))
-        yield f"VAE[{widths} {activation} {vae.likelihood!r}]", vae, x
+        draws = "" if vae.has_one_draw else f" {vae.objective} of {vae.draws} draws"
+        yield f"VAE[{widths} {activation} {vae.likelihood!r}{draws}]", vae, x
 
 
 def check_directions(backend: str | None = None, n: int = 5) -> Iterator[Check]:

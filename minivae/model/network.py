@@ -23,6 +23,7 @@ import numpy as np
 
 from minivae.backend import Array, Backend, Stream
 from minivae.columns.table import Columns
+from minivae.model import bounds
 from minivae.model.decoder import Decoder
 from minivae.model.distributions import Likelihood, Noise
 from minivae.model.encoder import Encoder
@@ -32,7 +33,10 @@ from minivae.model.workspace import Workspace
 
 
 class LossTerms(NamedTuple):
-    """Batch means in nats per example: ``loss = recon_nll + beta * kl`` and ``elbo = -(recon_nll + kl)``."""
+    """Batch means in nats per example: ``loss = recon_nll + beta * kl`` and ``elbo = -(recon_nll + kl)``.
+
+    Of the objectives "iwae", "stl" and "dreg" ``loss`` is minus the bound.
+    """
 
     loss: float
     recon_nll: float
@@ -120,11 +124,13 @@ class Network:
         seed: int,
         scaling: Scaling,
         missing: str,
+        objective: str,
+        draws: int,
     ):
         self.input_dim, self.hidden_dims, self.latent_dim = input_dim, hidden_dims, latent_dim
         self.activation, self.likelihood, self.beta = activation, likelihood, beta
         self.init, self.dtype, self.seed, self.scaling = init, dtype, seed, scaling
-        self.missing = missing
+        self.missing, self.objective, self.draws = missing, objective, draws
         self.kernels = kernels
         self.step = self.epoch = 0
         self._build()
@@ -158,7 +164,7 @@ class Network:
     def config(self) -> dict[str, Any]:
         """The arguments that make an untrained twin of this model, with plain values only; without its scaling."""
         names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "dtype", "seed", "missing")
-        plain = {name: getattr(self, name) for name in names}
+        plain = {name: getattr(self, name) for name in (*names, "objective", "draws")}
         return plain | {"backend": self.kernels.name, "likelihood": self.likelihood.config()}
 
     def draw(self, mean: np.ndarray, uniform: Noise, normal: Noise) -> np.ndarray:
@@ -205,12 +211,32 @@ class Network:
         self.encoder.backward(dmu, dlogvar)
 
     def terms(self, x: Array, eps: Array, target: Array | None = None) -> tuple[Array, Array]:
-        """Both terms of the negative ELBO: x (B, D), eps (B, K) -> recon_nll, kl (B,).
+        """Both terms of the negative ELBO: x (B, D), eps (B, K) or (B, S, K) -> recon_nll, kl (B,).
 
         ``target`` (B, D) is what shall come out of the decoder, where that is not ``x`` itself: denoising.
         """
+        target = x if target is None else target
+        if not self.has_one_draw:
+            recon_nll, kl, _ = bounds.terms_of_draws(self, x, eps, target)
+            return recon_nll, kl
         mu, logvar, output = self.forward(x, eps)
-        return self.recon_nll(output, x if target is None else target), self.kernels.gaussian_kl_forward(mu, logvar)
+        return self.recon_nll(output, target), self.kernels.gaussian_kl_forward(mu, logvar)
+
+    @property
+    def has_one_draw(self) -> bool:
+        """Whether the loss is that of one z for each example, with the exact KL: the chain of this file."""
+        return (self.objective, self.draws) == ("elbo", 1)
+
+    def loss_terms(self, x: Array, eps: Array) -> LossTerms:
+        """Means of :meth:`terms` over a batch, and its loss."""
+        if not self.has_one_draw:
+            return self.terms_of(*map(mean, bounds.terms_of_draws(self, x, eps, x)))
+        return self.terms_of(*map(mean, self.terms(x, eps)))
+
+    def terms_of(self, recon_nll: float, kl: float, loss: float | None = None) -> LossTerms:
+        """The four terms from means; the loss of "elbo" is made of the other two, whatever is said."""
+        terms = LossTerms.of(recon_nll, kl, self.beta)
+        return terms if self.objective == "elbo" or loss is None else terms._replace(loss=loss)
 
     def terms_and_gradients(
         self, x: Array, eps: Array, target: Array, drecon_nll: Array, dkl: Array
@@ -238,10 +264,12 @@ class Network:
 
         Where ``x`` is a shard of a larger batch of ``batch_size`` examples, the gradient is its share of the whole one.
         """
+        target, B = x if target is None else target, batch_size or len(x)
+        if not self.has_one_draw:
+            return self.terms_of(*map(mean, bounds.terms_of_draws(self, x, eps, target, 1 / B)))
         # loss = sum_b recon_nll_b / B + sum_b beta kl_b / B, so that these are the first two gradients.
-        upstream, B = self.workspace.named(len(x), drecon_nll=(), dkl=()), batch_size or len(x)
+        upstream = self.workspace.named(len(x), drecon_nll=(), dkl=())
         upstream.drecon_nll[:], upstream.dkl[:] = 1 / B, self.beta / B
-        target = x if target is None else target
         recon_nll, kl = self.terms_and_gradients(x, eps, target, upstream.drecon_nll, upstream.dkl)
         return LossTerms.of(mean(recon_nll), mean(kl), self.beta)
 
@@ -270,7 +298,10 @@ class Network:
         return observed @ self.log_scale.astype(observed.dtype)
 
     def noise(self, examples: np.ndarray, seed: int | None = None) -> Array:
-        """The eps of the current step for these rows of the data set, (B,) -> (B, K). A buffer: copy to keep it."""
-        eps = self.workspace.rows("eps", len(examples), self.latent_dim)
+        """The eps of the current step for these rows of the data set, (B,) -> (B, S * K). A buffer: copy to keep it.
+
+        Dimension s * K + k of the noise is dimension k of draw s: more draws leave the first ones as they are.
+        """
+        eps = self.workspace.rows("eps", len(examples), self.draws * self.latent_dim)
         seed = self.seed if seed is None else seed
         return self.kernels.standard_normal(seed, Stream.EPS, self.step, examples, out=eps)

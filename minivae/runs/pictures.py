@@ -104,7 +104,8 @@ def draw(
     """
     scene = Scene.of(vae, data, mu, logvar)
     held_out = "test" if best_epoch is None else "validation"
-    curves = {LOSS: lambda: plotting.loss_curve(history, best_epoch, held_out)} if history.get("epoch") else {}
+    said = {} if vae.objective == "elbo" else {"loss": f"loss = -bound ({vae.objective}, draws {vae.draws})"}
+    curves = {LOSS: lambda: plotting.loss_curve(history, best_epoch, held_out, **said)} if history.get("epoch") else {}
     return draw_each(folder, curves | {name: partial(picture, scene) for name, picture in OF_A_MODEL.items()})
 
 

@@ -217,6 +217,8 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
         activation=settings.activation,
         likelihood=mixed or settings.likelihood,
         beta=settings.beta,
+        objective=settings.objective,
+        draws=settings.draws,
         init=settings.init,
         backend=settings.backend,
         dtype=settings.dtype,

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from minivae.model.network import LossTerms, mean
+from minivae.model.bounds import check_objective
+from minivae.model.network import LossTerms
 from minivae.model.vae import VAE
 from minivae.system.progress import History, epochs_shown
 from minivae.training.captured import CapturedSteps, can_be_captured
@@ -60,9 +61,9 @@ def fit(
 ) -> History:
     """Train a VAE by minibatch gradient descent.
 
-    Minimises the mean over the examples of ``recon_nll + beta * kl`` plus the penalty
-    ``l1 * sum |W| + l2/2 * sum W^2`` over all weights (not biases). The order of the examples is a function of
-    (seed, epoch) and their noise one of (seed, step, example), so that a run can be repeated.
+    Minimises the mean over the examples of ``recon_nll + beta * kl``, or of what else the model's objective is, plus
+    the penalty ``l1 * sum |W| + l2/2 * sum W^2`` over all weights (not biases). The order of the examples is a function
+    of (seed, epoch) and their noise one of (seed, step, example, draw), so that a run can be repeated.
 
     Parameters
     ----------
@@ -127,6 +128,7 @@ def fit(
         If a log variance has run away; if the loss ends far above what the mean of the data would cost.
     """
     epochs = check_int(epochs, "epochs", 0, 2**32 - 1)
+    check_objective(vae.objective, vae.draws, vae.beta, vae.backend)  # which may have been changed
     corruption = check_corruption(corruption, vae.likelihood.name)
     workers = group or Alone()
     recipe = Recipe(batch_size, seed, l1, l2, binarize, corruption, check_schedule(schedule), workers, shards)
@@ -231,18 +233,17 @@ def run_epoch(
 def train_epoch(vae: VAE, x: Rows, recipe: Recipe, steps: Steps) -> dict[str, float]:
     """All updates of an epoch; returns the means over it, in nats per example."""
     with vae.kernels.session():
-        recon_nll, kl, penalty = (float(value) for value in steps() / len(x))
-        terms = LossTerms.of(recon_nll, kl, vae.beta)
+        penalty, *means = (float(value) for value in steps() / len(x))
+        terms = vae.terms_of(*means)
         last = last_batch(vae, len(x), recipe)
         check_finite(vae, terms, "the loss", terms.loss + penalty, last)
 
         # The loss of a step is that before its update, so that no loss has seen the last update yet.
         def of_last(rank: int) -> np.ndarray:
-            return np.array([mean(term) for term in vae.terms(last, vae.noise(np.arange(len(last))))])
+            return np.array(vae.loss_terms(last, vae.noise(np.arange(len(last)))))
 
         with vae.lock:  # the last rank has the last shard
-            recon_nll, kl = (float(value) for value in recipe.group.gather(of_last)[-1])
-        after = LossTerms.of(recon_nll, kl, vae.beta)
+            after = LossTerms(*map(float, recipe.group.gather(of_last)[-1]))
         check_finite(vae, after, "the loss", after.loss, last)
         check_state(vae, after, last)
     return terms._asdict() | {"penalty": penalty}
@@ -256,9 +257,9 @@ def steps_of_an_epoch(vae: VAE, x: Rows, recipe: Recipe) -> Steps:
 
 
 def host_steps(vae: VAE, x: Rows, recipe: Recipe) -> np.ndarray:
-    """Train on every example once; returns the sums of recon_nll, kl and penalty over them, (3,), in nats."""
-    sums = np.zeros(3)
+    """Train on every example once; returns the sums of penalty, recon_nll, kl and loss over them, (4,), in nats."""
+    sums = np.zeros(4)
     for rows in minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch):
         terms, penalty = training_step(vae, x, rows, recipe)
-        sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty))
+        sums += len(rows) * np.array((penalty, terms.recon_nll, terms.kl, terms.loss))
     return sums

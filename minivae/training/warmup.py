@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -38,19 +39,28 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
     """
     optimizer = optimizer or vae.optimizer or Adam()
     deep = "deep" if vae.hidden_dims else "linear"
-    kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep)
+    objective = {"objective": vae.objective, "draws": min(2, vae.draws)}
+    kind = (
+        vae.backend,
+        vae.dtype,
+        vae.activation,
+        repr(vae.likelihood),
+        type(optimizer).__name__,
+        deep,
+        str(objective),
+    )
     start = perf_counter()
     if vae.backend not in ("numpy", "mine") and kind not in _compiled:
         with said_if_slow(f"compiling the {vae.backend} kernels", progress), np.errstate(all="ignore"):
-            _exercise(vae, copy(optimizer))
+            _exercise(vae, copy(optimizer), objective)
         _compiled.add(kind)
     return perf_counter() - start
 
 
-def _exercise(vae: VAE, optimizer: Optimizer) -> None:
+def _exercise(vae: VAE, optimizer: Optimizer, objective: dict[str, Any]) -> None:
     """Call every kernel with two examples, and with one, whose views have another memory layout."""
     dims = (vae.input_dim, [2] * len(vae.hidden_dims), 2)
-    small = type(vae)(*dims, vae.activation, vae.likelihood, backend=vae.backend, dtype=vae.dtype)
+    small = type(vae)(*dims, vae.activation, vae.likelihood, backend=vae.backend, dtype=vae.dtype, **objective)
     small.optimizer = optimizer
     for n in (2, 1):
         rows, data = np.arange(n), np.ones((n, vae.input_dim), vae.dtype)  # positive, for a logarithm

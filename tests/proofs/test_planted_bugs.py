@@ -17,6 +17,7 @@ from minivae.backend import from_module
 ROOT = Path(__file__).parents[2]
 PHILOX, REFERENCE = "kernels/philox.py", "kernels/reference.py"
 ENCODER, NETWORK = "minivae/model/encoder.py", "minivae/model/network.py"
+BOUNDS = "minivae/model/bounds.py"
 
 COLUMNS = {
     "ones": proofs.gradients_of_every_operation_for_upstream_of_ones,
@@ -198,6 +199,7 @@ MODULES = {  # in the order of their imports
     "minivae/model/layers.py": "minivae.model.layers",
     ENCODER: "minivae.model.encoder",
     "minivae/model/decoder.py": "minivae.model.decoder",
+    BOUNDS: "minivae.model.bounds",
     NETWORK: "minivae.model.network",
     "minivae/model/vae.py": "minivae.model.vae",
 }

@@ -67,6 +67,7 @@ TABLE = [
     Row("reparameterize_backward", lambda a: (a.dz, a.logvar, a.eps), ("dmu", "dlogvar")),
     Row("gaussian_kl_forward", lambda a: (a.mu, a.logvar), ("out",)),
     Row("gaussian_kl_backward", lambda a: (a.dnll, a.mu, a.logvar), ("dmu", "dlogvar")),
+    Row("log_weights", lambda a: (a.dnll, a.dz, a.logvar, a.eps)),
     Row("bernoulli_nll", lambda a: (a.logits, a.binary), ("nll",)),
     Row("bernoulli_nll", lambda a: (a.logits, a.grey, a.dnll), ("nll", "dlogits")),
     Row("bernoulli_mean", lambda a: (a.logits,)),
@@ -90,6 +91,9 @@ ON_THE_CPU = [  # a GPU has these not yet
     Row("poisson_nll", lambda a: (a.logits, a.counts), ("nll",)),
     Row("poisson_nll", lambda a: (a.logits, a.counts, a.dnll), ("nll", "dlog_rate")),
     Row("poisson_mean", lambda a: (a.logits,)),
+    Row("importance_bound", lambda a: (a.dz,), ("bound", "w")),
+    Row("path_gradient", lambda a: (a.dz, a.dnll, a.mu, a.logvar, a.eps), ("dmu", "dlogvar")),
+    Row("path_gradient", lambda a: (a.dz, a.dnll, a.mu, a.logvar, a.eps, a.factor), ("dmu", "dlogvar")),
 ]
 ARRAYS = {"asarray", "session", "to_numpy", "zeros"}
 
@@ -103,7 +107,7 @@ def numbers(B, D, H, K, P):
     shapes = {"x": (B, D), "W": (D, H), "b": (H,), "da": (B, H), "logits": (B, D), "heads": (B, 2 * K), "eps": (B, K)}
     shapes |= {"dz": (B, K), "dnll": (B,), "one_logvar": (1,), "each_logvar": (D,), "w": (P,), "g": (P,), "m": (P,)}
     arrays = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
-    arrays["v"] = rng.random(P)
+    arrays["v"], arrays["factor"] = rng.random(P), rng.random(B)
     arrays["y"] = rng.random((B, H)) * (rng.random((B, H)) < 0.7)  # an output of any activation: some units are off
     arrays["grey"] = rng.random((B, D))
     arrays["binary"] = arrays["grey"] > 0.5
