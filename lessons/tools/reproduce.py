@@ -102,7 +102,7 @@ def reproduce(name: str, budget: str, seed: int, twin: bool, folder: Path, sourc
             f"{place} has gone on to epoch {vae.epoch}, past the {epochs} of --budget {budget}: take a longer budget, "
             "or begin anew in another --folder"
         )
-    how = {"epochs": epochs - vae.epoch, "batch_size": BATCH, "seed": seed, "schedule": schedule()}
+    how: dict[str, Any] = {"epochs": epochs - vae.epoch, "batch_size": BATCH, "seed": seed, "schedule": schedule()}
     how["callbacks"] = [partial(keep, place, [perf_counter()])]
     if twin:
         from twin import fit_by_torch
@@ -129,10 +129,10 @@ def reproduce(name: str, budget: str, seed: int, twin: bool, folder: Path, sourc
 def started(row: Row, train: np.ndarray, seed: int, place: Path) -> VAE:
     """The model as its last checkpoint left it, or at the start: Glorot's weights, biases from the mean pixel."""
     if (place / "checkpoint.safetensors").exists():
-        vae, _ = checkpoint.load_training(place / "checkpoint.safetensors")
+        vae, _ = checkpoint.load_training(place / "checkpoint.safetensors", "numba")
         assert isinstance(vae, VAE)
         return vae
-    how = {"activation": "tanh", "init": "glorot", "backend": "numba", "seed": seed}
+    how: dict[str, Any] = {"activation": "tanh", "init": "glorot", "backend": "numba", "seed": seed}
     vae = VAE(train.shape[1], (200, 200), 50, **how, objective=row.objective, draws=row.draws)
     vae.set_output_bias(train)
     vae.optimizer = Adam(RATE, (0.9, 0.999), 1e-4)
