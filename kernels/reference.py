@@ -466,14 +466,14 @@ def path_gradient(
     Roeder, Wu and Duvenaud, "Sticking the landing", arXiv:1703.09194. Tucker, Lawson, Gu and Maddison, "Doubly
     reparameterized gradient estimators for Monte Carlo objectives", arXiv:1810.04152.
     """
-    std, weight = np.exp(0.5 * logvar), dnll[:, None]
+    weight = dnll[:, None]
     g = dz + weight * z
+    if factor is not None:
+        g = factor[:, None] * (g - weight * eps / np.exp(0.5 * logvar))
+    dmu, dlogvar = reparameterize_backward(g, logvar, eps, dmu=dmu, dlogvar=dlogvar)
     if factor is None:
-        dlogvar = np.subtract(0.5 * std * eps * g, 0.5 * weight, out=dlogvar)
-    else:
-        g = factor[:, None] * (g - weight * eps / std)
-        dlogvar = np.multiply(0.5 * std * eps, g, out=dlogvar)
-    return np.positive(g, out=dmu), dlogvar
+        dlogvar -= 0.5 * weight
+    return dmu, dlogvar
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -128,29 +128,26 @@ def _table_case(function: str, kind: str, logvar: tuple[int, ...] | None, more: 
     )
 
 
-def _path_value(k: Backend, a: Arrays) -> np.ndarray:
-    """-log w of each row, with -log p(x|z) = slope z; log q(z|x) by the parameters ``held``, or by mu and logvar."""
+def _path_backward(k: Backend, a: Arrays, dnll: np.ndarray) -> Sequence[Any]:
     z = k.reparameterize_forward(a["mu"], a["logvar"], a["eps"])
-    mu, logvar = (a.get(f"held_{name}", a[name]) for name in ("mu", "logvar"))
-    return -k.log_weights((a["slope"] * z).sum(axis=1), z, logvar, (z - mu) * np.exp(-0.5 * logvar))
+    return k.path_gradient(dnll[:, None] * a["slope"], dnll, z, a["logvar"], a["eps"])
 
 
-def _path_case(name: str, *factor: float) -> Case:
-    def draw(rng: np.random.Generator) -> Arrays:
-        arrays = _normal(mu=(B, K), logvar=(B, K), eps=(B, K), slope=(B, K))(rng)
-        return arrays | ({f"held_{n}": arrays[n] for n in ("mu", "logvar")} if factor else {})
-
-    def backward(k: Backend, a: Arrays, dnll: np.ndarray) -> Sequence[Any]:
-        z = k.reparameterize_forward(a["mu"], a["logvar"], a["eps"])
-        given = (dnll[:, None] * a["slope"], dnll, z, a["logvar"], a["eps"])
-        return k.path_gradient(*given, *(np.full(B, value) for value in factor))
-
-    return Case(f"path_gradient[{name}]", draw, ("mu", "logvar"), _path_value, backward, analytic=True)
+def _path_value(k: Backend, a: Arrays) -> np.ndarray:
+    """-log w of each row, with -log p(x|z) = slope z."""
+    z = k.reparameterize_forward(a["mu"], a["logvar"], a["eps"])
+    return -k.log_weights((a["slope"] * z).sum(axis=1), z, a["logvar"], a["eps"])
 
 
 TABLE_CASES = [
-    _path_case("iwae"),
-    _path_case("stl", 1.0),
+    Case(
+        "path_gradient",
+        _normal(mu=(B, K), logvar=(B, K), eps=(B, K), slope=(B, K)),
+        ("mu", "logvar"),
+        _path_value,
+        _path_backward,
+        analytic=True,
+    ),
     Case(
         "importance_bound",
         _normal(log_w=(B, K)),

@@ -23,7 +23,7 @@ import numpy as np
 
 from minivae.backend import Array, Backend, Stream
 from minivae.columns.table import Columns
-from minivae.model import bounds
+from minivae.model.bounds import terms_of_draws
 from minivae.model.decoder import Decoder
 from minivae.model.distributions import Likelihood, Noise
 from minivae.model.encoder import Encoder
@@ -217,7 +217,7 @@ class Network:
         """
         target = x if target is None else target
         if not self.has_one_draw:
-            recon_nll, kl, _ = bounds.terms_of_draws(self, x, eps, target)
+            recon_nll, kl, _ = terms_of_draws(self, x, eps, target)
             return recon_nll, kl
         mu, logvar, output = self.forward(x, eps)
         return self.recon_nll(output, target), self.kernels.gaussian_kl_forward(mu, logvar)
@@ -230,7 +230,7 @@ class Network:
     def loss_terms(self, x: Array, eps: Array) -> LossTerms:
         """Means of :meth:`terms` over a batch, and its loss."""
         if not self.has_one_draw:
-            return self.terms_of(*map(mean, bounds.terms_of_draws(self, x, eps, x)))
+            return self.terms_of(*map(mean, terms_of_draws(self, x, eps, x)))
         return self.terms_of(*map(mean, self.terms(x, eps)))
 
     def terms_of(self, recon_nll: float, kl: float, loss: float | None = None) -> LossTerms:
@@ -266,7 +266,7 @@ class Network:
         """
         target, B = x if target is None else target, batch_size or len(x)
         if not self.has_one_draw:
-            return self.terms_of(*map(mean, bounds.terms_of_draws(self, x, eps, target, 1 / B)))
+            return self.terms_of(*map(mean, terms_of_draws(self, x, eps, target, 1 / B)))
         # loss = sum_b recon_nll_b / B + sum_b beta kl_b / B, so that these are the first two gradients.
         upstream = self.workspace.named(len(x), drecon_nll=(), dkl=())
         upstream.drecon_nll[:], upstream.dkl[:] = 1 / B, self.beta / B

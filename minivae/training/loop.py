@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from minivae.model.bounds import check_objective
 from minivae.model.network import LossTerms
 from minivae.model.vae import VAE
-from minivae.system.progress import History, epochs_shown
+from minivae.system.progress import History, epochs_shown, summary
 from minivae.training.captured import CapturedSteps, can_be_captured
 from minivae.training.corruption import Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
@@ -165,7 +165,8 @@ def fit_prepared(
     train = on_device(vae, train)
     warm_up(vae, progress=progress)
     steps, watch = steps_of_an_epoch(vae, train, recipe), Watch(vae)
-    shown = epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress and group.rank == 0)
+    numbers, line = range(vae.epoch + 1, vae.epoch + epochs + 1), partial(summary, is_elbo=vae.objective == "elbo")
+    shown = epochs_shown(numbers, history, progress and group.rank == 0, summarise=line)
     for epoch in shown:
         with undone_if_cut_short(vae, early_stopping), one_blas_thread() if recipe.n_shards > 1 else nullcontext():
             metrics = {"epoch": epoch, **run_epoch(vae, train, validate, recipe, steps)}

@@ -189,6 +189,35 @@ OTHERS += [
     ),
 ]
 
+LOG_W = "k.log_weights(recon_nll, z, b.logvar, eps)"
+BOUND = "    bound = np.add(largest[:, 0], np.log(w.mean(axis=1)), out=bound)\n    w /= w.sum(axis=1, keepdims=True)\n"
+OTHERS += [  # the public codes that had the first three are named in lesson 21
+    ("STL's weights where DReG's belong", [(BOUNDS, '"dreg": weights}', '"dreg": np.ones_like(weights)}')],
+     proofs.iwae_and_dreg_are_unbiased),
+    ("-sum w log w reported as the bound",
+     [(REFERENCE, BOUND, "    w /= w.sum(axis=1, keepdims=True)\n    bound = (w * log_w).sum(axis=1)\n")],
+     proofs.a_bound_rises_with_its_draws_up_to_log_px),
+    ("the analytic KL inside the weights", [(BOUNDS, LOG_W, "-(recon_nll + np.repeat(kl, S))")],
+     proofs.a_bound_rises_with_its_draws_up_to_log_px),
+    ("the sum of the weights for their mean", [(REFERENCE, "np.log(w.mean(axis=1))", "np.log(w.sum(axis=1))")],
+     proofs.a_bound_rises_with_its_draws_up_to_log_px),
+    ("the way through log q(z|x) with its sign flipped",
+     [(REFERENCE, "(g - weight * eps", "(g + weight * eps")],
+     proofs.path_gradients_vanish_at_the_posterior),
+    ("sigma^2 for sigma in the way through log q(z|x)",
+     [(REFERENCE, "weight * eps / np.exp(0.5 * logvar)", "weight * eps / np.exp(logvar)")], proofs.path_gradients_vanish_at_the_posterior),
+    ("IWAE without the 1/2 of log q(z|x)",
+     [(REFERENCE, "dlogvar -= 0.5 * weight", "dlogvar -= weight")],
+     proofs.iwae_and_dreg_are_unbiased),
+    ("the prior forgotten on the way back", [(REFERENCE, "g = dz + weight * z", "g = dz + 0 * z")],
+     proofs.iwae_and_dreg_are_unbiased),
+    ("IWAE's gradient with all draws weighed alike",
+     [(BOUNDS, "dnll = upstream * weights", "dnll = upstream * np.full_like(weights, 1 / S)")],
+     proofs.iwae_and_dreg_are_unbiased),
+    ("one z for all draws", [(BOUNDS, "eps = eps.reshape(B * S, K)", "eps = np.repeat(eps[:, 0], S, axis=0)")],
+     proofs.a_bound_rises_with_its_draws_up_to_log_px),
+]  # fmt: skip
+
 
 # ---------------------------------------------------------------------------------------------------------
 # Planting
@@ -254,7 +283,7 @@ def test_no_proof_is_empty(name, edits, proof):
 
 def test_every_proof_catches_something():
     used = {proof for _, _, proof in OTHERS} | {COLUMNS[column] for bug in BUGS for column in bug.caught_by}
-    assert used == {*proofs.OF_KERNELS, *proofs.OF_MODELS, *proofs.OF_MODELS_WITH_HOLES}
+    assert used == {*proofs.OF_KERNELS, *proofs.OF_MODELS, *proofs.OF_MODELS_WITH_HOLES, *proofs.OF_BOUNDS}
 
 
 # -- tables (lesson 17): a mistake between two tables, which no gradient sees ------------------------------------

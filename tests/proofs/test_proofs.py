@@ -33,6 +33,13 @@ def test_a_hole_costs_nothing_and_moves_nothing(kernels):
     proofs.a_hole_costs_nothing_and_moves_nothing(proofs.vae_class(kernels))
 
 
+@pytest.mark.parametrize("proof", proofs.OF_BOUNDS, ids=name_of)
+def test_of_the_bounds(proof, kernels):
+    if kernels.graph is not None:
+        pytest.skip("a GPU has one draw")
+    proof(proofs.vae_class(kernels))
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Every function agrees with the reference
 
