@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minivae import VAE, Adam, checkpoint, fit
-from minivae.datasets import load_mnist
+from minivae.datasets import Dataset, load_mnist
 from minivae.evaluation import evaluate
 from minivae.system.files import write_text
 from minivae.system.machine import available_cores, processor
@@ -33,7 +34,8 @@ from minivae.version import __version__
 
 LESSONS = Path(__file__).resolve().parents[1]
 RUNS = LESSONS.parent / "runs" / "ledger"  # git leaves it alone
-EPOCHS = tuple(3**i for i in range(8))  # of the stages i = 0 to 7, at the learning rate 0.001 * 10^(-i/7)
+EPOCHS = [3**i for i in range(8)]  # of the stages i = 0 to 7, at the learning rate 0.001 * 10^(-i/7)
+SCHEDULE = StepList([sum(EPOCHS[: i + 1]) for i in range(7)], 10 ** (-1 / 7))
 RATE, BATCH = 1e-3, 20
 KEY = ("row", "budget", "maker", "seed")  # of an entry of ledger.json
 BEGIN, END = "<!-- made by tools/reproduce.py -->", "<!-- end -->"  # around the table in ledger.md
@@ -74,27 +76,12 @@ BUDGETS = {
 }
 
 
-def schedule() -> StepList:
-    """The factor on the learning rate: it falls after 1, 4, 13, 40, 121, 364 and 1093 epochs."""
-    return StepList([sum(EPOCHS[: i + 1]) for i in range(len(EPOCHS) - 1)], 10 ** (-1 / 7))
-
-
-def data() -> tuple[np.ndarray, np.ndarray]:
-    """MNIST's pixels in [0, 1]: 60,000 to train on, 10,000 to test."""
-    mnist = load_mnist()
-    return mnist.train, mnist.test
-
-
-# ---- one run
-
-
-def reproduce(name: str, budget: str, seed: int, twin: bool, folder: Path, source: Callable = data) -> dict:
+def reproduce(name: str, budget: str, seed: int, twin: bool, folder: Path, data: Dataset) -> dict[str, Any]:
     """Train, or go on with, one row on one seed, and evaluate it; the entry for the ledger."""
     maker, plan = "PyTorch" if twin else "minivae", BUDGETS[budget]
     place = folder / f"{name}-{maker.lower()}-seed{seed}{'-smoke' if budget == 'smoke' else ''}"
     place.mkdir(parents=True, exist_ok=True)
-    train, test = source()
-    train, test = train[: plan.rows], test[: plan.test]
+    train, test = data.train[: plan.rows], data.test[: plan.test]
     vae = started(ROWS[name], train, seed, place)
     epochs = sum(EPOCHS[: plan.stages])
     if vae.epoch > epochs:
@@ -102,7 +89,7 @@ def reproduce(name: str, budget: str, seed: int, twin: bool, folder: Path, sourc
             f"{place} has gone on to epoch {vae.epoch}, past the {epochs} of --budget {budget}: take a longer budget, "
             "or begin anew in another --folder"
         )
-    how: dict[str, Any] = {"epochs": epochs - vae.epoch, "batch_size": BATCH, "seed": seed, "schedule": schedule()}
+    how: dict[str, Any] = {"epochs": epochs - vae.epoch, "batch_size": BATCH, "seed": seed, "schedule": SCHEDULE}
     how["callbacks"] = [partial(keep, place, [perf_counter()])]
     if twin:
         from twin import fit_by_torch
@@ -116,7 +103,7 @@ def reproduce(name: str, budget: str, seed: int, twin: bool, folder: Path, sourc
     lines = (place / "history.jsonl").read_text(encoding="utf-8").splitlines()
     seconds = {line["epoch"]: line["seconds"] for line in map(json.loads, lines)}
     return {
-        **dict(zip(KEY, (name, budget, maker, seed), strict=True)),
+        **{"row": name, "budget": budget, "maker": maker, "seed": seed},
         **{"steps": vae.step, "draws": plan.draws, "test_images": len(test), "active_units": report["active_units"]},
         "nll": round(-report["log_likelihood"], 3),
         "sampling_error": round(report["log_likelihood_standard_error"], 3),
@@ -132,8 +119,8 @@ def started(row: Row, train: np.ndarray, seed: int, place: Path) -> VAE:
         vae, _ = checkpoint.load_training(place / "checkpoint.safetensors", "numba")
         assert isinstance(vae, VAE)
         return vae
-    how: dict[str, Any] = {"activation": "tanh", "init": "glorot", "backend": "numba", "seed": seed}
-    vae = VAE(train.shape[1], (200, 200), 50, **how, objective=row.objective, draws=row.draws)
+    how: dict[str, Any] = {"objective": row.objective, "draws": row.draws, "seed": seed, "backend": "numba"}
+    vae = VAE(train.shape[1], (200, 200), 50, "tanh", init="glorot", **how)
     vae.set_output_bias(train)
     vae.optimizer = Adam(RATE, (0.9, 0.999), 1e-4)
     return vae
@@ -146,8 +133,6 @@ def keep(place: Path, since: list[float], vae: VAE, epoch: int, metrics: dict[st
         file.write(json.dumps({"epoch": epoch, "seconds": seconds, "loss": metrics["loss"]}) + "\n")
     checkpoint.save_training(vae, place / "checkpoint.safetensors")
 
-
-# ---- the ledger
 
 HEAD = "| row | paper | budget, by | seeds | -log p(x) | sampling | active units | draws, images | minutes | machine |"
 
@@ -165,18 +150,14 @@ def write(folder: Path, entry: dict[str, Any] | None = None) -> None:
 
 def table(results: Sequence[dict[str, Any]]) -> str:
     """The table and its commands, in the order of ``ROWS``, whatever the order in which they were run."""
-    order = [*ROWS, *BUDGETS]
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for run in sorted(
-        results, key=lambda run: (*map(order.index, (run["row"], run["budget"])), run["maker"], run["seed"])
-    ):
-        groups.setdefault((run["row"], run["budget"], run["maker"]), []).append(run)
+    order, groups = [*ROWS, *BUDGETS, "minivae", "PyTorch"], defaultdict(list)
+    for run in sorted(results, key=lambda run: run["seed"]):
+        groups[run["row"], run["budget"], run["maker"]].append(run)
     lines, commands = [HEAD, "|---" * 10 + "|"], []
-    for (row, budget, maker), runs in groups.items():
-        lines.append(line(ROWS[row], f"{budget}, {maker}", runs))
-        commands.append(
-            f"$ python lessons/tools/reproduce.py {row} --budget {budget}{' --twin' * (maker == 'PyTorch')}"
-        )
+    for row, budget, maker in sorted(groups, key=lambda key: [order.index(name) for name in key]):
+        lines.append(line(ROWS[row], f"{budget}, {maker}", groups[row, budget, maker]))
+        twin = " --twin" * (maker == "PyTorch")
+        commands.append(f"$ python lessons/tools/reproduce.py {row} --budget {budget}{twin}")
     missing = [row for name, row in ROWS.items() if not any(name == key[0] for key in groups)]
     lines += [f"| {row.title} | {row.paper} | not run yet |{' |' * 7}" for row in missing]
     return "\n".join([*lines, *(["", "```console", *commands, "```"] if commands else [])])
@@ -208,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.row is None:
         return write(LESSONS)
-    entry = reproduce(options.row, options.budget, options.seed, options.twin, options.folder)
+    entry = reproduce(options.row, options.budget, options.seed, options.twin, options.folder, load_mnist())
     print(json.dumps(entry, indent=1))
     if options.budget != "smoke":
         write(LESSONS, entry)

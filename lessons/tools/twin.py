@@ -9,11 +9,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-import torch
-from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 from tqdm import tqdm
 
 from minivae import VAE
+
+try:
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+except ModuleNotFoundError as error:
+    raise SystemExit(f'{error}: python -m pip install --editable ".[peers]"') from None
 
 
 def loss(w: dict[str, torch.Tensor], x: torch.Tensor, eps: torch.Tensor, objective: str) -> torch.Tensor:

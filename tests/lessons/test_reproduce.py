@@ -11,6 +11,7 @@ import pytest
 
 import reproduce
 from minivae import checkpoint
+from minivae.datasets import Dataset
 
 LESSONS = Path(__file__).parents[2] / "lessons"
 
@@ -19,8 +20,7 @@ LESSONS = Path(__file__).parents[2] / "lessons"
 
 
 def test_the_stages_are_those_of_the_paper():
-    factor = reproduce.schedule()
-    rates = [reproduce.RATE * factor(epoch) for epoch in range(sum(reproduce.EPOCHS))]
+    rates = [reproduce.RATE * reproduce.SCHEDULE(epoch) for epoch in range(sum(reproduce.EPOCHS))]
     stages = [(rate, len(list(same))) for rate, same in groupby(rates)]
     assert [epochs for _, epochs in stages] == [1, 3, 9, 27, 81, 243, 729, 2187]
     assert [rate for rate, _ in stages] == pytest.approx([0.001 * 10 ** (-i / 7) for i in range(8)], rel=1e-12)
@@ -40,12 +40,13 @@ def test_the_full_budget_is_the_number_of_steps_of_the_released_code():
 
 
 def digits():
-    """Of MNIST's shape, and nothing to learn in them: 200 rows and 40, each pixel grey."""
-    return np.random.default_rng(0).random((240, 784), dtype=np.float32)[:200] ** 4, np.eye(40, 784, dtype=np.float32)
+    """Of MNIST's shape, and nothing to learn in them: 300 grey rows, and 60."""
+    x = np.random.default_rng(0).random((360, 784), dtype=np.float32) ** 4
+    return Dataset("noise", x[:300], x[300:])
 
 
 def run(folder, row="burda-iwae-k5", twin=False):
-    return reproduce.reproduce(row, "smoke", 3, twin, folder, digits)
+    return reproduce.reproduce(row, "smoke", 3, twin, folder, digits())
 
 
 def figures(entry):
@@ -89,8 +90,9 @@ def test_a_run_that_was_cut_ends_with_the_same_figures(tmp_path, monkeypatch):
     assert entry["nll"] > 0
 
 
-def test_a_run_past_its_budget_is_refused_with_a_way_out(tmp_path, monkeypatch):
-    run(tmp_path, "burda-vae-k1")
+def test_a_run_that_is_done_is_not_trained_again_and_one_past_its_budget_is_refused(tmp_path, monkeypatch):
+    first, again = run(tmp_path, "burda-vae-k1"), run(tmp_path, "burda-vae-k1")  # which has only to be evaluated
+    assert figures(first) == figures(again)
     monkeypatch.setitem(reproduce.BUDGETS, "smoke", reproduce.BUDGETS["smoke"]._replace(stages=1))
     with pytest.raises(SystemExit, match=r"gone on to epoch 4, past the 1 of --budget smoke.*another --folder"):
         run(tmp_path, "burda-vae-k1")
@@ -108,7 +110,7 @@ def test_the_twin_has_the_loss_and_the_gradients_of_our_backward_pass(tmp_path, 
     torch = pytest.importorskip("torch")
     import twin
 
-    row, (x, _) = reproduce.ROWS[name], digits()
+    row, x = reproduce.ROWS[name], digits().train
     vae = reproduce.started(row, x, 3, tmp_path)
     x, eps = np.round(x[:20]), np.random.default_rng(0).standard_normal((20, row.draws, 50)).astype(np.float32)
     terms = vae.loss_and_gradients(x, eps[:, 0] if row.draws == 1 else eps)
@@ -126,7 +128,7 @@ def test_the_twin_steps_as_our_adam_does(tmp_path):
     torch = pytest.importorskip("torch")
     import twin
 
-    vaes = [reproduce.started(reproduce.ROWS["burda-vae-k1"], digits()[0], 3, tmp_path) for _ in range(2)]
+    vaes = [reproduce.started(reproduce.ROWS["burda-vae-k1"], digits().train, 3, tmp_path) for _ in range(2)]
     gradient = np.random.default_rng(0).standard_normal(vaes[0].store.vector.shape).astype(np.float32)
     (_, adam), views = twin.tensors_of(vaes[1]), vaes[1].store.views(gradient)[1]
     for _ in range(3):
@@ -138,6 +140,24 @@ def test_the_twin_steps_as_our_adam_does(tmp_path):
     np.testing.assert_allclose(vaes[1].store.vector, vaes[0].store.vector, atol=1e-6)
     moments = [vae.optimizer.state_of(vae).arrays for vae in vaes]
     assert all(np.allclose(moments[1][name], moments[0][name], rtol=1e-5, atol=1e-8) for name in ("m", "v"))
+
+
+@pytest.mark.peers
+def test_the_twin_draws_pixels_anew_in_each_epoch_and_keeps_to_the_schedule(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    import twin
+
+    row, x = reproduce.ROWS["burda-vae-k1"], digits().train[:40]
+    vae, loss, seen, after = reproduce.started(row, x, 3, tmp_path), twin.loss, [], []
+    monkeypatch.setattr(twin, "loss", lambda w, x, *rest: seen.append(x.numpy().copy()) or loss(w, x, *rest))
+    start = vae.store.vector.copy()
+    keep = [lambda vae, *_: after.append(vae.store.vector.copy())]
+    twin.fit_by_torch(vae, x, 2, 20, 3, lambda epoch: float(epoch == 1), keep, row)
+    assert np.array_equal(after[0], start)  # in the first epoch the rate is 0
+    assert not np.array_equal(after[1], start)
+    epochs = [np.sort(np.concatenate(pixels).sum(axis=1)) for pixels in (seen[:2], seen[2:])]
+    assert not np.array_equal(*epochs)
+    assert {0.0, 1.0} == set(np.unique(seen))
 
 
 # ---- the ledger
