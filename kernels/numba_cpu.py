@@ -47,10 +47,8 @@ __all__ = [
     "gaussian_kl_backward",
     "gaussian_kl_forward",
     "gaussian_nll",
-    "importance_bound",
     "linear_backward",
     "linear_forward",
-    "path_gradient",
     "reparameterize_backward",
     "reparameterize_forward",
     "session",
@@ -640,64 +638,6 @@ def gaussian_kl_backward(
     dlogvar = np.empty(mu.shape, mu.dtype) if dlogvar is None else dlogvar
     _fit(mu.shape, dmu.shape, dlogvar.shape)
     _gaussian_kl_backward(dkl, mu, logvar, dmu, dlogvar)
-    return dmu, dlogvar
-
-
-@compiled()
-def _importance_bound(log_w, bound, w):
-    for r in range(len(log_w)):
-        largest, total = log_w[r].max(), type(log_w[0, 0])(0)
-        for s in range(log_w.shape[1]):
-            w[r, s] = _exp(log_w[r, s] - largest)
-            total += w[r, s]
-        bound[r] = largest + np.log(total / log_w.shape[1])
-        for s in range(log_w.shape[1]):
-            w[r, s] /= total
-
-
-def importance_bound(
-    log_w: NDArray, *, bound: NDArray | None = None, w: NDArray | None = None
-) -> tuple[NDArray, NDArray]:
-    """One pass."""
-    bound = np.empty(len(log_w), log_w.dtype) if bound is None else bound
-    w = np.empty(log_w.shape, log_w.dtype) if w is None else w
-    _fit(log_w.shape, w.shape, (len(bound), log_w.shape[1]))
-    _importance_bound(log_w, bound, w)
-    return bound, w
-
-
-@compiled()
-def _path_gradient(dz, dnll, z, logvar, eps, factor, dmu, dlogvar):
-    half = type(dz[0, 0])(0.5)
-    for r in range(len(dz)):
-        for k in range(dz.shape[1]):
-            std = _exp(half * logvar[r, k])
-            g = dz[r, k] + dnll[r] * z[r, k]
-            if factor is None:
-                dlogvar[r, k] = half * (std * eps[r, k] * g - dnll[r])
-            else:
-                g = factor[r] * (g - dnll[r] * eps[r, k] / std)
-                dlogvar[r, k] = half * std * eps[r, k] * g
-            dmu[r, k] = g
-
-
-def path_gradient(
-    dz: NDArray,
-    dnll: NDArray,
-    z: NDArray,
-    logvar: NDArray,
-    eps: NDArray,
-    factor: NDArray | None = None,
-    *,
-    dmu: NDArray | None = None,
-    dlogvar: NDArray | None = None,
-) -> tuple[NDArray, NDArray]:
-    """One pass."""
-    rows = (len(dnll), len(dnll if factor is None else factor))
-    dmu = np.empty(dz.shape, dz.dtype) if dmu is None else dmu
-    dlogvar = np.empty(dz.shape, dz.dtype) if dlogvar is None else dlogvar
-    _fit(dz.shape, z.shape, logvar.shape, eps.shape, dmu.shape, dlogvar.shape, *((n, dz.shape[1]) for n in rows))
-    _path_gradient(dz, dnll, z, logvar, eps, factor, dmu, dlogvar)
     return dmu, dlogvar
 
 

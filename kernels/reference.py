@@ -376,86 +376,61 @@ def gaussian_kl_backward(
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Bounds from several draws (lesson 21). A row is one draw of z for one example.
+# Several draws of z for each example (lesson 21): a row is one of R = B S. Arrays so small that Numba uses these too.
 
 
 def log_weights(recon_nll: NDArray, z: NDArray, logvar: NDArray, eps: NDArray) -> NDArray:
-    """log w = log p(x|z) + log p(z) - log q(z|x) = -recon_nll + 1/2 sum_k [ eps_k^2 + logvar_k - z_k^2 ].
+    """log w = log p(x|z) + log p(z) - log q(z|x) = -recon_nll + 1/2 sum_k [ eps_k^2 + logvar_k - z_k^2 ], in nats.
 
-    Parameters
-    ----------
-    recon_nll : ndarray, shape (R,)
-        -log p(x|z).
-    z, logvar, eps : ndarray, shape (R, K)
-        As in :func:`reparameterize_forward`; the log 2 pi of p(z) and of q(z|x) cancel.
-
-    Returns
-    -------
-    log_w : ndarray, shape (R,)
-        In nats. exp(log_w) has the mean p(x) over draws from q(z|x).
+    The log 2 pi of p(z) and q(z|x) cancel. (R,) and three of (R, K) -> (R,). The mean of w over q(z|x) is p(x).
     """
     return 0.5 * (eps * eps + logvar - z * z).sum(axis=1) - recon_nll
 
 
-def importance_bound(
-    log_w: NDArray, *, bound: NDArray | None = None, w: NDArray | None = None
-) -> tuple[NDArray, NDArray]:
-    """log [ 1/S sum_s exp(log_w_s) ], and its gradient, the softmax w_s = exp(log_w_s) / sum_t exp(log_w_t).
+def importance_bound(log_w: NDArray) -> tuple[NDArray, NDArray]:
+    """The bound log [ 1/S sum_s w_s ] <= log p(x) in expectation, and its gradient, the weights w_s / sum_t w_t.
 
-    The bound is not sum_s w_s log w_s, which has the same gradient where w is held fixed, and may exceed log p(x).
+    Not sum_s w_s log w_s: where w is held fixed its gradient is the same, but it may exceed log p(x).
 
     Parameters
     ----------
     log_w : ndarray, shape (B, S)
-    bound, w : ndarray, shape (B,) and (B, S), optional
-        Overwritten.
 
     Returns
     -------
     bound : ndarray, shape (B,)
-        In expectation at most log p(x), in nats; it rises with S.
+        In nats; it rises with S.
     w : ndarray, shape (B, S)
-        d bound / d log_w: the rows add up to 1.
+        d bound / d log_w; rows add up to 1.
 
     References
     ----------
     Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", arXiv:1509.00519.
     """
     largest = log_w.max(axis=1, keepdims=True)  # taken off first, so that nothing overflows
-    w = np.exp(log_w - largest, out=w)
-    bound = np.add(largest[:, 0], np.log(w.mean(axis=1)), out=bound)
-    w /= w.sum(axis=1, keepdims=True)
-    return bound, w
+    w = np.exp(log_w - largest)
+    bound = largest[:, 0] + np.log(w.mean(axis=1))
+    return bound, w / w.sum(axis=1, keepdims=True)
 
 
 def path_gradient(
-    dz: NDArray,
-    dnll: NDArray,
-    z: NDArray,
-    logvar: NDArray,
-    eps: NDArray,
-    factor: NDArray | None = None,
-    *,
-    dmu: NDArray | None = None,
-    dlogvar: NDArray | None = None,
+    dz: NDArray, dnll: NDArray, z: NDArray, logvar: NDArray, eps: NDArray, factor: NDArray | None = None
 ) -> tuple[NDArray, NDArray]:
-    """Gradient of loss = -sum_r dnll_r log_w_r with respect to mu and logvar of each row: IWAE, STL and DReG.
+    """Gradient of loss = -sum_r dnll_r log w_r with respect to mu and logvar of each row: IWAE, STL or DReG.
 
-    With g = dz + dnll z, the way through -log p(x|z) and -log p(z): for IWAE dmu = g, dlogvar = g eps sigma/2 - dnll/2.
-    The others take g' = factor (g - dnll eps / sigma), the way of -log q(z|x) through z alone, for its parameters have
-    a gradient of mean zero (STL), or one that becomes another w (DReG): dmu = g', dlogvar = g' eps sigma/2.
+    Through log p(x|z) and log p(z) the gradient of z is g = dz + dnll z. IWAE: dmu = g, dlogvar = g eps sigma/2 -
+    dnll/2, for of log q(z|x) only logvar is left. The others let log q(z|x) count through z alone, with the gradient
+    factor (g - dnll eps / sigma) of z and no 1/2: what is left out has the mean zero for S = 1 (STL), and for any S is
+    worth another w on this path (DReG).
 
     Parameters
     ----------
-    dz : ndarray, shape (R, K)
-        What came back through the decoder, with ``dnll`` as its upstream gradient.
+    dz, z, logvar, eps : ndarray, shape (R, K)
+        ``dz`` is what came back through the decoder, with ``dnll`` as its upstream gradient.
     dnll : ndarray, shape (R,)
         d loss / d recon_nll = w / B.
-    z, logvar, eps : ndarray, shape (R, K)
     factor : ndarray, shape (R,), optional
-        None: IWAE. Ones: STL. The weights w: DReG. (No division by w is needed: w g becomes w^2 g.)
-    dmu, dlogvar : ndarray, shape (R, K), optional
-        Overwritten.
+        None: IWAE. Ones: STL. The weights w: DReG, without dividing by a w that may underflow.
 
     Returns
     -------
@@ -463,17 +438,14 @@ def path_gradient(
 
     References
     ----------
-    Roeder, Wu and Duvenaud, "Sticking the landing", arXiv:1703.09194. Tucker, Lawson, Gu and Maddison, "Doubly
-    reparameterized gradient estimators for Monte Carlo objectives", arXiv:1810.04152.
+    Roeder, Wu and Duvenaud, arXiv:1703.09194 (STL). Tucker, Lawson, Gu and Maddison, arXiv:1810.04152 (DReG).
     """
     weight = dnll[:, None]
     g = dz + weight * z
     if factor is not None:
         g = factor[:, None] * (g - weight * eps / np.exp(0.5 * logvar))
-    dmu, dlogvar = reparameterize_backward(g, logvar, eps, dmu=dmu, dlogvar=dlogvar)
-    if factor is None:
-        dlogvar -= 0.5 * weight
-    return dmu, dlogvar
+    dmu, dlogvar = reparameterize_backward(g, logvar, eps)
+    return dmu, dlogvar if factor is not None else dlogvar - 0.5 * weight
 
 
 # ---------------------------------------------------------------------------------------------------------

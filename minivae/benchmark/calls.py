@@ -144,24 +144,6 @@ LINEAR = [
 # The latent variable and the likelihoods
 
 TWO_HEADS = {"dmu": "BK", "dlogvar": "BK"}
-OF_DRAWS = [
-    Call("log_weights", "", lambda a: (a.dnll, a.z, a.logvar, a.eps), lambda s: 5 * s.B * s.K, returns=("B",)),
-    Call("importance_bound", "", lambda a: (a.z,), lambda s: 5 * s.B * s.K, out={"bound": "B", "w": "BK"}),
-    Call(
-        "path_gradient",
-        "iwae",
-        lambda a: (a.dz, a.dnll, a.z, a.logvar, a.eps),
-        lambda s: 9 * s.B * s.K,
-        out=TWO_HEADS,
-    ),
-    Call(
-        "path_gradient",
-        "dreg",
-        lambda a: (a.dz, a.dnll, a.z, a.logvar, a.eps, a.dnll),
-        lambda s: 11 * s.B * s.K,
-        out=TWO_HEADS,
-    ),
-]
 LATENT = [
     step_call(
         "reparameterize_forward", "", lambda a: (a.mu, a.logvar, a.eps), lambda s: 4 * s.B * s.K, out={"out": "BK"}
@@ -169,6 +151,15 @@ LATENT = [
     step_call("reparameterize_backward", "", lambda a: (a.dz, a.logvar, a.eps), lambda s: 5 * s.B * s.K, out=TWO_HEADS),
     step_call("gaussian_kl_forward", "", lambda a: (a.mu, a.logvar), lambda s: 6 * s.B * s.K, out={"out": "B"}),
     step_call("gaussian_kl_backward", "", lambda a: (a.dnll, a.mu, a.logvar), lambda s: 4 * s.B * s.K, out=TWO_HEADS),
+    Call("log_weights", "", lambda a: (a.dnll, a.z, a.logvar, a.eps), lambda s: 5 * s.B * s.K, returns=("B",)),
+    Call("importance_bound", "", lambda a: (a.z,), lambda s: 5 * s.B * s.K, returns=("B", "BK")),
+    Call(
+        "path_gradient",
+        "",
+        lambda a: (a.dz, a.dnll, a.z, a.logvar, a.eps, a.dnll),
+        lambda s: 11 * s.B * s.K,
+        returns=("BK", "BK"),
+    ),
 ]
 
 
@@ -237,7 +228,7 @@ OPTIMIZERS = [
     Call("add_penalty", "", lambda a: (a.w, a.g), lambda s: 9 * s.P, changes=(1,), options={"l1": 0.3, "l2": 0.7}),
 ]
 
-CALLS = [*LINEAR, *LATENT, *OF_DRAWS, *LIKELIHOODS, *NOISE, *OPTIMIZERS]
+CALLS = [*LINEAR, *LATENT, *LIKELIHOODS, *NOISE, *OPTIMIZERS]
 
 
 def calls_of(backend: str) -> list[Call]:

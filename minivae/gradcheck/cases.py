@@ -128,24 +128,13 @@ def _table_case(function: str, kind: str, logvar: tuple[int, ...] | None, more: 
     )
 
 
-def _path_backward(k: Backend, a: Arrays, dnll: np.ndarray) -> Sequence[Any]:
-    z = k.reparameterize_forward(a["mu"], a["logvar"], a["eps"])
-    return k.path_gradient(dnll[:, None] * a["slope"], dnll, z, a["logvar"], a["eps"])
-
-
-def _path_value(k: Backend, a: Arrays) -> np.ndarray:
-    """-log w of each row, with -log p(x|z) = slope z."""
-    z = k.reparameterize_forward(a["mu"], a["logvar"], a["eps"])
-    return -k.log_weights((a["slope"] * z).sum(axis=1), z, a["logvar"], a["eps"])
-
-
 TABLE_CASES = [
-    Case(
+    Case(  # where -log p(x|z) = slope z
         "path_gradient",
         _normal(mu=(B, K), logvar=(B, K), eps=(B, K), slope=(B, K)),
         ("mu", "logvar"),
-        _path_value,
-        _path_backward,
+        lambda k, a: -k.log_weights((a["slope"] * _z_of(k, a)).sum(axis=1), _z_of(k, a), a["logvar"], a["eps"]),
+        lambda k, a, dnll: k.path_gradient(dnll[:, None] * a["slope"], dnll, _z_of(k, a), a["logvar"], a["eps"]),
         analytic=True,
     ),
     Case(
@@ -207,6 +196,10 @@ CASES = [
 MIXED = Mixed([("gaussian", 2), ("lognormal", 1), ("poisson", 1), ("categorical", 3)])
 
 
+def _z_of(k: Backend, a: Arrays) -> np.ndarray:
+    return k.reparameterize_forward(a["mu"], a["logvar"], a["eps"])
+
+
 def _penalty_gradient(k: Backend, weights: np.ndarray) -> np.ndarray:
     gradient = np.zeros_like(weights)
     k.add_penalty(weights, gradient, l1=0.3, l2=0.7)
@@ -231,8 +224,7 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
     one_hot = _with_x("one-hot")(rng)["x"]
     table = np.hstack([real[:, :2], np.exp(real[:, 2:3]), np.floor(np.exp(1 + real[:, 3:4])), one_hot[:, :3]])
     table[[0, 1, 2, 3], [0, 1, 2, 3]] = table[4, 4:] = np.nan  # a hole in each kind of column
-    several: dict[str, Any] = {"beta": 1.0, "objective": "iwae", "draws": 3}
-    for hidden_dims, activation, likelihood, x, *of_draws in (
+    for hidden_dims, activation, likelihood, x, *draws in (
         ((H,), "tanh", "bernoulli", binary),
         ((H,), "relu", "bernoulli", binary),
         ((H, 4), "softplus", "gaussian", real),
@@ -240,21 +232,20 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
         ((H,), "sigmoid", Gaussian(0.5), real),
         ((4, H), "tanh", Categorical((3, 4)), one_hot),
         ((H,), "tanh", MIXED, table),
-        ((H,), "tanh", "gaussian", real, several),
-        ((H,), "tanh", "bernoulli", binary, {"draws": 2}),
+        ((H,), "tanh", "gaussian", real, "iwae", 3),
+        ((H,), "tanh", "bernoulli", binary, "elbo", 2),
     ):
-        if (likelihood is MIXED or of_draws) and load(backend).graph is not None:
+        if (likelihood is MIXED or draws) and load(backend).graph is not None:
             continue  # a GPU has no kernels for it yet
         options: dict[str, Any] = {"likelihood": likelihood, "backend": backend, "dtype": "float64"}
         if likelihood is MIXED:
             options |= {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED)}
-        options = {"beta": 1.7} | options | (of_draws[0] if of_draws else {})
-        vae = model(D, hidden_dims, K, activation=activation, **options)
+        options |= dict(zip(("objective", "draws"), draws, strict=False))
+        vae = model(D, hidden_dims, K, activation=activation, beta=1.0 if "iwae" in draws else 1.7, **options)
         if likelihood is MIXED and vae.kernels.graph is not None:
             continue
         widths = "-".join(str(width) for width in (D, *hidden_dims, K))
-        draws = "" if vae.has_one_draw else f" {vae.objective} of {vae.draws} draws"
-        yield f"VAE[{widths} {activation} {vae.likelihood!r}{draws}]", vae, x
+        yield f"VAE[{' '.join(map(str, (widths, activation, vae.likelihood, *draws)))}]", vae, x
 
 
 def check_directions(backend: str | None = None, n: int = 5) -> Iterator[Check]:

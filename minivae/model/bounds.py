@@ -22,13 +22,13 @@ from minivae.validation import check_choice, check_int
 Network = Any  # that of network.py, which imports this file
 
 OBJECTIVES = ("elbo", "iwae", "stl", "dreg")
-ROWS_OF_DRAWS = 2048
+ROWS_OF_DRAWS, MOST_DRAWS = 2048, 2**16
 
 
-def check_objective(objective: str, draws: int, beta: float, backend: str) -> None:
-    """Raise ValueError, TypeError or BackendError for what makes no bound, or no backend computes."""
+def check_objective(objective: str, draws: int, beta: float, backend: str) -> int:
+    """The draws; ValueError, TypeError or BackendError for what makes no bound, or what the backend lacks."""
     check_choice(objective, "objective", OBJECTIVES)
-    check_int(draws, "draws", 1, 2**20)
+    draws = check_int(draws, "draws", 1, MOST_DRAWS)
     if objective != "elbo" and beta != 1:
         raise ValueError(
             f"beta={beta:g} belongs to the objective 'elbo': {objective!r} has the KL inside its weights, where only "
@@ -38,21 +38,15 @@ def check_objective(objective: str, draws: int, beta: float, backend: str) -> No
         raise BackendError(
             f"the cupy backend does not compute objective={objective!r} with draws={draws} yet: use numpy or numba"
         )
+    return draws
 
 
 def terms_of_draws(
     network: Network, x: np.ndarray, eps: np.ndarray, target: np.ndarray, upstream: float | None = None
 ) -> np.ndarray:
-    """recon_nll (a mean over the draws), kl (exact) and loss of each example, (3, B) in nats.
+    """recon_nll (mean over the draws), kl (exact) and loss of each example, (3, B): x, target (B, D), eps (B, S, K).
 
-    Parameters
-    ----------
-    network : Network
-    x, target : array of shape (B, D)
-        What the encoder sees, and what the decoder shall explain.
-    eps : array of shape (B, S, K), or (B, S * K)
-    upstream : float, optional
-        d loss of the batch / d loss of an example, 1 / B. With it also the gradients of all parameters.
+    With ``upstream``, d loss of the batch / d loss of an example, also the gradients of all parameters.
     """
     eps = eps.reshape(len(x), network.draws, network.latent_dim)
     at_once, terms, gradient = max(1, ROWS_OF_DRAWS // network.draws), np.empty((3, len(x))), None
@@ -71,7 +65,7 @@ def terms_of_piece(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """:func:`terms_of_draws` of so few examples that all their draws are in memory together; eps (B, S, K)."""
     k, is_elbo, (B, S, K), D = network.kernels, network.objective == "elbo", eps.shape, network.input_dim
-    b = network.workspace.named(B * S, z=(K,), mu=(K,), logvar=(K,), dmu=(K,), dlogvar=(K,), target=(D,), doutput=(D,))
+    b = network.workspace.named(B * S, z=(K,), mu=(K,), logvar=(K,), target=(D,), doutput=(D,))
     mu, logvar = network.posterior(x)
     for rows, array in ((b.mu, mu), (b.logvar, logvar), (b.target, target)):
         rows.reshape(B, S, -1)[...] = array[:, None]
@@ -95,14 +89,13 @@ def terms_of_piece(
     network.recon_nll(output, b.target, dnll, doutput=b.doutput, dlogvar=of_variance)
     dz = network.decoder.backward(b.doutput)
     if is_elbo:
-        k.reparameterize_backward(dz, b.logvar, eps, dmu=b.dmu, dlogvar=b.dlogvar)
+        ways = k.reparameterize_backward(dz, b.logvar, eps)
     else:
         factor = {"iwae": None, "stl": np.ones_like(weights), "dreg": weights}[network.objective]
-        k.path_gradient(dz, dnll, z, b.logvar, eps, factor, dmu=b.dmu, dlogvar=b.dlogvar)
-    dmu, dlogvar = (array.reshape(B, S, K).sum(axis=1) for array in (b.dmu, b.dlogvar))
+        ways = k.path_gradient(dz, dnll, z, b.logvar, eps, factor)
+    dmu, dlogvar = (array.reshape(B, S, K).sum(axis=1) for array in ways)
     if is_elbo:
-        dkl = np.full(B, upstream * network.beta, network.dtype)
-        for way, through_kl in zip((dmu, dlogvar), k.gaussian_kl_backward(dkl, mu, logvar), strict=True):
-            way += through_kl
+        dmu_kl, dlogvar_kl = k.gaussian_kl_backward(np.full(B, upstream * network.beta, network.dtype), mu, logvar)
+        dmu, dlogvar = dmu + dmu_kl, dlogvar + dlogvar_kl
     network.encoder.backward(dmu, dlogvar)
     return of_example, kl, loss

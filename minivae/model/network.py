@@ -210,15 +210,15 @@ class Network:
 
         self.encoder.backward(dmu, dlogvar)
 
-    def terms(self, x: Array, eps: Array, target: Array | None = None) -> tuple[Array, Array]:
-        """Both terms of the negative ELBO: x (B, D), eps (B, K) or (B, S, K) -> recon_nll, kl (B,).
+    def terms(self, x: Array, eps: Array, target: Array | None = None) -> tuple[Array, ...]:
+        """Both terms of the negative ELBO: x (B, D), eps (B, K) -> recon_nll, kl (B,).
 
-        ``target`` (B, D) is what shall come out of the decoder, where that is not ``x`` itself: denoising.
+        ``target`` (B, D) is what shall come out of the decoder, where that is not ``x`` itself: denoising. With several
+        draws, eps (B, S, K), or another objective, the third is the loss.
         """
         target = x if target is None else target
         if not self.has_one_draw:
-            recon_nll, kl, _ = terms_of_draws(self, x, eps, target)
-            return recon_nll, kl
+            return tuple(terms_of_draws(self, x, eps, target))
         mu, logvar, output = self.forward(x, eps)
         return self.recon_nll(output, target), self.kernels.gaussian_kl_forward(mu, logvar)
 
@@ -227,14 +227,8 @@ class Network:
         """Whether the loss is that of one z for each example, with the exact KL: the chain of this file."""
         return (self.objective, self.draws) == ("elbo", 1)
 
-    def loss_terms(self, x: Array, eps: Array) -> LossTerms:
-        """Means of :meth:`terms` over a batch, and its loss."""
-        if not self.has_one_draw:
-            return self.terms_of(*map(mean, terms_of_draws(self, x, eps, x)))
-        return self.terms_of(*map(mean, self.terms(x, eps)))
-
-    def terms_of(self, recon_nll: float, kl: float, loss: float | None = None) -> LossTerms:
-        """The four terms from means; the loss of "elbo" is made of the other two, whatever is said."""
+    def means(self, recon_nll: float, kl: float, loss: float | None = None) -> LossTerms:
+        """The four terms from means of what :meth:`terms` returns; the loss of "elbo" is made of the first two."""
         terms = LossTerms.of(recon_nll, kl, self.beta)
         return terms if self.objective == "elbo" or loss is None else terms._replace(loss=loss)
 
@@ -266,7 +260,7 @@ class Network:
         """
         target, B = x if target is None else target, batch_size or len(x)
         if not self.has_one_draw:
-            return self.terms_of(*map(mean, terms_of_draws(self, x, eps, target, 1 / B)))
+            return self.means(*map(mean, terms_of_draws(self, x, eps, target, 1 / B)))
         # loss = sum_b recon_nll_b / B + sum_b beta kl_b / B, so that these are the first two gradients.
         upstream = self.workspace.named(len(x), drecon_nll=(), dkl=())
         upstream.drecon_nll[:], upstream.dkl[:] = 1 / B, self.beta / B

@@ -20,7 +20,7 @@ from minivae.errors import DataError, GreyDataWarning
 from minivae.model import importance, imputation, oddness, weights
 from minivae.model.bounds import check_objective
 from minivae.model.likelihoods import GREY, Bernoulli, Likelihood, check_on, resolve
-from minivae.model.network import LossTerms, Network, one_at_a_time
+from minivae.model.network import LossTerms, Network, mean, one_at_a_time
 from minivae.model.parameters import Views
 from minivae.model.scaling import Scaling
 from minivae.model.workspace import pieces
@@ -133,7 +133,7 @@ class VAE(Network):
         check_choice(missing, "missing", ("zero", "mask"))
         check_on(self.backend, likelihood, missing)
         beta = check_float(beta, "beta")
-        check_objective(objective, draws, beta, self.backend)
+        draws = check_objective(objective, draws, beta, self.backend)
         super().__init__(
             input_dim,
             check_widths(hidden_dims, "hidden_dims"),
@@ -241,15 +241,15 @@ class VAE(Network):
     @one_at_a_time
     def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None, group: Group | None = None) -> LossTerms:
         """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, S * K) of the model's dtype."""
-        parts = pieces(len(x))
+        parts = pieces(len(x), self.draws)
 
         def sums_of(i: int) -> tuple[float, ...]:
             batch = self.kernels.asarray(x[parts[i]], self.dtype)
-            terms = self.loss_terms(batch, self._eps(eps, parts[i]))
+            terms = self.means(*map(mean, self.terms(batch, self._eps(eps, parts[i]))))
             return terms.recon_nll * len(batch), terms.kl * len(batch), terms.loss * len(batch)
 
         sums = share_out(group or Alone(), np.zeros((len(parts), 3)), range(len(parts)), sums_of)
-        return self.terms_of(*map(float, sum(sums, np.zeros(3)) / len(x)))  # one after the other, whoever computed them
+        return self.means(*map(float, sum(sums, np.zeros(3)) / len(x)))  # one after the other, whoever computed them
 
     @one_at_a_time
     def loss_and_gradients(self, x: Any, eps: Any = None) -> LossTerms:

@@ -62,12 +62,7 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
     write_bytes(path, content.getbuffer())
 
 
-def loss_curve(
-    history: Mapping[str, Sequence[float]],
-    best_epoch: int | None = None,
-    held_out: str = "test",
-    loss: str = CURVES["loss"],
-) -> Figure:
+def loss_curve(history: Mapping[str, Sequence[float]], best_epoch: int | None = None, held_out: str = "test") -> Figure:
     """The loss, the ELBO and its two terms by epoch, one panel each, in nats per example.
 
     Parameters
@@ -78,12 +73,10 @@ def loss_curve(
         Marked by a vertical line.
     held_out : str, default "test"
         The label of the second curves.
-    loss : str, optional
-        What the loss is.
     """
     figure = new_figure(8.0, 5.0)
     panels = figure.subplots(2, 2, sharex=True)
-    for axes, (name, title) in zip(panels.flat, (CURVES | {"loss": loss}).items(), strict=True):
+    for axes, (name, title) in zip(panels.flat, CURVES.items(), strict=True):
         _draw_curves(axes, history, name, held_out)
         axes.set_title(title, fontsize=10)
         if best_epoch in history["epoch"]:

@@ -12,7 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from minivae.model.bounds import check_objective
-from minivae.model.network import LossTerms
+from minivae.model.network import LossTerms, mean
 from minivae.model.vae import VAE
 from minivae.system.progress import History, epochs_shown, summary
 from minivae.training.captured import CapturedSteps, can_be_captured
@@ -234,14 +234,14 @@ def run_epoch(
 def train_epoch(vae: VAE, x: Rows, recipe: Recipe, steps: Steps) -> dict[str, float]:
     """All updates of an epoch; returns the means over it, in nats per example."""
     with vae.kernels.session():
-        penalty, *means = (float(value) for value in steps() / len(x))
-        terms = vae.terms_of(*means)
+        penalty, *means = map(float, steps() / len(x))
+        terms = vae.means(*means)
         last = last_batch(vae, len(x), recipe)
         check_finite(vae, terms, "the loss", terms.loss + penalty, last)
 
         # The loss of a step is that before its update, so that no loss has seen the last update yet.
         def of_last(rank: int) -> np.ndarray:
-            return np.array(vae.loss_terms(last, vae.noise(np.arange(len(last)))))
+            return np.array(vae.means(*map(mean, vae.terms(last, vae.noise(np.arange(len(last)))))))
 
         with vae.lock:  # the last rank has the last shard
             after = LossTerms(*map(float, recipe.group.gather(of_last)[-1]))

@@ -61,7 +61,7 @@ def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> Lo
     gradient = group.sum(gradient_of) if recipe.shards is None else sum_by_tree(group, n_shards, gradient_of)
     vae.store.gradient[...] = vae.kernels.asarray(gradient, vae.dtype)
     of_all = group.gather(lambda rank: sums[shards_of(rank, group.size, n_shards)])
-    return vae.terms_of(*map(float, of_all.reshape(n_shards, 3).sum(axis=0) / n))
+    return vae.means(*map(float, of_all.reshape(n_shards, 3).sum(axis=0) / n))
 
 
 def noisy_minibatch(vae: VAE, x: Rows, rows: Array, step: int | Array, recipe: Recipe) -> tuple[Array, Array]:

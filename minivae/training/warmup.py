@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from copy import copy
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -39,29 +38,22 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
     """
     optimizer = optimizer or vae.optimizer or Adam()
     deep = "deep" if vae.hidden_dims else "linear"
-    objective = {"objective": vae.objective, "draws": min(2, vae.draws)}
-    kind = (
-        vae.backend,
-        vae.dtype,
-        vae.activation,
-        repr(vae.likelihood),
-        type(optimizer).__name__,
-        deep,
-        str(objective),
-    )
+    several = "" if vae.has_one_draw else "draws"
+    kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep, several)
     start = perf_counter()
     if vae.backend not in ("numpy", "mine") and kind not in _compiled:
         with said_if_slow(f"compiling the {vae.backend} kernels", progress), np.errstate(all="ignore"):
-            _exercise(vae, copy(optimizer), objective)
+            _exercise(vae, copy(optimizer))
         _compiled.add(kind)
     return perf_counter() - start
 
 
-def _exercise(vae: VAE, optimizer: Optimizer, objective: dict[str, Any]) -> None:
+def _exercise(vae: VAE, optimizer: Optimizer) -> None:
     """Call every kernel with two examples, and with one, whose views have another memory layout."""
     dims = (vae.input_dim, [2] * len(vae.hidden_dims), 2)
-    small = type(vae)(*dims, vae.activation, vae.likelihood, backend=vae.backend, dtype=vae.dtype, **objective)
+    small = type(vae)(*dims, vae.activation, vae.likelihood, backend=vae.backend, dtype=vae.dtype)
     small.optimizer = optimizer
+    small.objective, small.draws = vae.objective, min(2, vae.draws)
     for n in (2, 1):
         rows, data = np.arange(n), np.ones((n, vae.input_dim), vae.dtype)  # positive, for a logarithm
         training_step(small, small.kernels.asarray(data, vae.dtype), rows, Recipe(n, l1=1.0, l2=1.0))
