@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
-from time import perf_counter
+from time import process_time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,7 +90,7 @@ def reproduce(name: str, budget: str, seed: int, twin: bool, folder: Path, data:
             "or begin anew in another --folder"
         )
     how: dict[str, Any] = {"epochs": epochs - vae.epoch, "batch_size": BATCH, "seed": seed, "schedule": SCHEDULE}
-    how["callbacks"] = [partial(keep, place, [perf_counter()])]
+    how["callbacks"] = [partial(keep, place, [process_time()])]
     if twin:
         from twin import fit_by_torch
 
@@ -98,7 +98,7 @@ def reproduce(name: str, budget: str, seed: int, twin: bool, folder: Path, data:
     else:
         fit(vae, train, binarize="stochastic", **how)
     print(f"{place.name}: {epochs} epochs done; log p(x) of {len(test):,} test images, {plan.draws:,} draws each")
-    start = perf_counter()
+    start = process_time()
     report = evaluate(vae, test, plan.draws, seed, "stochastic", progress=True)
     lines = (place / "history.jsonl").read_text(encoding="utf-8").splitlines()
     seconds = {line["epoch"]: line["seconds"] for line in map(json.loads, lines)}
@@ -108,7 +108,7 @@ def reproduce(name: str, budget: str, seed: int, twin: bool, folder: Path, data:
         "nll": round(-report["log_likelihood"], 3),
         "sampling_error": round(report["log_likelihood_standard_error"], 3),
         "bias": round(report["log_likelihood_bias"], 3),
-        "minutes": [round(sum(seconds.values()) / 60, 1), round((perf_counter() - start) / 60, 1)],
+        "minutes": [round(sum(seconds.values()) / 60, 1), round((process_time() - start) / 60, 1)],
         **{"machine": f"{processor()}, {available_cores()} cores", "minivae": __version__},
     }
 
@@ -128,13 +128,13 @@ def started(row: Row, train: np.ndarray, seed: int, place: Path) -> VAE:
 
 def keep(place: Path, since: list[float], vae: VAE, epoch: int, metrics: dict[str, float]) -> None:
     """After an epoch: its line in the history, where the last of two lines on an epoch counts, and the checkpoint."""
-    seconds, since[0] = round(perf_counter() - since[0], 2), perf_counter()
+    seconds, since[0] = round(process_time() - since[0], 2), process_time()
     with open(place / "history.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps({"epoch": epoch, "seconds": seconds, "loss": metrics["loss"]}) + "\n")
     checkpoint.save_training(vae, place / "checkpoint.safetensors")
 
 
-HEAD = "| row | paper | budget, by | seeds | -log p(x) | sampling | active units | draws, images | minutes | machine |"
+HEAD = "| row | paper | budget, by | seeds | -log p(x) | sampling | active units | draws, images | CPU minutes | machine |"
 
 
 def write(folder: Path, entry: dict[str, Any] | None = None) -> None:
