@@ -111,7 +111,9 @@ TABLES: list[tuple[str, str, tuple[int, ...] | None, tuple]] = [
     ("gaussian_nll", "real", (D,), ()),
     ("lognormal_nll", "positive", (D,), ()),
     ("poisson_nll", "count", None, ()),
+    ("negative_binomial_nll", "count", (D,), ()),
 ]
+NEW_WITH_TABLES = ("lognormal_nll", "poisson_nll", "negative_binomial_nll")
 
 
 def _table_case(function: str, kind: str, logvar: tuple[int, ...] | None, more: tuple, holes: bool) -> Case:
@@ -145,7 +147,14 @@ TABLE_CASES = [
         lambda k, a, dbound: [dbound[:, None] * k.importance_bound(a["log_w"])[1]],
     ),
     *(_table_case(*row, holes=True) for row in TABLES),
-    *(_table_case(*row, holes=False) for row in TABLES if row[0] in ("lognormal_nll", "poisson_nll")),
+    *(_table_case(*row, holes=False) for row in TABLES if row[0] in NEW_WITH_TABLES),
+    Case(
+        "free_bits",
+        lambda rng: {"kl": np.linspace(0.2, 1.8, K) + 0.05 * rng.random((B, K))},  # means on both sides of 0.9
+        ("kl",),
+        lambda k, a: k.free_bits_forward(a["kl"], 0.9),
+        lambda k, a, dcost: [k.free_bits_backward(dcost, a["kl"], 0.9)],
+    ),
 ]
 
 
@@ -240,6 +249,7 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
         options: dict[str, Any] = {"likelihood": likelihood, "backend": backend, "dtype": "float64"}
         if likelihood is MIXED:
             options |= {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED)}
+            options |= {} if draws else {"free_bits": 0.3}
         options |= dict(zip(("objective", "draws"), draws, strict=False))
         vae = model(D, hidden_dims, K, activation=activation, beta=1.0 if "iwae" in draws else 1.7, **options)
         if likelihood is MIXED and vae.kernels.graph is not None:

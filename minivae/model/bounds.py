@@ -25,7 +25,7 @@ OBJECTIVES = ("elbo", "iwae", "stl", "dreg")
 ROWS_OF_DRAWS, MOST_DRAWS = 2048, 2**16
 
 
-def check_objective(objective: str, draws: int, beta: float, backend: str) -> int:
+def check_objective(objective: str, draws: int, beta: float, free_bits: float, backend: str) -> int:
     """The draws; ValueError, TypeError or BackendError for what makes no bound, or what the backend lacks."""
     check_choice(objective, "objective", OBJECTIVES)
     draws = check_int(draws, "draws", 1, MOST_DRAWS)
@@ -33,6 +33,8 @@ def check_objective(objective: str, draws: int, beta: float, backend: str) -> in
         raise ValueError(
             f"beta={beta:g} belongs to the objective 'elbo': {objective!r} holds the KL in its weights: leave it at 1"
         )
+    if free_bits and (objective, draws) != ("elbo", 1):
+        raise ValueError(f"free_bits={free_bits:g} belongs to the objective 'elbo' with one draw: leave it at 0")
     if backend == "cupy" and (objective, draws) != ("elbo", 1):
         raise BackendError(
             f"the cupy backend does not compute objective={objective!r} with draws={draws} yet: use numpy or numba"
@@ -41,17 +43,23 @@ def check_objective(objective: str, draws: int, beta: float, backend: str) -> in
 
 
 def terms_of_draws(
-    network: Network, x: np.ndarray, eps: np.ndarray, target: np.ndarray, upstream: float | None = None
+    network: Network,
+    x: np.ndarray,
+    eps: np.ndarray,
+    target: np.ndarray,
+    upstream: float | None = None,
+    weight: float = 1.0,
 ) -> np.ndarray:
     """recon_nll (mean over the draws), kl (exact) and loss of each example, (3, B): x, target (B, D), eps (B, S, K).
 
-    With ``upstream``, d loss of the batch / d loss of an example, also the gradients of all parameters.
+    With ``upstream``, d loss of the batch / d loss of an example, also the gradients of all parameters, in which
+    ``weight`` is a factor on beta.
     """
     eps = eps.reshape(len(x), network.draws, network.latent_dim)
     at_once, terms, gradient = max(1, ROWS_OF_DRAWS // network.draws), np.empty((3, len(x))), None
     for start in range(0, len(x), at_once):
         rows = slice(start, start + at_once)
-        terms[:, rows] = terms_of_piece(network, x[rows], eps[rows], target[rows], upstream)
+        terms[:, rows] = terms_of_piece(network, x[rows], eps[rows], target[rows], upstream, weight)
         if upstream is not None and len(x) > at_once:
             gradient = network.store.gradient + (0 if gradient is None else gradient)
     if gradient is not None:
@@ -60,7 +68,7 @@ def terms_of_draws(
 
 
 def terms_of_piece(
-    network: Network, x: np.ndarray, eps: np.ndarray, target: np.ndarray, upstream: float | None
+    network: Network, x: np.ndarray, eps: np.ndarray, target: np.ndarray, upstream: float | None, weight: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """:func:`terms_of_draws` of so few examples that all their draws are in memory together; eps (B, S, K)."""
     k, is_elbo, (B, S, K), D = network.kernels, network.objective == "elbo", eps.shape, network.input_dim
@@ -94,7 +102,9 @@ def terms_of_piece(
         ways = k.path_gradient(dz, dnll, z, b.logvar, eps, factor)
     dmu, dlogvar = (array.reshape(B, S, K).sum(axis=1) for array in ways)
     if is_elbo:
-        dmu_kl, dlogvar_kl = k.gaussian_kl_backward(np.full(B, upstream * network.beta, network.dtype), mu, logvar)
+        dmu_kl, dlogvar_kl = k.gaussian_kl_backward(
+            np.full(B, upstream * weight * network.beta, network.dtype), mu, logvar
+        )
         dmu, dlogvar = dmu + dmu_kl, dlogvar + dlogvar_kl
     network.encoder.backward(dmu, dlogvar)
     return of_example, kl, loss

@@ -55,7 +55,7 @@ class VAE(Network):
     latent_dim : int, default 20
         K.
     activation : {"relu", "leaky_relu", "tanh", "sigmoid", "softplus"}
-    likelihood : {"bernoulli", "gaussian", "categorical", "poisson", "lognormal"} or Likelihood
+    likelihood : {"bernoulli", "gaussian", "categorical", "poisson", "negative-binomial", "lognormal"} or Likelihood
         p(x|z); see :mod:`minivae.model.likelihoods`, where ``Mixed`` is for columns of several kinds.
     beta : float, default 1.0
         Weight of the KL in ``loss``; only beta = 1 makes ``-loss`` a bound on log p(x), and another objective.
@@ -76,6 +76,9 @@ class VAE(Network):
         the encoder's plain gradient, or a quieter one: "stl" is biased where draws > 1, "dreg" is not.
     draws : int, default 1
         S, how many z each example has in a step. ``recon_nll`` is their mean, ``kl`` exact.
+    free_bits : float, default 0.0
+        Nats of KL that a latent dimension has for nothing: the loss is recon_nll + beta sum_k max(free_bits, KL_k),
+        with KL_k the mean over a minibatch (Kingma et al., arXiv:1606.04934; lesson 22). ``kl`` stays the true one.
 
     Attributes
     ----------
@@ -121,6 +124,7 @@ class VAE(Network):
         missing: str = "zero",
         objective: str = "elbo",
         draws: int = 1,
+        free_bits: float = 0.0,
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
         self._said_grey = False
@@ -131,9 +135,9 @@ class VAE(Network):
         likelihood.check_dim(input_dim)
         scaling.check_dim(input_dim)
         check_choice(missing, "missing", ("zero", "mask"))
-        check_on(self.backend, likelihood, missing)
-        beta = check_float(beta, "beta")
-        draws = check_objective(objective, draws, beta, self.backend)
+        beta, free_bits = check_float(beta, "beta"), check_float(free_bits, "free_bits")
+        check_on(self.backend, likelihood, missing, free_bits)
+        draws = check_objective(objective, draws, beta, free_bits, self.backend)
         super().__init__(
             input_dim,
             check_widths(hidden_dims, "hidden_dims"),
@@ -149,6 +153,7 @@ class VAE(Network):
             missing,
             objective,
             draws,
+            free_bits,
         )
         if scaling.seen_shift.size:  # logarithms start at their mean: from 0, ten of them take ten thousand steps
             self.parameters["decoder.output.b"] += self.kernels.asarray(scaling.seen_shift, self.dtype)
@@ -241,15 +246,17 @@ class VAE(Network):
     @one_at_a_time
     def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None, group: Group | None = None) -> LossTerms:
         """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, S * K) of the model's dtype."""
-        parts = pieces(len(x), self.draws)
+        parts, width = pieces(len(x), self.draws), 3 + self.latent_dim * bool(self.free_bits)
 
         def sums_of(i: int) -> tuple[float, ...]:
             batch = self.kernels.asarray(x[parts[i]], self.dtype)
-            terms = self.means(*map(mean, self.terms(batch, self._eps(eps, parts[i]))))
-            return terms.recon_nll * len(batch), terms.kl * len(batch), terms.loss * len(batch)
+            terms = self.loss_terms(*map(mean, self.terms(batch, self._eps(eps, parts[i]))))
+            each = self.each_kl().sum(axis=0, dtype=np.float64) if self.free_bits else ()
+            return terms.recon_nll * len(batch), terms.kl * len(batch), terms.loss * len(batch), *each
 
-        sums = share_out(group or Alone(), np.zeros((len(parts), 3)), range(len(parts)), sums_of)
-        return self.means(*map(float, sum(sums, np.zeros(3)) / len(x)))  # one after the other, whoever computed them
+        sums = share_out(group or Alone(), np.zeros((len(parts), width)), range(len(parts)), sums_of)
+        recon_nll, kl, loss, *each = map(float, sum(sums, np.zeros(width)) / len(x))  # in order, whoever computed them
+        return self.loss_terms(recon_nll, kl, None if self.free_bits else loss, np.array([each]))
 
     @one_at_a_time
     def loss_and_gradients(self, x: Any, eps: Any = None) -> LossTerms:

@@ -12,7 +12,8 @@ import numpy as np
 from minivae.datasets import Dataset
 from minivae.runs.settings import DEFAULTS, ONLY, Settings
 
-NEWER = ("columns", "shards", "objective", "draws")  # older runs know none, and did what the defaults do
+# Older runs know none of these, and did what the defaults do.
+NEWER = ("columns", "shards", "objective", "draws", "beta_warm_up", "free_bits")
 DESCRIBED = ("name", "image_shape", "columns", "label_names", "value_range", "fingerprint")
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 import proofs
-from minivae import VAE, Adam, BackendError, EarlyStopping, Gaussian, Masking, Mixed, fit
+from minivae import VAE, Adam, BackendError, EarlyStopping, Gaussian, LinearBeta, Masking, Mixed, fit
 from minivae.checkpoint import load_training, save_training
 from minivae.gradcheck import numerical_gradient
 from minivae.kernels import reference
@@ -221,6 +221,8 @@ def test_a_callback_that_sets_beta_cannot_hide_it_from_the_next_fit():
             ValueError,
             "beta=2 belongs to the objective 'elbo': 'stl' holds the KL in its weights",
         ),
+        ({"objective": "iwae", "free_bits": 0.1}, ValueError, "free_bits=0.1 belongs to the objective 'elbo' with one"),
+        ({"draws": 2, "free_bits": 0.1}, ValueError, "free_bits=0.1 belongs to the objective 'elbo' with one draw"),
     ],
 )
 def test_what_makes_no_bound_is_refused(options, error, message):
@@ -228,11 +230,25 @@ def test_what_makes_no_bound_is_refused(options, error, message):
         VAE(7, (5,), 3, **options)
 
 
+def test_a_warm_up_weighs_the_kl_of_several_draws_and_is_refused_by_a_bound():
+    vae = VAE(7, (5,), 3, draws=3, dtype="float64", seed=1)
+    eps = np.random.default_rng(0).standard_normal((len(X), 3, 3))
+    vae.forward_backward(X, eps, weight=0.0)
+    without = vae.store.gradient.copy()
+    vae.beta = 0.0
+    vae.forward_backward(X, eps)
+    np.testing.assert_array_equal(vae.store.gradient, without)
+    vae.beta = 1.0
+    assert vae.forward_backward(X, eps, weight=0.5).loss == vae.loss_and_gradients(X, eps).loss
+    with pytest.raises(ValueError, match="a warm-up of beta belongs to the objective 'elbo', not 'dreg'"):
+        fit(VAE(7, (5,), 3, objective="dreg", draws=2), X, 2, beta_schedule=LinearBeta(1), progress=False)
+
+
 def test_a_gpu_refuses_more_than_one_draw():
     for objective, draws in (("elbo", 2), ("iwae", 1)):
         with pytest.raises(BackendError, match=f"objective='{objective}' with draws={draws} yet: use numpy or numba"):
-            bounds.check_objective(objective, draws, 1.0, "cupy")
-    assert bounds.check_objective("elbo", 1, 2.0, "cupy") == 1
+            bounds.check_objective(objective, draws, 1.0, 0.0, "cupy")
+    assert bounds.check_objective("elbo", 1, 2.0, 0.0, "cupy") == 1
 
 
 @pytest.mark.parametrize("shape", [(30, 3), (30, 3, 2), (30, 6), (29, 2, 3)])
