@@ -44,12 +44,18 @@ __all__ = [
     "binarize",
     "categorical_mean",
     "categorical_nll",
+    "free_bits_backward",
+    "free_bits_forward",
     "gaussian_kl_backward",
     "gaussian_kl_forward",
     "gaussian_nll",
+    "importance_bound",
     "linear_backward",
     "linear_forward",
+    "log_weights",
     "lognormal_nll",
+    "negative_binomial_nll",
+    "path_gradient",
     "poisson_mean",
     "poisson_nll",
     "reparameterize_backward",
@@ -68,6 +74,7 @@ LOG_2PI = float(np.log(2 * np.pi))
 LEAK = 0.2  # the slope of leaky_relu below zero
 LOG_2 = float(np.log(2))
 LARGEST_LOG_RATE = 30.0  # a rate of 10^13: from here on exp goes on as its tangent, and nothing overflows
+LARGEST_LOG_SIZE = 20.0  # a mean of 10^5 then varies 0.02 % more than a Poisson's; terms near 10^10 err by 10^-6
 
 
 def blocks(array: NDArray) -> Iterator[slice]:
@@ -372,6 +379,79 @@ def gaussian_kl_backward(
     return dmu, dlogvar
 
 
+def free_bits_forward(kl: NDArray, free_bits: float) -> NDArray:
+    """What each latent dimension costs, max(free_bits, mean_b kl_bk) in nats: (B, K) -> (K,) (lesson 22).
+
+    The maximum of the batch mean: Kingma et al., arXiv:1606.04934, section C.8.
+    """
+    return np.maximum(free_bits, kl.mean(axis=0))
+
+
+def free_bits_backward(dcost: NDArray, kl: NDArray, free_bits: float) -> NDArray:
+    """dkl_bk = dcost_k / B where the batch mean is above free_bits, else exactly 0: (K,), (B, K) -> (B, K)."""
+    return np.where(kl.mean(axis=0) > free_bits, dcost / len(kl), np.zeros_like(kl))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Several draws of z for each example (lesson 21): a row is one of R = B S. Arrays so small that Numba uses these too.
+
+
+def log_weights(recon_nll: NDArray, z: NDArray, logvar: NDArray, eps: NDArray) -> NDArray:
+    """log w = log p(x|z) + log p(z) - log q(z|x) = -recon_nll + 1/2 sum_k [ eps_k^2 + logvar_k - z_k^2 ], in nats.
+
+    The log 2 pi of p(z) and q(z|x) cancel. (R,) and three of (R, K) -> (R,). The mean of w over q(z|x) is p(x).
+    """
+    return 0.5 * (eps * eps + logvar - z * z).sum(axis=1) - recon_nll
+
+
+def importance_bound(log_w: NDArray) -> tuple[NDArray, NDArray]:
+    """The bound log [ 1/S sum_s w_s ] <= log p(x) in expectation, and its gradient, the weights w_s / sum_t w_t.
+
+    (B, S) -> bound (B,), in nats, which rises with S, and d bound / d log_w (B, S), whose rows add up to 1. It is
+    not sum_s w_s log w_s: that has the same gradient where w is held fixed, but may exceed log p(x).
+    Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", arXiv:1509.00519.
+    """
+    largest = log_w.max(axis=1, keepdims=True)  # taken off first, so that nothing overflows
+    w = np.exp(log_w - largest)
+    bound = largest[:, 0] + np.log(w.mean(axis=1))
+    return bound, w / w.sum(axis=1, keepdims=True)
+
+
+def path_gradient(
+    dz: NDArray, dnll: NDArray, z: NDArray, logvar: NDArray, eps: NDArray, factor: NDArray | None = None
+) -> tuple[NDArray, NDArray]:
+    """Gradient of loss = -sum_r dnll_r log w_r with respect to mu and logvar of each row: IWAE, STL or DReG.
+
+    Through log p(x|z) and log p(z) the gradient of z is g = dz + dnll z. IWAE: dmu = g, dlogvar = g eps sigma/2 -
+    dnll/2, for of log q(z|x) only logvar is left. The others let log q(z|x) count through z alone, with the gradient
+    factor (g - dnll eps / sigma) of z and no 1/2: what is left out has the mean zero for S = 1 (STL), and for any S is
+    worth another w on this path (DReG).
+
+    Parameters
+    ----------
+    dz, z, logvar, eps : ndarray, shape (R, K)
+        ``dz`` is what came back through the decoder, with ``dnll`` as its upstream gradient.
+    dnll : ndarray, shape (R,)
+        d loss / d recon_nll = w / B.
+    factor : ndarray, shape (R,), optional
+        None: IWAE. Ones: STL. The weights w: DReG, without dividing by a w that may underflow.
+
+    Returns
+    -------
+    dmu, dlogvar : ndarray, shape (R, K)
+
+    References
+    ----------
+    Roeder, Wu and Duvenaud, arXiv:1703.09194 (STL). Tucker, Lawson, Gu and Maddison, arXiv:1810.04152 (DReG).
+    """
+    weight = dnll[:, None]
+    g = dz + weight * z
+    if factor is not None:
+        g = factor[:, None] * (g - weight * eps / np.exp(0.5 * logvar))
+    dmu, dlogvar = reparameterize_backward(g, logvar, eps)
+    return dmu, dlogvar if factor is not None else dlogvar - 0.5 * weight
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Likelihoods (lessons 4 and 17): the value and, given its upstream gradient dnll, the gradient in the same pass.
 
@@ -563,6 +643,65 @@ def poisson_nll(
         if dnll is not None and dlog_rate is not None:
             dlog_rate[rows] = where_observed(dnll[rows, None], observed, rows) * (rate - count)
     return nll, dlog_rate
+
+
+def negative_binomial_nll(
+    log_rate: NDArray,
+    log_size: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    observed: NDArray | None = None,
+    nll: NDArray | None = None,
+    dlog_rate: NDArray | None = None,
+    dlog_size: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    """Negative binomial -log p(x|z): a Poisson whose rate is itself Gamma, with mean m = exp(l) and shape r.
+
+    With t = l - log r, sp(t) = log(1 + e^t) and s(t) = 1/(1 + e^-t), its derivative, the variance is m + m^2/r and
+
+        nll = sum_d [ log Gamma(r_d) + log x_d! - log Gamma(x_d + r_d) + r_d sp(t_d) + x_d sp(-t_d) ]
+
+    d nll / d l = r s(t) - x s(-t), and d nll / d log r = r [psi(r) - psi(x + r) + sp(t)] - d nll / d l with psi the
+    derivative of log Gamma. m itself is never computed, so that nothing overflows. In float64, as
+    :func:`poisson_nll`; log r is held between -LARGEST_LOG_SIZE and LARGEST_LOG_SIZE, and has no gradient beyond.
+
+    Parameters
+    ----------
+    log_rate, x : ndarray, shape (B, D)
+        x in 0, 1, 2, ...
+    log_size : ndarray, shape (D,)
+        log r of each dimension.
+    dnll, observed, nll, dlog_rate, dlog_size
+        As in :func:`gaussian_nll`.
+
+    Returns
+    -------
+    nll : ndarray, shape (B,)
+        In nats, summed over the data dimensions. A probability.
+    dlog_rate, dlog_size : ndarrays, shape (B, D) and (D,), or None
+    """
+    from scipy.special import digamma, expit, gammaln  # here, because importing it takes longer than all the rest
+
+    nll = np.empty(len(x), log_rate.dtype) if nll is None else nll
+    if dnll is not None:
+        dlog_rate = np.empty_like(log_rate) if dlog_rate is None else dlog_rate
+        dlog_size = np.empty_like(log_size) if dlog_size is None else dlog_size
+        dlog_size[...] = 0
+    log_r = np.clip(log_size.astype(np.float64), -LARGEST_LOG_SIZE, LARGEST_LOG_SIZE)
+    r = np.exp(log_r)
+    for rows in blocks(log_rate):
+        t, count = log_rate[rows].astype(np.float64) - log_r, x[rows].astype(np.float64)
+        above, below = np.logaddexp(0, t), np.logaddexp(0, -t)
+        terms = gammaln(r) + gammaln(count + 1) - gammaln(count + r) + r * above + count * below
+        nll[rows] = np.sum(where_observed(terms, observed, rows), axis=1)
+        if dnll is not None and dlog_rate is not None and dlog_size is not None:
+            upstream = where_observed(dnll[rows, None], observed, rows)
+            of_rate = r * expit(t) - count * expit(-t)
+            dlog_rate[rows] = upstream * of_rate
+            of_size = r * (digamma(r) - digamma(count + r) + above) - of_rate
+            dlog_size += np.sum(upstream * np.where(log_r == log_size, of_size, 0), axis=0)
+    return nll, dlog_rate, dlog_size
 
 
 def poisson_mean(log_rate: NDArray) -> NDArray:

@@ -24,6 +24,7 @@ from .model.likelihoods import Categorical as Categorical
 from .model.likelihoods import Gaussian as Gaussian
 from .model.likelihoods import LogNormal as LogNormal
 from .model.likelihoods import Mixed as Mixed
+from .model.likelihoods import NegativeBinomial as NegativeBinomial
 from .model.likelihoods import Poisson as Poisson
 from .model.network import LossTerms as LossTerms
 from .model.scaling import Scaling as Scaling
@@ -38,6 +39,8 @@ from .training.optimizers import SGD as SGD
 from .training.optimizers import Adagrad as Adagrad
 from .training.optimizers import Adam as Adam
 from .training.schedules import Cosine as Cosine
+from .training.schedules import CyclicBeta as CyclicBeta
+from .training.schedules import LinearBeta as LinearBeta
 from .training.schedules import StepList as StepList
 from .training.warmup import warm_up as warm_up
 from .version import __version__ as __version__

@@ -21,6 +21,7 @@ from minivae.model.vae import VAE
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.loop import fit
 from minivae.training.optimizers import Adam
+from minivae.training.schedules import LinearBeta
 from minivae.validation import check_float, check_int
 
 FIXED = (
@@ -30,9 +31,12 @@ FIXED = (
     "activation",
     "scaling",
     "columns",
+    "objective",
+    "draws",
     "backend",
     "dtype",
     "random_state",
+    "free_bits",
 )
 
 
@@ -79,6 +83,9 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         What is known better than :meth:`minivae.Columns.of` guesses, for a DataFrame.
     beta : float, default 1.0
         Weight of the KL in the loss.
+    objective : {"elbo", "iwae", "stl", "dreg"}
+    draws : int, default 1
+        What is trained, and with how many z for each row: see :class:`minivae.VAE`.
     max_iter : int, default 200
         Epochs.
     batch_size : int, default 32
@@ -103,6 +110,10 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     warm_start : bool, default False
         Go on from the last ``fit`` in the place of beginning anew. The parameters that the model is built from must
         then stay as they are; a changed beta, learning rate, l2 or batch size counts from now on.
+    beta_warm_up : int, default 0
+        Epochs in which the weight of the KL grows from 0 to beta (lesson 22).
+    free_bits : float, default 0.0
+        As for :class:`minivae.VAE`.
 
     Attributes
     ----------
@@ -140,6 +151,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         scaling: str | Scaling = "auto",
         columns: Mapping[Any, str] | None = None,
         beta: float = 1.0,
+        objective: str = "elbo",
+        draws: int = 1,
         max_iter: int = 200,
         batch_size: int = 32,
         learning_rate: float = 1e-3,
@@ -153,6 +166,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         random_state: Any = None,
         verbose: bool = False,
         warm_start: bool = False,
+        beta_warm_up: int = 0,
+        free_bits: float = 0.0,
     ):
         self.latent_dim = latent_dim
         self.hidden_dims = hidden_dims
@@ -161,6 +176,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.scaling = scaling
         self.columns = columns
         self.beta = beta
+        self.objective = objective
+        self.draws = draws
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -174,6 +191,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
+        self.beta_warm_up = beta_warm_up
+        self.free_bits = free_bits
 
     # -- training ------------------------------------------------------------------------------------------
 
@@ -234,6 +253,9 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             activation=self.activation,
             likelihood=likelihood,
             beta=self.beta,
+            objective=self.objective,
+            draws=self.draws,
+            free_bits=self.free_bits,
             backend=self.backend,
             dtype=self.dtype,
             seed=seed,
@@ -282,6 +304,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             l2=self.l2,
             validation=validation,
             early_stopping=early_stopping,
+            beta_schedule=LinearBeta(self.beta_warm_up) if self.beta_warm_up else None,
             progress=bool(self.verbose),
         )
         self.n_iter_ += len(self.history_["loss"])

@@ -11,7 +11,6 @@ from minivae.backend import Backend
 from minivae.model import importance
 from minivae.model.importance import LogLikelihood
 from minivae.model.likelihoods import Bernoulli
-from minivae.model.network import LossTerms
 from minivae.model.vae import VAE
 from minivae.model.workspace import pieces
 from minivae.training.examples import held_out_rows
@@ -134,10 +133,11 @@ def evaluate(
     -------
     report : dict
         Plain values, ready for JSON; None where a number does not exist, such as the standard error of one sample.
-        Means over the examples in nats: "elbo", "recon_nll", "kl", "loss", "log_likelihood" and its
-        "log_likelihood_bias". "log_likelihood_standard_error" is that of the sampling, and
-        "log_likelihood_interval" reaches from two of them below to two of them and twice the bias above: where more
-        samples would lead. "log_likelihood_standard_error_of_examples" is that of the choice of the N examples.
+        Means over the examples in nats: "elbo", "recon_nll", "kl", "loss" (of another objective than the ELBO minus
+        its bound, as :meth:`minivae.VAE.loss` draws it), "log_likelihood" and its "log_likelihood_bias".
+        "log_likelihood_standard_error" is that of the sampling, and "log_likelihood_interval" reaches from two of them
+        below to two of them and twice the bias above: where more samples would lead.
+        "log_likelihood_standard_error_of_examples" is that of the choice of the N examples.
         "effective_sample_size" has "min", "median", "mean", and "below_10". "rows_from_mixture" counts the examples
         where the encoder looked in the wrong place, "rows_not_trusted" those whose errors mean nothing.
         "bits_per_dimension" is -log_likelihood / (D log 2), with the mean number of observed values for D.
@@ -158,8 +158,10 @@ def evaluate(
     estimate = importance.log_likelihood(vae, x, n_samples, recipe.seed, progress, group=group)
     mu, logvar = vae.encode_scaled(x)
     with np.errstate(all="ignore"):  # what is not finite shows in the report
+        kl = kl_of_columns(vae.kernels, mu, logvar)
         report = {
-            **summary_of_terms(estimate, vae.beta),
+            **vae.loss_terms(estimate.recon_nll.mean(), estimate.kl.mean(), each_kl=kl[None])._asdict(),
+            **({} if vae.objective == "elbo" else {"loss": vae.loss_of_scaled(x, group=group).loss}),
             **summary_of_log_px(estimate, np.count_nonzero(~np.isnan(x)) / len(x)),
             **summary_of_latents(vae.kernels, mu, logvar),
             "protocol": protocol(vae, x, n_samples, recipe),
@@ -223,11 +225,6 @@ def activity(mu: np.ndarray, threshold: float) -> ActiveUnits:
 # -- the parts of a report ---------------------------------------------------------------------------------
 
 
-def summary_of_terms(estimate: LogLikelihood, beta: float) -> dict[str, Any]:
-    """The loss and its terms, from the samples that log p(x) was estimated with."""
-    return LossTerms.of(estimate.recon_nll.mean(), estimate.kl.mean(), beta)._asdict()
-
-
 def summary_of_log_px(estimate: LogLikelihood, input_dim: float) -> dict[str, Any]:
     """log p(x) and what is known about its error: of the sampling, and of the choice of the examples."""
     log_px, ess, n = estimate.log_px, estimate.effective_sample_size, len(estimate.log_px)
@@ -280,6 +277,9 @@ def protocol(vae: VAE, x: np.ndarray, n_samples: int, recipe: Recipe) -> dict[st
         "is_log_likelihood": values != "grey",
         "units": "nats per example",
         "beta": vae.beta,
+        "objective": vae.objective,
+        "draws": vae.draws,
+        **({"free_bits": vae.free_bits} if vae.free_bits else {}),
         "dtype": vae.dtype,
         "active_threshold": ACTIVE,
         "minivae_version": __version__,
@@ -290,7 +290,8 @@ def values_of(vae: VAE, x: np.ndarray) -> str:
     """What ``x`` (N, D) holds: "binary", "grey", "one-hot", "counts", "positive", "mixed" or "real"."""
     if isinstance(vae.likelihood, Bernoulli):
         return "grey" if any(Bernoulli.is_grey(x[rows]) for rows in pieces(len(x))) else "binary"
-    named = {"categorical": "one-hot", "poisson": "counts", "lognormal": "positive", "mixed": "mixed"}
+    named = {"categorical": "one-hot", "lognormal": "positive", "mixed": "mixed"}
+    named |= dict.fromkeys(("poisson", "negative-binomial"), "counts")
     return named.get(vae.likelihood.name, "real")
 
 

@@ -91,9 +91,9 @@ def epoch_run(problem: Problem, vae: VAE, data: Array, steps: Steps) -> Run:
         nonlocal first
         for _ in range(n // problem.batches):
             with vae.kernels.session():  # as in fit
-                recon_nll, kl, _ = steps() / len(data)
+                _, *terms = map(float, steps() / len(data))
             vae.epoch += 1
-        before, first = first, float(recon_nll + kl)
+        before, first = first, vae.loss_terms(*terms).loss
         return before, first
 
     return run

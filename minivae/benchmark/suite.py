@@ -21,6 +21,7 @@ from minivae.benchmark.roofs import under_the_roof
 from minivae.benchmark.turns import BLOCK, PAUSE, WARM_UP, say, show_rounds, spread, take_turns, time_epoch
 
 OTHER_BATCHES = (20, 512)
+DRAWS = 5  # of an IWAE
 LARGE_BATCH, LARGE_EPOCH = 4096, 64  # so many steps that what is done once in an epoch counts little
 ROUNDS_OF_EPOCHS = 3
 
@@ -54,7 +55,7 @@ class Suite:
         us = {
             name: {who: 1e3 * timing["median"] for who, timing in row["timings"].items()} for name, row in small.items()
         }
-        game = self.time_game()
+        game, iwae = self.time_game(), self.time_briefly(replace(self.problem, draws=DRAWS))
         result = {
             "batch_size": self.problem.batch_size,
             "training_step_ms": {name: timing["median"] for name, timing in steps["timings"].items()},
@@ -65,6 +66,8 @@ class Suite:
             "small": small,
             "gan_step_ms": {name: timing["median"] for name, timing in game["timings"].items()},
             "gan": game,
+            "iwae_step_ms": {name: timing["median"] for name, timing in iwae["timings"].items()},
+            "iwae": iwae,
             "verified": verified,
             "protocol": self.protocol(),
             "problem": asdict(self.problem),
@@ -89,7 +92,8 @@ class Suite:
             "does, and what it does once in an epoch is part of their steps). Compilation is in no timing. Ratios are "
             "taken pair by pair in each round. Overhead is a step of 8-8-2 at batch 4, table one of 13-50-4 at batch "
             "32. A step of a GAN is that of lesson 19 on its ring: 8-128-128-2 against 2-128-128-1, batch 256, "
-            "relativistic loss, approximate R1; PyTorch's autograd agrees with our gradients."
+            "relativistic loss, approximate R1; PyTorch's autograd agrees with our gradients. "
+            f"That of an IWAE has {DRAWS} draws of each example, and the plain gradient of their bound."
         ) + (self.protocol_on_gpu() if self.has_gpu else "")
 
     def protocol_on_gpu(self) -> str:
@@ -133,6 +137,7 @@ class Suite:
         """The contenders that have not been skipped, for a problem; see :meth:`protocol_on_gpu`."""
         names = [*self.backends, *(name for group in self.groups().values() for name in group)]
         left_out = {*self.skipped, *(PEER_NAMES if self.has_gpu and problem != self.problem else ())}
+        left_out |= {*gpu.CONTENDERS} if problem.draws > 1 else set()  # which have one
         return [name for name in names if name not in left_out]
 
     def groups(self) -> dict[str, tuple[str, ...]]:
@@ -166,7 +171,7 @@ class Suite:
 
     def time_steps(self, problem: Problem, what: str | None = None) -> dict[str, Any]:
         """Milliseconds per training step, contender by contender, and their ratios."""
-        what = what or f"batch {problem.batch_size}"
+        what = what or f"batch {problem.batch_size}" + f", {problem.draws} draws" * (problem.draws > 1)
         with ExitStack() as stack:
             children, starts = self.start_all(problem, stack, what)
             blocks = {name: turns.block_timer(child) for name, child in children.items()}

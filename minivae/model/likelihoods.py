@@ -8,7 +8,16 @@ import numpy as np
 from scipy.special import ndtr
 
 from minivae.errors import BackendError, DataError
-from minivae.model.distributions import GREY, Bernoulli, Categorical, Gaussian, Likelihood, LogNormal, Poisson
+from minivae.model.distributions import (
+    GREY,
+    Bernoulli,
+    Categorical,
+    Gaussian,
+    Likelihood,
+    LogNormal,
+    NegativeBinomial,
+    Poisson,
+)
 from minivae.validation import check_int
 
 __all__ = [
@@ -20,6 +29,7 @@ __all__ = [
     "Likelihood",
     "LogNormal",
     "Mixed",
+    "NegativeBinomial",
     "Poisson",
     "check_on",
     "from_config",
@@ -142,14 +152,16 @@ def _at(vector: np.ndarray | None, place: slice | None) -> np.ndarray | None:
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
-    kind.name: kind for kind in (Bernoulli, Gaussian, Categorical, Poisson, LogNormal, Mixed)
+    kind.name: kind for kind in (Bernoulli, Gaussian, Categorical, Poisson, NegativeBinomial, LogNormal, Mixed)
 }
 
 
-def check_on(backend: str, likelihood: Likelihood, missing: str) -> None:
+def check_on(backend: str, likelihood: Likelihood, missing: str, free_bits: float) -> None:
     """BackendError for what a GPU has no kernels for yet."""
-    if backend == "cupy" and (missing == "mask" or isinstance(likelihood, LogNormal | Mixed | Poisson)):
-        what = "missing='mask'" if missing == "mask" else f"the likelihood {likelihood.name!r}"
+    of_tables = isinstance(likelihood, LogNormal | Mixed | Poisson)
+    what = f"the likelihood {likelihood.name!r}" if of_tables else "free_bits" * bool(free_bits)
+    what = "missing='mask'" if missing == "mask" else what
+    if backend == "cupy" and what:
         raise BackendError(f"the cupy backend does not compute {what} yet: use numpy or numba")
 
 

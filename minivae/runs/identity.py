@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from minivae.datasets import Dataset
-from minivae.runs.settings import ONLY, Settings
+from minivae.runs.settings import DEFAULTS, ONLY, Settings
 
+# Older runs know none of these, and did what the defaults do.
+NEWER = ("columns", "shards", "objective", "draws", "beta_warm_up", "free_bits")
 DESCRIBED = ("name", "image_shape", "columns", "label_names", "value_range", "fingerprint")
 
 
@@ -31,10 +33,9 @@ def identity(settings: Settings, mark: str) -> str:
     """
     of_files = ("data", "header", "drop", "test", "holdout", "groups")  # the fingerprint tells how they were read
     newer = {"model", *ONLY["gan"]} if settings.model == "vae" else set()  # older runs had no such settings
-    left_out = {*of_files, "epochs", "steps", *newer} | ({"shards"} if settings.shards is None else set())
+    newer |= {name for name in NEWER if getattr(settings, name) == DEFAULTS[name]}
+    left_out = {*of_files, "epochs", "steps", *newer}
     values = {name: value for name, value in settings.of_the_run().items() if name not in left_out}
-    if not settings.columns:  # runs of before know no kinds
-        del values["columns"]
     return hashlib.sha256(json.dumps([values, mark], sort_keys=True).encode()).hexdigest()
 
 

@@ -26,6 +26,10 @@ class Settings:
     hidden: tuple[int, ...] = (400,)
     latent: int = 20
     beta: float = 1.0
+    beta_warm_up: int = 0
+    free_bits: float = 0.0
+    objective: str = "elbo"
+    draws: int = 1
     activation: str = "relu"
     init: str = "torch"
     output_bias: str = "init"
@@ -122,8 +126,9 @@ ONLY = {
     "gan": ("loss", "penalty", "steps"),
     "vae": (
         *("columns", "likelihood", "beta", "init", "output_bias", "binarize", "corruption", "corruption_level"),
+        *("objective", "draws"),
         *("corruption_target", "epochs", "schedule", "milestones", "factor", "patience", "l1", "l2"),
-        "shards",
+        *("shards", "beta_warm_up", "free_bits"),
     ),
 }
 HOLDOUTS = ("random", "last")

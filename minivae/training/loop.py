@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from minivae.model.bounds import check_objective
 from minivae.model.network import LossTerms, mean
 from minivae.model.vae import VAE
-from minivae.system.progress import History, epochs_shown
+from minivae.system.progress import History, epochs_shown, summary
 from minivae.training.captured import CapturedSteps, can_be_captured
 from minivae.training.corruption import Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
@@ -29,7 +31,6 @@ from minivae.training.recipe import (
     check_schedule,
 )
 from minivae.training.runaway import Watch
-from minivae.training.schedules import Schedule
 from minivae.training.step import check_finite, check_state, host_steps, last_batch
 from minivae.training.warmup import warm_up
 from minivae.validation import check_int
@@ -52,18 +53,19 @@ def fit(
     l2: float = 0.0,
     binarize: str = "none",
     corruption: Corruption | None = None,
-    schedule: Schedule | None = None,
+    schedule: Callable[[int], float] | None = None,
     early_stopping: EarlyStopping | None = None,
     callbacks: Iterable[Callback] = (),
     progress: bool = True,
     group: Group | None = None,
     shards: int | None = None,
+    beta_schedule: Callable[[float], float] | None = None,
 ) -> History:
     """Train a VAE by minibatch gradient descent.
 
-    Minimises the mean over the examples of ``recon_nll + beta * kl`` plus the penalty
-    ``l1 * sum |W| + l2/2 * sum W^2`` over all weights (not biases). The order of the examples is a function of
-    (seed, epoch) and their noise one of (seed, step, example), so that a run can be repeated.
+    Minimises the mean over the examples of ``recon_nll + beta * kl``, or of what else the model's objective is, plus
+    the penalty ``l1 * sum |W| + l2/2 * sum W^2`` over all weights (not biases). The order of the examples is a function
+    of (seed, epoch) and their noise one of (seed, step, example, draw), so that a run can be repeated.
 
     Parameters
     ----------
@@ -104,13 +106,16 @@ def fit(
     shards : int, optional
         Into how many shards a minibatch is cut, with one BLAS thread each: then every number of workers that divides it
         trains the same model to the last bit. Default: one shard for each worker, whose results differ in rounding.
+    beta_schedule : LinearBeta or CyclicBeta, optional
+        A factor on the model's beta in each step: a callable of the epochs done, such as 2.25 (lesson 22). A warning
+        says if training ends before a warm-up does. Early stopping looks at epochs of full weight alone.
 
     Returns
     -------
     history : dict of str -> list of float
-        One value per epoch: "epoch", "learning_rate", "loss", "recon_nll", "kl", "elbo", "penalty", and with
+        One value per epoch: "epoch", "learning_rate", "beta", "loss", "recon_nll", "kl", "elbo", "penalty", and with
         ``validation`` also "val_loss", "val_recon_nll", "val_kl", "val_elbo". Nats per example; "loss" is without
-        the penalty.
+        the penalty. "beta" is that of the epoch's last step; losses have the model's own, so that they can be compared.
 
     Raises
     ------
@@ -128,9 +133,15 @@ def fit(
         If a log variance has run away; if the loss ends far above what the mean of the data would cost.
     """
     epochs = check_int(epochs, "epochs", 0, 2**32 - 1)
+    check_objective(vae.objective, vae.draws, vae.beta, vae.free_bits, vae.backend)  # which may have been changed
     corruption = check_corruption(corruption, vae.likelihood.name)
     workers = group or Alone()
-    recipe = Recipe(batch_size, seed, l1, l2, binarize, corruption, check_schedule(schedule), workers, shards)
+    schedule = check_schedule(schedule)
+    recipe = Recipe(batch_size, seed, l1, l2, binarize, corruption, schedule, workers, shards, beta_schedule)
+    recipe.check_fits(vae)
+    last, end = vae.epoch + epochs, getattr(beta_schedule, "epochs", 0)
+    if last < end:
+        warnings.warn(f"training ends after epoch {last}, the KL's warm-up after {end}: train on", stacklevel=2)
     optimizer, callbacks = check_optimizer(optimizer), check_callbacks(callbacks)
     check_early_stopping(early_stopping, validation)
     with workers.together():
@@ -164,7 +175,8 @@ def fit_prepared(
     train = on_device(vae, train)
     warm_up(vae, progress=progress)
     steps, watch = steps_of_an_epoch(vae, train, recipe), Watch(vae)
-    shown = epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress and group.rank == 0)
+    numbers, line = range(vae.epoch + 1, vae.epoch + epochs + 1), partial(summary, is_elbo=vae.objective == "elbo")
+    shown = epochs_shown(numbers, history, progress and group.rank == 0, summarise=line)
     for epoch in shown:
         with undone_if_cut_short(vae, early_stopping), one_blas_thread() if recipe.n_shards > 1 else nullcontext():
             metrics = {"epoch": epoch, **run_epoch(vae, train, validate, recipe, steps)}
@@ -195,7 +207,7 @@ def one_blas_thread() -> AbstractContextManager:
 
 def columns(validation: bool) -> list[str]:
     """The names in a history."""
-    names = ["epoch", "learning_rate", *LossTerms._fields, "penalty"]
+    names = ["epoch", "learning_rate", "beta", *LossTerms._fields, "penalty"]
     return names + [f"val_{name}" for name in LossTerms._fields] if validation else names
 
 
@@ -219,8 +231,9 @@ def run_epoch(
 ) -> dict[str, float]:
     """Train on every example once, then validate."""
     rate = recipe.factor(vae.epoch) * getattr(vae.optimizer, "learning_rate", math.nan)
+    beta = vae.beta * recipe.weight(vae.epoch + 1 - 1 / math.ceil(len(x) / recipe.batch_size))  # of its last step
     with np.errstate(all="ignore"):  # an overflow shows in the loss, where the message can say what to do
-        metrics = {"learning_rate": rate, **train_epoch(vae, x, recipe, steps)}
+        metrics = {"learning_rate": rate, "beta": beta, **train_epoch(vae, x, recipe, steps)}
         if validate is not None:
             terms = validate()
             check_finite(vae, terms, "the validation loss", terms.loss, last_batch(vae, len(x), recipe))
@@ -232,18 +245,17 @@ def run_epoch(
 def train_epoch(vae: VAE, x: Rows, recipe: Recipe, steps: Steps) -> dict[str, float]:
     """All updates of an epoch; returns the means over it, in nats per example."""
     with vae.kernels.session():
-        recon_nll, kl, penalty = (float(value) for value in steps() / len(x))
-        terms = LossTerms.of(recon_nll, kl, vae.beta)
+        penalty, *means = map(float, steps() / len(x))
+        terms = vae.loss_terms(*means)
         last = last_batch(vae, len(x), recipe)
         check_finite(vae, terms, "the loss", terms.loss + penalty, last)
 
         # The loss of a step is that before its update, so that no loss has seen the last update yet.
         def of_last(rank: int) -> np.ndarray:
-            return np.array([mean(term) for term in vae.terms(last, vae.noise(np.arange(len(last))))])
+            return np.array(vae.loss_terms(*map(mean, vae.terms(last, vae.noise(np.arange(len(last)))))))
 
         with vae.lock:  # the last rank has the last shard
-            recon_nll, kl = (float(value) for value in recipe.group.gather(of_last)[-1])
-        after = LossTerms.of(recon_nll, kl, vae.beta)
+            after = LossTerms(*map(float, recipe.group.gather(of_last)[-1]))
         check_finite(vae, after, "the loss", after.loss, last)
         check_state(vae, after, last)
     return terms._asdict() | {"penalty": penalty}

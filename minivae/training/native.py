@@ -30,8 +30,8 @@ ACTIVATIONS = ("identity", "relu", "tanh", "sigmoid", "softplus", "leaky_relu")
 KINDS = (Bernoulli, Categorical, Gaussian)
 POLICY = (
     f"numba compiles one as a whole after {WORTH_COMPILING:,} updates; step by step, with the same bits, go rows on "
-    "disk, workers or shards, corruption, missing values, Poisson and log-normal columns, optimizers and likelihoods "
-    f"of your own, batches beyond {LARGEST_BATCH:,}"
+    "disk, workers or shards, several draws, free bits, a schedule of beta, corruption, missing values, Poisson and "
+    f"log-normal columns, optimizers and likelihoods of your own, batches beyond {LARGEST_BATCH:,}"
 )
 
 
@@ -41,7 +41,8 @@ def why_step_by_step(vae: VAE, x: Any, recipe: Recipe) -> str | None:
     reasons = {
         "rows on disk": not isinstance(x, np.ndarray),
         "workers or shards": recipe.n_shards > 1,
-        "a corruption": replace(recipe, group=known.group, shards=None) != known,
+        "an objective of several draws, or free bits": not vae.has_one_draw or bool(vae.free_bits),
+        "a corruption or a schedule of beta": replace(recipe, group=known.group, shards=None) != known,
         "an optimizer of your own": type(vae.optimizer) not in METHODS,
         f"the likelihood {vae.likelihood!r}": any(type(part) not in KINDS for part, *_ in parts_of(vae)),
         "values that are missing": vae.missing != "zero" or has_holes(x),
@@ -73,7 +74,7 @@ class NativeSteps:
         self.size, self.worth = min(recipe.batch_size, len(x)), WORTH_COMPILING
 
     def __call__(self) -> np.ndarray:
-        """Train on every example once; returns the sums of recon_nll, kl and penalty, (3,), in nats."""
+        """Train on every example once; returns the sums of penalty, recon_nll and kl, (3,), in nats."""
         vae, recipe, size, n = self.vae, self.recipe, self.size, len(self.x)
         steps = -(-n // size)
         self.worth -= steps
@@ -86,7 +87,7 @@ class NativeSteps:
             with vae.lock:
                 self.train(begin, min(steps, begin + at_once), order, rate, losses)
         nll, kl, (absolute, squared) = *(means(values, size) for values in losses[:2]), losses[2].T
-        sums = np.diff([*range(0, n, size), n]) * (nll, kl, recipe.l1 * absolute + 0.5 * recipe.l2 * squared)
+        sums = np.diff([*range(0, n, size), n]) * (recipe.l1 * absolute + 0.5 * recipe.l2 * squared, nll, kl)
         return np.add.accumulate(sums, axis=1)[:, -1]  # one after the other, as step by step
 
     def train(self, begin: int, end: int, order: np.ndarray, rate: float, losses: tuple[np.ndarray, ...]) -> None:

@@ -22,11 +22,11 @@ def minibatches(n: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarr
     return [order[start : start + batch_size] for start in range(0, n, batch_size)]
 
 
-def training_step(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> tuple[LossTerms, float]:
-    """Gather, draw noise, forwards, backwards, update. Returns the terms before the update, and the penalty."""
+def training_step(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe, weight: float = 1.0) -> tuple[LossTerms, float]:
+    """Gather, draw noise, there and back with ``weight`` times beta, update. Returns terms before it, and penalty."""
     store = vae.store
     with vae.lock:  # another thread may look at the model between two steps, not within one
-        terms = gradient_of_batch(vae, x, rows, recipe)
+        terms = gradient_of_batch(vae, x, rows, recipe, weight)
         penalty = 0.0
         if recipe.l1 or recipe.l2:
             weights = slice(0, store.n_weights)
@@ -39,39 +39,38 @@ def training_step(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> tuple[
 
 
 def host_steps(vae: VAE, x: Rows, recipe: Recipe) -> np.ndarray:
-    """Train on every example once; returns the sums of recon_nll, kl and penalty over them, (3,), in nats."""
-    sums = np.zeros(3)
-    for rows in minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch):
-        terms, penalty = training_step(vae, x, rows, recipe)
-        sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty))
+    """Train on every example once; returns the sums of penalty, recon_nll, kl and loss over them, (4,), in nats."""
+    sums, batches = np.zeros(4), minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch)
+    for i, rows in enumerate(batches):
+        terms, penalty = training_step(vae, x, rows, recipe, recipe.weight(vae.epoch + i / len(batches)))
+        sums += len(rows) * np.array((penalty, terms.recon_nll, terms.kl, terms.loss))
     return sums
 
 
-def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> LossTerms:
+def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe, weight: float) -> LossTerms:
     """The loss of a minibatch, and its gradient into ``vae.store``, by all workers of ``recipe.group``.
 
     The loss is a sum over B examples, each divided by B, so that shards of any sizes add up (lesson 18). Products of
     another shape have other last bits, and so has another order of a sum: fixed shards and a tree fix both.
     """
-    n, n_shards, group, sums = len(rows), recipe.n_shards, recipe.group, np.zeros((recipe.n_shards, 2))
+    n, n_shards, group, sums = len(rows), recipe.n_shards, recipe.group, np.zeros((recipe.n_shards, 3))
 
     def gradient_of(i: int) -> Array:
         mine = rows[shard(n, n_shards, i)]
         if not len(mine):  # fewer examples than shards
             return np.zeros(vae.store.gradient.shape, vae.dtype)
         batch, target = noisy_minibatch(vae, x, mine, vae.step, recipe)
-        terms = vae.forward_backward(batch, vae.noise(mine, recipe.seed), target, n)
-        sums[i] = len(mine) * terms.recon_nll, len(mine) * terms.kl
+        terms = vae.forward_backward(batch, vae.noise(mine, recipe.seed), target, n, weight)
+        sums[i] = len(mine) * terms.recon_nll, len(mine) * terms.kl, len(mine) * terms.loss
         return vae.kernels.to_numpy(vae.store.gradient)
 
     if n_shards == 1:  # nothing to add: as if there were no workers at all
         batch, target = noisy_minibatch(vae, x, rows, vae.step, recipe)
-        return vae.forward_backward(batch, vae.noise(rows, recipe.seed), target)
+        return vae.forward_backward(batch, vae.noise(rows, recipe.seed), target, n, weight)
     gradient = group.sum(gradient_of) if recipe.shards is None else sum_by_tree(group, n_shards, gradient_of)
     vae.store.gradient[...] = vae.kernels.asarray(gradient, vae.dtype)
     of_all = group.gather(lambda rank: sums[shards_of(rank, group.size, n_shards)])
-    recon_nll, kl = of_all.reshape(n_shards, 2).sum(axis=0) / n
-    return LossTerms.of(float(recon_nll), float(kl), vae.beta)
+    return vae.loss_terms(*map(float, of_all.reshape(n_shards, 3).sum(axis=0) / n))
 
 
 def noisy_minibatch(vae: VAE, x: Rows, rows: Array, step: int | Array, recipe: Recipe) -> tuple[Array, Array]:

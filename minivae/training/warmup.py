@@ -38,7 +38,9 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
     """
     optimizer = optimizer or vae.optimizer or Adam()
     deep = "deep" if vae.hidden_dims else "linear"
-    kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep)
+    how = "" if vae.has_one_draw else "draws"
+    how += "free bits" * bool(vae.free_bits)
+    kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep, how)
     start = perf_counter()
     if vae.backend not in ("numpy", "mine") and kind not in _compiled:
         with said_if_slow(f"compiling the {vae.backend} kernels", progress), np.errstate(all="ignore"):
@@ -51,7 +53,8 @@ def _exercise(vae: VAE, optimizer: Optimizer) -> None:
     """Call every kernel with two examples, and with one, whose views have another memory layout."""
     dims = (vae.input_dim, [2] * len(vae.hidden_dims), 2)
     small = type(vae)(*dims, vae.activation, vae.likelihood, backend=vae.backend, dtype=vae.dtype)
-    small.optimizer = optimizer
+    small.optimizer, small.free_bits = optimizer, vae.free_bits
+    small.objective, small.draws = vae.objective, min(2, vae.draws)
     for n in (2, 1):
         rows, data = np.arange(n), np.ones((n, vae.input_dim), vae.dtype)  # positive, for a logarithm
         training_step(small, small.kernels.asarray(data, vae.dtype), rows, Recipe(n, l1=1.0, l2=1.0))

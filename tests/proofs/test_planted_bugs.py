@@ -17,6 +17,7 @@ from minivae.backend import from_module
 ROOT = Path(__file__).parents[2]
 PHILOX, REFERENCE = "kernels/philox.py", "kernels/reference.py"
 ENCODER, NETWORK = "minivae/model/encoder.py", "minivae/model/network.py"
+BOUNDS = "minivae/model/bounds.py"
 
 COLUMNS = {
     "ones": proofs.gradients_of_every_operation_for_upstream_of_ones,
@@ -187,6 +188,55 @@ OTHERS += [
         proofs.a_hole_costs_nothing_and_moves_nothing,
     ),
 ]
+PAID, FREE_BITS = "np.maximum(free_bits, kl.mean(axis=0))", proofs.free_bits_are_a_maximum_of_the_mean_without_a_jump
+OTHERS += [
+    (
+        "free bits as a jump",
+        [(REFERENCE, PAID, "(kl.mean(axis=0) > free_bits) * kl.mean(axis=0)")],
+        FREE_BITS,
+    ),
+    (
+        "free bits: the maximum before the mean",
+        [(REFERENCE, PAID, "np.maximum(free_bits, kl).mean(axis=0)")],
+        FREE_BITS,
+    ),
+    (
+        "free bits: the gradient goes on below the threshold",
+        [(REFERENCE, "np.where(kl.mean(axis=0) > free_bits, dcost", "np.where(True, dcost")],
+        FREE_BITS,
+    ),
+    ("free bits: the gradient is a sum over the batch", [(REFERENCE, "dcost / len(kl)", "dcost")], FREE_BITS),
+]
+
+LOG_W = "k.log_weights(recon_nll, z, b.logvar, eps)"
+BOUND = "largest[:, 0] + np.log(w.mean(axis=1))"
+OTHERS += [  # the public codes that had the first three are named in lesson 21
+    ("STL's weights where DReG's belong", [(BOUNDS, '"dreg": weights}', '"dreg": np.ones_like(weights)}')],
+     proofs.iwae_and_dreg_are_unbiased),
+    ("-sum w log w reported as the bound",
+     [(REFERENCE, BOUND, "(w * log_w).sum(axis=1) / w.sum(axis=1)")],
+     proofs.a_bound_rises_with_its_draws_up_to_log_px),
+    ("the analytic KL inside the weights", [(BOUNDS, LOG_W, "-(recon_nll + np.repeat(kl, S))")],
+     proofs.a_bound_rises_with_its_draws_up_to_log_px),
+    ("the sum of the weights for their mean", [(REFERENCE, "np.log(w.mean(axis=1))", "np.log(w.sum(axis=1))")],
+     proofs.a_bound_rises_with_its_draws_up_to_log_px),
+    ("the way through log q(z|x) with its sign flipped",
+     [(REFERENCE, "(g - weight * eps", "(g + weight * eps")],
+     proofs.path_gradients_vanish_at_the_posterior),
+    ("sigma^2 for sigma in the way through log q(z|x)",
+     [(REFERENCE, "weight * eps / np.exp(0.5 * logvar)", "weight * eps / np.exp(logvar)")],
+     proofs.path_gradients_vanish_at_the_posterior),
+    ("IWAE without the 1/2 of log q(z|x)",
+     [(REFERENCE, "dlogvar - 0.5 * weight", "dlogvar - weight")],
+     proofs.iwae_and_dreg_are_unbiased),
+    ("the prior forgotten on the way back", [(REFERENCE, "g = dz + weight * z", "g = dz + 0 * z")],
+     proofs.iwae_and_dreg_are_unbiased),
+    ("IWAE's gradient with all draws weighed alike",
+     [(BOUNDS, "dnll = upstream * weights", "dnll = upstream * np.full_like(weights, 1 / S)")],
+     proofs.iwae_and_dreg_are_unbiased),
+    ("one z for all draws", [(BOUNDS, "eps = eps.reshape(B * S, K)", "eps = np.repeat(eps[:, 0], S, axis=0)")],
+     proofs.a_bound_rises_with_its_draws_up_to_log_px),
+]  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -198,6 +248,7 @@ MODULES = {  # in the order of their imports
     "minivae/model/layers.py": "minivae.model.layers",
     ENCODER: "minivae.model.encoder",
     "minivae/model/decoder.py": "minivae.model.decoder",
+    BOUNDS: "minivae.model.bounds",
     NETWORK: "minivae.model.network",
     "minivae/model/vae.py": "minivae.model.vae",
 }
@@ -252,7 +303,7 @@ def test_no_proof_is_empty(name, edits, proof):
 
 def test_every_proof_catches_something():
     used = {proof for _, _, proof in OTHERS} | {COLUMNS[column] for bug in BUGS for column in bug.caught_by}
-    assert used == {*proofs.OF_KERNELS, *proofs.OF_MODELS, *proofs.OF_MODELS_WITH_HOLES}
+    assert used == {*proofs.OF_KERNELS, *proofs.OF_MODELS, *proofs.OF_MODELS_ON_THE_CPU, *proofs.OF_BOUNDS}
 
 
 # -- tables (lesson 17): a mistake between two tables, which no gradient sees ------------------------------------
@@ -285,3 +336,36 @@ def test_levels_re_ordered_between_training_and_new_rows_are_caught(bug, monkeyp
         return
     with pytest.raises((AssertionError, ValueError, IndexError)):
         encodes_new_rows_as_in_training(copy)
+
+
+# -- the KL's warm-up (lesson 22): mistakes in the list of betas --------------------------------------------------
+
+WARM_UPS = {
+    "starts at 1/T": ("return min(epoch / self.epochs, 1.0)", "return min((epoch + 1) / self.epochs, 1.0)"),
+    "never ends": ("return min(epoch / self.epochs, 1.0)", "return epoch / self.epochs"),
+    "by the epoch, not by the step": ("return min(epoch / self.epochs", "return min(int(epoch) / self.epochs"),
+    "cycles without a plateau": ("min(done % 1 / self.ramp, 1.0)", "done % 1"),
+    "the last cycle again and again": ("if done < self.cycles else 1.0", ""),
+}
+
+
+def betas_are_right(schedules):
+    linear, cyclic = schedules.LinearBeta(4), schedules.CyclicBeta(8)
+    assert [linear(step / 2) for step in range(10)] == [0, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 7 / 8, 1, 1]
+    assert [cyclic(step / 2) for step in range(18)] == [0, 0.5, 1, 1] * 4 + [1, 1]
+
+
+@pytest.mark.parametrize("bug", [None, *WARM_UPS])
+def test_a_wrong_list_of_betas_is_caught(bug):
+    source, (old, new) = (
+        (ROOT / "minivae/training/schedules.py").read_text(encoding="utf-8"),
+        WARM_UPS.get(bug, ("", "")),
+    )
+    assert bug is None or source.count(old) == 1, f"schedules.py should hold {old!r} once: adapt the plant"
+    copy = ModuleType("minivae.training.schedules")
+    exec(compile(source.replace(old, new) if bug else source, "schedules.py with a bug", "exec"), vars(copy))
+    if bug is None:
+        betas_are_right(copy)
+    else:
+        with pytest.raises(AssertionError):
+            betas_are_right(copy)

@@ -27,10 +27,18 @@ def test_of_the_model(proof, kernels):
     proof(proofs.vae_class(kernels))
 
 
-def test_a_hole_costs_nothing_and_moves_nothing(kernels):
+@pytest.mark.parametrize("proof", proofs.OF_MODELS_ON_THE_CPU, ids=name_of)
+def test_of_the_model_on_the_cpu(proof, kernels):
     if kernels.graph is not None:
-        pytest.skip("a GPU needs complete rows")
-    proofs.a_hole_costs_nothing_and_moves_nothing(proofs.vae_class(kernels))
+        pytest.skip("a GPU needs complete rows, and has no free bits")
+    proof(proofs.vae_class(kernels))
+
+
+@pytest.mark.parametrize("proof", proofs.OF_BOUNDS, ids=name_of)
+def test_of_the_bounds(proof, kernels):
+    if kernels.graph is not None:
+        pytest.skip("a GPU has one draw")
+    proof(proofs.vae_class(kernels))
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -67,6 +75,7 @@ TABLE = [
     Row("reparameterize_backward", lambda a: (a.dz, a.logvar, a.eps), ("dmu", "dlogvar")),
     Row("gaussian_kl_forward", lambda a: (a.mu, a.logvar), ("out",)),
     Row("gaussian_kl_backward", lambda a: (a.dnll, a.mu, a.logvar), ("dmu", "dlogvar")),
+    Row("log_weights", lambda a: (a.dnll, a.dz, a.logvar, a.eps)),
     Row("bernoulli_nll", lambda a: (a.logits, a.binary), ("nll",)),
     Row("bernoulli_nll", lambda a: (a.logits, a.grey, a.dnll), ("nll", "dlogits")),
     Row("bernoulli_mean", lambda a: (a.logits,)),
@@ -90,6 +99,16 @@ ON_THE_CPU = [  # a GPU has these not yet
     Row("poisson_nll", lambda a: (a.logits, a.counts), ("nll",)),
     Row("poisson_nll", lambda a: (a.logits, a.counts, a.dnll), ("nll", "dlog_rate")),
     Row("poisson_mean", lambda a: (a.logits,)),
+    Row(
+        "negative_binomial_nll",
+        lambda a: (a.logits, a.each_logvar, a.counts, a.dnll),
+        ("nll", "dlog_rate", "dlog_size"),
+    ),
+    Row("free_bits_forward", lambda a: (a.mu, 0.1)),
+    Row("free_bits_backward", lambda a: (a.dz[0], a.mu, 0.1)),
+    Row("importance_bound", lambda a: (a.dz,)),
+    Row("path_gradient", lambda a: (a.dz, a.dnll, a.mu, a.logvar, a.eps)),
+    Row("path_gradient", lambda a: (a.dz, a.dnll, a.mu, a.logvar, a.eps, a.factor)),
 ]
 ARRAYS = {"asarray", "session", "to_numpy", "zeros"}
 
@@ -103,7 +122,7 @@ def numbers(B, D, H, K, P):
     shapes = {"x": (B, D), "W": (D, H), "b": (H,), "da": (B, H), "logits": (B, D), "heads": (B, 2 * K), "eps": (B, K)}
     shapes |= {"dz": (B, K), "dnll": (B,), "one_logvar": (1,), "each_logvar": (D,), "w": (P,), "g": (P,), "m": (P,)}
     arrays = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
-    arrays["v"] = rng.random(P)
+    arrays["v"], arrays["factor"] = rng.random(P), rng.random(B)
     arrays["y"] = rng.random((B, H)) * (rng.random((B, H)) < 0.7)  # an output of any activation: some units are off
     arrays["grey"] = rng.random((B, D))
     arrays["binary"] = arrays["grey"] > 0.5

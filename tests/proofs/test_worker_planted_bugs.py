@@ -19,14 +19,17 @@ COLUMNS = dict(zip(("step", "no rows", "bytes", "once"), worker_proofs.PROOFS, s
 
 NOISE = "vae.noise(mine, recipe.seed)"
 GRADIENT = "        return vae.kernels.to_numpy(vae.store.gradient)\n"
-LOSS = "of_all.reshape(n_shards, 2).sum(axis=0) / n\n"
+LOSS = "of_all.reshape(n_shards, 3).sum(axis=0)"
 NO_ROWS = "if not len(mine):"
 BY_TREE = "sum_by_tree(group, n_shards, gradient_of)"
 BY_RANK = "group.sum(lambda rank: sum(gradient_of(i).copy() for i in shards_of(rank, group.size, n_shards)))"
 PENALTY = "        vae.kernels.add_penalty(store.vector, store.gradient, l1=recipe.l1, l2=recipe.l2)\n"
 
 BUGS = {  # name: its edits (file, old text, new text), and the columns that catch it
-    "the mean of the shards' means": ([(STEP, "target, n)", "target, len(mine) * n_shards)")], {"step", "no rows"}),
+    "the mean of the shards' means": (
+        [(STEP, "target, n, weight)\n        sums", "target, len(mine) * n_shards, weight)\n        sums")],
+        {"step", "no rows"},
+    ),
     "noise by the row within the shard": (
         [(STEP, NOISE, "vae.noise(np.arange(len(mine)), recipe.seed)")],
         {"step", "no rows"},
@@ -44,7 +47,7 @@ BUGS = {  # name: its edits (file, old text, new text), and the columns that cat
         {"step", "no rows"},
     ),
     "the loss of rank 0's rows": (
-        [(STEP, LOSS, "of_all[0].sum(axis=0) * group.size / n\n")],
+        [(STEP, LOSS, "of_all[0].sum(axis=0) * group.size")],
         {"step", "no rows", "bytes"},
     ),
     "a worker without rows takes part": ([(STEP, NO_ROWS, "if False:")], {"no rows", "bytes"}),
