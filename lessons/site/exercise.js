@@ -1,6 +1,7 @@
 // An exercise in its page: editor, check, hints, solution; what is done stays in this browser, and can be taken away.
 import python from "./python.js"; // {kind, base}: which Python, and where from
 
+const LOADING = "Python is loading from";
 const KEY = "minivae-exercises";
 const here = (name) => new URL(name, import.meta.url);
 const $ = (id) => document.getElementById(id);
@@ -38,12 +39,12 @@ function end(why) {
 async function start() {
   if (worker) return;
   const base = new URL(python.base, import.meta.url).href;
-  doing = `Python is loading from ${base}`;
+  doing = `${LOADING} ${base}`;
   worker = new Worker(here("worker.js"), { type: "module" });
   try {
     await ask({ kind: python.kind, base }, ({ bytes, of, note }) => {
       if (of) Object.assign($("bar"), { value: bytes, max: of });
-      doing = note ?? `Python is loading: ${(bytes / 1e6).toFixed(1)} of ${(of / 1e6).toFixed(1)} MB`;
+      doing = of ? `Python is loading: ${(bytes / 1e6).toFixed(1)} of ${(of / 1e6).toFixed(1)} MB` : note ?? doing;
     });
     doing = "Python is starting";
     const zip = await (await fetch(here("minivae.zip"))).arrayBuffer();
@@ -63,7 +64,10 @@ const say = (text) => ($("status").textContent = text);
 async function check() {
   let report = null, timer;
   const began = Date.now(), file = `${facts.name}.py`;
-  const clock = setInterval(() => say(`${doing} ... ${Math.round((Date.now() - began) / 1000)} s`), 200);
+  const clock = setInterval(() => {
+    const seconds = Math.round((Date.now() - began) / 1000), waits = seconds > 10 && doing.startsWith(LOADING);
+    say(`${doing} ... ${seconds} s${waits ? `. Nothing has come yet: in a clone, minivae check ${facts.number} needs no browser` : ""}`);
+  }, 200);
   busy(true);
   try {
     await start();

@@ -1,5 +1,5 @@
 // Python in a worker. {kind, base} starts it; {files, code} writes the files and runs the code. Back come {bytes, of}
-// while it loads, {line} for each line that is printed, and at the end {done} or {error}.
+// or {note} while it loads, {line} for each line that is printed, and at the end {done} or {error}.
 let run;
 
 onmessage = async ({ data }) => {
@@ -17,7 +17,7 @@ const print = (line) => postMessage({ line });
 // CPython, NumPy and SciPy in one file of this site: lessons/tools/site.py --offline-bundle.
 async function wasi(base) {
   const { Directory, File, ConsoleStdout, OpenFile, PreopenDirectory, WASI } = await import(base + "shim/index.js");
-  const [program, library] = await download([base + "python.wasm.gz", base + "python-stdlib.zip"]);
+  const [program, library] = await download([base + "python.bin", base + "python-stdlib.zip"]);
   const unzipped = new Blob([program]).stream().pipeThrough(new DecompressionStream("gzip"));
   const folder = (entries) => new Directory(Object.entries(entries));
   const root = { home: folder({}), tmp: folder({}), usr: folder({ local: folder({ lib: folder({ "python315.zip": new File(library) }) }) }) };
@@ -43,7 +43,7 @@ async function pyodide(base) {
   const { loadPyodide } = await import(base + "pyodide.mjs");
   const python = await loadPyodide({ indexURL: base });
   python.setStdout({ batched: print });
-  await python.loadPackage(["numpy", "scipy"], { messageCallback: console.info, errorCallback: console.warn });
+  await python.loadPackage(["numpy", "scipy"], { messageCallback: (note) => postMessage({ note }), errorCallback: console.warn });
   if (!python.loadedPackages.scipy) throw new Error(`numpy and scipy are not to be had from ${base}`);
   return (files, code) => {
     for (const [name, content] of Object.entries(files)) python.FS.writeFile("/home/" + name, bytes(content));

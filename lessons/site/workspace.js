@@ -22,7 +22,7 @@ export function zip(files) {
   return new Blob([...parts, ...directory, numbers([0x06054b50, 4], [0, 4], [n, 2], [n, 2], [size, 4], [at, 4], [0, 2])], { type: "application/zip" });
 }
 
-export function download(done) {
+export function workspace(done) {
   const progress = {}, files = {};
   for (const [name, { text, passed, tries, hints, sha256 }] of Object.entries(done)) {
     progress[name] = { passed, tries, hints: Math.min(hints, 3), ...(sha256 && { sha256 }) };
@@ -30,5 +30,10 @@ export function download(done) {
   }
   files["my-vae/.minivae-progress.json"] = JSON.stringify(progress, null, 1) + "\n";
   files["my-vae/.gitignore"] = "*\n";
-  Object.assign(document.createElement("a"), { href: URL.createObjectURL(zip(files)), download: "my-vae.zip" }).click();
+  return files;
+}
+
+export function download(done) {
+  const link = { href: URL.createObjectURL(zip(workspace(done))), download: "my-vae.zip" };
+  Object.assign(document.createElement("a"), link).click();
 }

