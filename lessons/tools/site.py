@@ -63,7 +63,7 @@ class Pages:
 
     def document(self, path: Path, exercises: dict[int, list[str]]) -> None:
         """One Markdown file of the repository, in this language if there is such an edition."""
-        edition = path.with_suffix(f".{self.language}.md")
+        edition = path.with_name(f"{path.stem}.{self.language}.md")
         text = (edition if edition.exists() else path).read_text(encoding="utf-8")
         text = MOVES.sub(r'<iframe class="moving" src="\1" title="A figure that moves"></iframe>', text)
         text = LINK.sub(lambda match: self.link(match, path), text)
