@@ -132,6 +132,7 @@ class Pages:
         listed = "".join(f"{entry.name}\n" for entry in known)
         text = (PARTS / "exercises.md").read_text(encoding="utf-8")
         self.write("exercises/index.md", text.replace("ROWS", "".join(rows)).replace("NAMES", listed))
+        self.write("exercises/train.md", (PARTS / "train.md").read_text(encoding="utf-8"))
         by_lesson: dict[int, list[str]] = {}
         for entry in known:
             by_lesson.setdefault(entry.exercise.lesson, []).append(entry.name)
@@ -170,7 +171,7 @@ def contents(documents: list[Path]) -> str:
     names = [output_name(path)[:-3] for path in documents]
     lessons = [name for name in names if name.startswith("lessons/") and name != "lessons/README"]
     others = ["api/index", "kernels/README", "CONTRIBUTING"]
-    parts = {"Learn": ["lessons/README", "exercises/index", *lessons], "Look up": others}
+    parts = {"Learn": ["lessons/README", "exercises/index", "exercises/train", *lessons], "Look up": others}
     return "".join(
         f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(pages) + "\n```\n"
         for caption, pages in parts.items()
@@ -282,6 +283,20 @@ def package(static: Path) -> None:
             for path in sorted(folder.rglob("*.py*")):
                 if path.suffix in (".py", ".pyi"):
                     archive.write(path, f"{name}/{path.relative_to(folder)}")
+        archive.write(PARTS / "train.py", "train.py")
+        archive.writestr("digits.bin", digits())
+
+
+def digits() -> bytes:
+    """The bundled digits, 64 pixels of 0 to 16 and the label of each, training images first."""
+    import numpy as np
+
+    from minivae import datasets
+
+    data = datasets.load("digits")
+    pixels = np.vstack([16 * data.train, 16 * data.test])
+    labels = np.concatenate([data.train_labels, data.test_labels])
+    return np.column_stack([pixels.round(), labels]).astype(np.uint8).tobytes()
 
 
 def offline_bundle(out: Path) -> None:

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import http.server
-import importlib.util
 import json
 import os
 import re
@@ -20,7 +19,7 @@ import pytest
 
 from minivae.answers import Workspace
 from minivae.learn.catalogue import Entry
-from minivae.learn.child import in_page
+from minivae.learn.child import in_page, load
 from minivae.learn.grading import grade
 
 ROOT = Path(__file__).parents[2]
@@ -46,9 +45,7 @@ def FUNCTION(*values):
     return tuple(answer.values()) if len(answer) > 1 else answer[wrong.of]
 """
 
-spec = importlib.util.spec_from_file_location("site_of_lessons", ROOT / "lessons" / "tools" / "site.py")
-site = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(site)
+site = load(ROOT / "lessons" / "tools" / "site.py", "site_of_lessons")
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -285,6 +282,31 @@ def serve(route, folder):
         route.fulfill(path=path)
     else:
         route.abort()
+
+
+@pytest.mark.slow
+def test_the_vae_that_trains_in_a_page_is_the_one_that_trains_here(visit, tmp_path, capsys):
+    with zipfile.ZipFile(SITE / "_static" / "minivae.zip") as archive:
+        archive.extract("digits.bin", tmp_path)
+    shutil.copy(ROOT / "lessons" / "site" / "train.py", tmp_path)
+    here = load(tmp_path / "train.py", "train_here")
+    tab = visit("exercises/train.html")
+    for step, beta in ((1, 1.0), (2, 1.0), (3, 4.0)):
+        tab.fill("#beta", str(beta))
+        tab.click("#step")
+        tab.wait_for_function(
+            f"document.getElementById('numbers').textContent.startsWith('step {step}:')", timeout=60_000
+        )
+        here.steps(1, beta)
+        ((_, loss, nll, kl),) = json.loads(capsys.readouterr().out)["losses"]
+        assert loss == pytest.approx(nll + beta * kl)
+        numbers = [float(number) for number in re.findall(r"\d+\.\d\d", tab.inner_text("#numbers"))]
+        assert numbers == pytest.approx([loss, nll, kl], abs=0.011)
+    before = tab.evaluate("document.getElementById('map').toDataURL()")
+    tab.click("#run")
+    tab.wait_for_function("document.getElementById('numbers').textContent.startsWith('step 11:')", timeout=60_000)
+    assert tab.inner_text("#run") == "Pause"
+    assert tab.evaluate("document.getElementById('map').toDataURL()") != before
 
 
 @pytest.mark.slow
