@@ -44,7 +44,7 @@ async function pyodide(base) {
   const python = await loadPyodide({ indexURL: base });
   python.setStdout({ batched: print });
   await python.loadPackage(["numpy", "scipy"], { messageCallback: (note) => postMessage({ note }), errorCallback: console.warn });
-  if (!python.loadedPackages.scipy) throw new Error(`numpy and scipy are not to be had from ${base}`);
+  if (!python.loadedPackages.scipy) throw new Error("numpy and scipy are not there");
   return (files, code) => {
     for (const [name, content] of Object.entries(files)) python.FS.writeFile("/home/" + name, bytes(content));
     python.runPython(code);
