@@ -327,9 +327,12 @@ def test_search_finds_a_lesson(visit):
     assert "/lessons/" in tab.url
 
 
+LOOKED_AT = [("index", "light"), ("lessons/07-the-gaussian-kl", "dark"), ("exercises/train", "light")]
+LOOKED_AT += [(f"exercises/{GAUSSIAN_KL.name}", scheme) for scheme in ("light", "dark")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["index", "lessons/07-the-gaussian-kl", f"exercises/{GAUSSIAN_KL.name}"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("page", "scheme"), LOOKED_AT)
 def test_axe_finds_no_serious_fault(visit, serious_faults, page, scheme):
     assert serious_faults(visit(f"{page}.html", scheme)) == []
 
