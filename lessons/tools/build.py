@@ -46,7 +46,7 @@ RELATIVE, LAST_DIGITS = Decimal("0.02"), 2  # how far a number may be from the r
 
 def lessons(numbers: list[str], folder: Path = LESSONS) -> list[Path]:
     """The files of these lessons, or of all if none is named; SystemExit with a sentence if one does not exist."""
-    found = {path.name[:2]: path for path in sorted(folder.glob("[0-9][0-9]-*.md"))}
+    found = {path.name[:2]: path for path in sorted(folder.glob("[0-9][0-9]-*.md")) if "." not in path.stem}
     if missing := [number for number in numbers if number.zfill(2) not in found]:
         raise SystemExit(f"no lesson {', '.join(missing)} in {folder}; there are {', '.join(found) or 'none'}")
     return [found[number.zfill(2)] for number in numbers or found]

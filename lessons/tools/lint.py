@@ -238,6 +238,13 @@ def unused_figures(page: Page) -> Complaints:
             yield 1, f"no lesson shows figures/{figure.name}"
 
 
+def editions(page: Page) -> Complaints:
+    """Another language's edition, such as x.zh.md beside x.md: the same code, outputs and displayed mathematics."""
+    for path in sorted(page.path.parent.glob(f"{page.path.stem}.*.md")):
+        if [fence.content for fence in Page(path).fences] != [fence.content for fence in page.fences]:
+            yield 1, f"{path.name} has other fences than this lesson"
+
+
 def title_and_sections(page: Page) -> Complaints:
     """The title with the number of the file, and the sections of every lesson, in their order."""
     number = int(page.path.name[:2])
@@ -330,6 +337,7 @@ RULES = (
     mathematics_where_none_may_be,
     dead_links,
     unused_figures,
+    editions,
     title_and_sections,
     blank_and_questions,
     folds,

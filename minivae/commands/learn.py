@@ -13,7 +13,7 @@ from minivae.commands.common import add_command, add_json, print_json
 if TYPE_CHECKING:
     from minivae.answers import Workspace
     from minivae.learn.catalogue import Entry
-    from minivae.learn.judge import Output, Report
+    from minivae.learn.judge import Report
 
 SUPPRESS = argparse.SUPPRESS
 WATCH_SECONDS = 0.3
@@ -152,32 +152,14 @@ def check_entry(entry: Entry, as_json: bool = False, file: Path | None = None) -
 
 
 def print_report(entry: Entry, report: Report, hints: int) -> None:
-    """What the file printed, a line for each output, what is wrong, and where to go from here."""
-    from minivae.learn.judge import NOT_JUDGED
-
-    for line in report.printed.splitlines():
-        print(f"  | {line}")
-    judged = [output for output in report.outputs if output.message != NOT_JUDGED]
-    for output in judged:
-        print_output(output, max(len(output.name) for output in judged))
-    for complaint in report.complaints:
-        print(f"{'FAIL' if report.started else 'TODO'}  {complaint}")
-    for note in report.notes:
-        print(f"      {note}")
+    """The verdict, and where to go from here."""
+    print(report.text(), end="")
     if report.passed:
         print(f"\nExercise {entry.number} passed. {entry.exercise.why}")
     elif hints < (levels := len(entry.exercise.hints)):
         print(f"\nEdit and check again, or  minivae hint {entry.number}  (hint {hints + 1} of {levels})")
     else:
         print(f"\nEdit and check again, or  minivae solution {entry.number} --show")
-
-
-def print_output(output: Output, width: int) -> None:
-    """One line for a returned value, and its diagnosis below."""
-    error = "" if output.error is None else f"   relative error {output.error:.0e}"
-    print(f"{'ok  ' if output.passed else 'FAIL'}  {output.name:<{width}}   shape {tuple(output.shape)}{error}")
-    for sentence in output.message.split("; "):
-        print(f"      {sentence}" if sentence else "", end="\n" if sentence else "")
 
 
 def hint(options: argparse.Namespace) -> int:

@@ -63,7 +63,7 @@ class Entry:
     @property
     def lesson_file(self) -> Path | None:
         """The lesson it belongs to."""
-        return next(iter(self.lessons.glob(f"{self.exercise.lesson:02d}-*.md")), None)
+        return min(self.lessons.glob(f"{self.exercise.lesson:02d}-*.md"), default=None)
 
     def pristine(self) -> str:
         """The text of the exercise as it was at first, made from the solution."""

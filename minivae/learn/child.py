@@ -19,11 +19,13 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
+from minivae.answers import fingerprint
 from minivae.learn import search, trace
 from minivae.learn.exercise import YOURS, Exercise
 from minivae.learn.judge import NOT_YET, Report, judge, unjudged
@@ -201,29 +203,41 @@ def end_with_the_checker(pipe: int) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def verdict(path: Path, check: Path, tell: Callable[[Report], None]) -> None:
+    """Judge the file and tell the report; then look for causes, which may hang, and tell it once more."""
+    exercise, kept = load_check(check), Kept()
+    with contextlib.redirect_stdout(kept), contextlib.redirect_stderr(kept):
+        report = examine(path, exercise)
+    report.printed = kept.getvalue() + ("\n... (the rest is not shown)" if kept.is_full else "")
+    tell(report)
+    with contextlib.redirect_stdout(Kept()), contextlib.redirect_stderr(Kept()):
+        add_causes(report, path, exercise, check.parents[1] / "solutions" / check.name)
+    tell(report)
+
+
+def in_page(path: Path, check: Path) -> None:
+    """Print the verdicts as lines of JSON, for a page in a browser, which ends all of Python if something hangs."""
+    sys.dont_write_bytecode = True  # many files of one name, whose times may all be zero there
+    linecache.clearcache()
+    facts = {"sha256": fingerprint(path)}
+    verdict(path, check, lambda report: print(json.dumps(report.to_dict() | facts | {"text": report.text()})))
+
+
 def main() -> None:
-    """Judge, and write the report; then look for causes, and write it again."""
+    """Write the verdict into the file REPORT, and again with the causes."""
     path, check, report_path = (Path(argument).resolve() for argument in sys.argv[1:4])
     limit_memory()
     for pipe in sys.argv[4:]:
         end_with_the_checker(int(pipe))
-    exercise = load_check(check)
-    kept = Kept()
+    nowhere = open(os.devnull, "w")  # noqa: SIM115  until the process ends
 
-    def write() -> None:
-        report.printed = kept.getvalue() + ("\n... (the rest is not shown)" if kept.is_full else "")
+    def write(report: Report) -> None:
         with replacing(report_path) as beside:
             beside.write_text(json.dumps(report.to_dict()), encoding="utf-8")
-
-    with contextlib.redirect_stdout(kept), contextlib.redirect_stderr(kept):
-        report = examine(path, exercise)
-    write()
-    with open(os.devnull, "w") as nowhere:
-        # What hangs here, even in compiled code, ends the process; the first report is there already.
+        # What hangs from here on, even in compiled code, ends the process; the first report is there already.
         faulthandler.dump_traceback_later(SEARCH_SECONDS, exit=True, file=nowhere)
-        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            add_causes(report, path, exercise, check.parents[1] / "solutions" / check.name)
-    write()
+
+    verdict(path, check, write)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,12 @@ class Output:
     cause: str | None = None
     line: int | None = None
 
+    def lines(self, width: int) -> list[str]:
+        """The verdict in a line, with the name in so many columns, and the diagnosis below."""
+        error = "" if self.error is None else f"   relative error {self.error:.0e}"
+        verdict = f"{'ok  ' if self.passed else 'FAIL'}  {self.name:<{width}}   shape {tuple(self.shape)}{error}"
+        return [verdict, *(f"      {sentence}" for sentence in self.message.split("; ") if sentence)]
+
 
 @dataclass
 class Report:
@@ -49,6 +55,15 @@ class Report:
     def passed(self) -> bool:
         """Nothing is wrong."""
         return not self.complaints and all(output.passed for output in self.outputs)
+
+    def text(self) -> str:
+        """What the file printed, a line for each output, and what else there is to say."""
+        judged = [output for output in self.outputs if output.message != NOT_JUDGED]
+        width = max((len(output.name) for output in judged), default=0)
+        lines = [f"  | {line}" for line in self.printed.splitlines()]
+        lines += [line for output in judged for line in output.lines(width)]
+        lines += [f"{'FAIL' if self.started else 'TODO'}  {complaint}" for complaint in self.complaints]
+        return "".join(f"{line}\n" for line in lines + [f"      {note}" for note in self.notes])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

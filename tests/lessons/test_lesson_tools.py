@@ -401,6 +401,16 @@ def test_a_lesson_that_lost_its_form(lesson, good, bad, sentence):
     assert any(sentence in complaint for complaint in complaints_of(lesson(FORM.replace(good, bad, 1))))
 
 
+def test_a_second_edition_has_the_same_fences_and_is_no_lesson_of_its_own(lesson):
+    path = lesson(FORM)
+    edition = path.with_suffix(".zh.md")
+    edition.write_text(FORM.replace("A title", "七"), encoding="utf-8")
+    assert complaints_of(path) == []
+    assert build.lessons(["07"], path.parent) == [path]
+    edition.write_text(FORM.replace("None.", "```text\nx\n```"), encoding="utf-8")
+    assert complaints_of(path) == [f"1: {edition.name} has other fences than this lesson"]
+
+
 def test_lesson_0_needs_no_derivation_and_no_breakage(lesson):
     path = lesson(
         "# 0. A title\n\n" + FORM[FORM.index("## In code") : FORM.index("## Break")] + FORM[FORM.index("## Three") :],
