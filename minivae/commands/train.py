@@ -80,6 +80,7 @@ def add_model(group: Any) -> None:
     setting(group, "--hidden", "widths of the hidden layers", type=whole_numbers, metavar="400,200|none")
     setting(group, "--latent", "latent dimensions", type=int)
     setting(group, "--beta", "weight of the KL", type=float)
+    setting(group, "--conditional", "let both networks see each example's class, by its label", action="store_true")
     functions = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
     setting(group, "--activation", "of the hidden layers", choices=functions)
     setting(group, "--init", "initial weights", choices=("torch", "glorot", "he"))

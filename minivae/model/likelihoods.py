@@ -146,10 +146,12 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 }
 
 
-def check_on(backend: str, likelihood: Likelihood, missing: str) -> None:
-    """BackendError for what a GPU has no kernels for yet."""
-    if backend == "cupy" and (missing == "mask" or isinstance(likelihood, LogNormal | Mixed | Poisson)):
+def check_on(backend: str, likelihood: Likelihood, missing: str, condition_dim: int) -> None:
+    """BackendError for what a GPU has no kernels for yet, or was never seen to compute."""
+    is_new = missing == "mask" or condition_dim > 0 or isinstance(likelihood, LogNormal | Mixed | Poisson)
+    if backend == "cupy" and is_new:
         what = "missing='mask'" if missing == "mask" else f"the likelihood {likelihood.name!r}"
+        what = "a condition" if condition_dim else what
         raise BackendError(f"the cupy backend does not compute {what} yet: use numpy or numba")
 
 

@@ -5,6 +5,9 @@
 
 NaN in x is a hole (lesson 17): the encoder sees 0 there, and recon_nll is that of what was observed.
 
+With a condition c (B, C), p(x|z, c) and q(z|x, c): both networks see c beside their input, and its gradient is dropped.
+Then rows x here are [x | c], (B, D + C), wherever rows go; z joins its row's c at the decoder (lesson 22).
+
 The formulas are in kernels/reference.py; here is their order. Arrays come in checked and scaled, on the device of the
 kernels: whoever holds data in their own units calls :class:`minivae.VAE`. Every array of a pass is a buffer of the
 workspace, which the next pass overwrites: copy what must be kept.
@@ -120,8 +123,10 @@ class Network:
         seed: int,
         scaling: Scaling,
         missing: str,
+        condition_dim: int,
     ):
         self.input_dim, self.hidden_dims, self.latent_dim = input_dim, hidden_dims, latent_dim
+        self.condition_dim, self.row_dim = condition_dim, input_dim + condition_dim
         self.activation, self.likelihood, self.beta = activation, likelihood, beta
         self.init, self.dtype, self.seed, self.scaling = init, dtype, seed, scaling
         self.missing = missing
@@ -133,9 +138,9 @@ class Network:
         self.lock = RLock()  # the buffers hold one pass at a time; VAE lets threads take turns
         _networks.add(self)
         self.workspace = Workspace(self.kernels, self.dtype)
-        dims = (self.hidden_dims, self.latent_dim, self.activation)
-        self.encoder = Encoder((1 + (self.missing == "mask")) * self.input_dim, *dims, self.workspace)
-        self.decoder = Decoder(self.input_dim, *dims)
+        K, n_inputs = self.latent_dim, self.row_dim + (self.missing == "mask") * self.input_dim
+        self.encoder = Encoder(n_inputs, self.hidden_dims, K, self.activation, self.workspace)
+        self.decoder = Decoder(self.input_dim, self.hidden_dims, K + self.condition_dim, self.activation)
         layers = [*self.encoder.layers, *self.decoder.layers]
         blocks = [block for layer in layers for block in layer.blocks()]
         logvar_shape = self.likelihood.logvar_shape(self.input_dim)
@@ -157,7 +162,18 @@ class Network:
     @property
     def config(self) -> dict[str, Any]:
         """The arguments that make an untrained twin of this model, with plain values only; without its scaling."""
-        names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "dtype", "seed", "missing")
+        names = (
+            "input_dim",
+            "hidden_dims",
+            "latent_dim",
+            "activation",
+            "beta",
+            "init",
+            "dtype",
+            "seed",
+            "missing",
+            "condition_dim",
+        )
         plain = {name: getattr(self, name) for name in names}
         return plain | {"backend": self.kernels.name, "likelihood": self.likelihood.config()}
 
@@ -168,18 +184,30 @@ class Network:
 
     def posterior(self, x: Array) -> tuple[Array, Array]:
         """mu, logvar (B, K) of q(z|x), for x (B, D)."""
-        seen = self.scaling.seen(self.likelihood.encoder_view(x)) if self.has_view else x
+        D, seen = self.input_dim, x
+        if self.has_view:
+            seen = np.concatenate([self.scaling.seen(self.likelihood.encoder_view(x[:, :D])), x[:, D:]], axis=1)
         seen, observed = fill_holes(seen)
         if self.missing == "mask":
             observed = np.ones_like(seen) if observed is None else observed
-            seen = np.concatenate([seen, observed], axis=1)
+            seen = np.concatenate([seen, observed[:, :D]], axis=1)
         return self.encoder.forward(seen)
+
+    def output(self, z: Array, x: Array) -> Array:
+        """The decoder's output (B, D) for z (B, K), under the condition of the rows x (B, D + C)."""
+        if self.condition_dim:
+            z = np.concatenate([z, x[:, self.input_dim :]], axis=1)
+        return self.decoder.forward(z)
+
+    def output_backward(self, doutput: Array) -> Array:
+        """doutput (B, D) -> dz (B, K); the condition's gradient is dropped: it is given. Overwrites ``doutput``."""
+        return self.decoder.backward(doutput)[:, : self.latent_dim]
 
     def forward(self, x: Array, eps: Array) -> tuple[Array, Array, Array]:
         """x (B, D), eps (B, K) -> mu, logvar (B, K) of q(z|x), and the decoder's output (B, D) for one z of each."""
         mu, logvar = self.posterior(x)
         z = self.kernels.reparameterize_forward(mu, logvar, eps, out=self.workspace.rows("z", len(x), self.latent_dim))
-        return mu, logvar, self.decoder.forward(z)
+        return mu, logvar, self.output(z, x)
 
     def backward(self, doutput: Array, dkl: Array, mu: Array, logvar: Array, eps: Array) -> None:
         """doutput (B, D), dkl (B,) -> the gradients of all layers; ``mu`` and ``logvar`` as :meth:`forward` gave them.
@@ -189,7 +217,7 @@ class Network:
         k, K = self.kernels, self.latent_dim
         buffers = self.workspace.named(len(mu), dmu=(K,), dlogvar=(K,), dmu_kl=(K,), dlogvar_kl=(K,))
 
-        dz = self.decoder.backward(doutput)
+        dz = self.output_backward(doutput)
 
         if k.fork is not None:  # a learner's: exercise 16 has all that follows in one function
             dmu, dlogvar = k.fork(dz, dkl, mu, logvar, eps, dmu=buffers.dmu, dlogvar=buffers.dlogvar)
@@ -255,7 +283,7 @@ class Network:
     ) -> Array:
         """-log p(x|z) of what was observed, before its scaling, in nats: (B, D), (B, D) -> (B,); see Likelihood.nll."""
         logvar = self.logvar if logvar is None else logvar
-        x, observed = fill_holes(x)
+        x, observed = fill_holes(x[:, : self.input_dim])
         if observed is not None:
             out["observed"] = observed
         recon_nll = self.likelihood.nll(self.kernels, output, x, logvar, drecon_nll, **out)

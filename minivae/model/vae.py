@@ -70,6 +70,10 @@ class VAE(Network):
     missing : {"zero", "mask"}, default "zero"
         What the encoder sees of NaN in ``x``, a value that was not observed: 0 after scaling; or also D more inputs,
         1 where a value was observed. The loss bounds -log p of what was observed (lesson 17).
+    condition_dim : int, default 0
+        C, the width of a condition c, such as a one-hot class: then the model is p(x|c), and methods need
+        ``condition=`` (N, C), finite numbers of about unit size; or ``x`` and ``z`` with these as further, last columns
+        (lesson 22).
 
     Attributes
     ----------
@@ -113,6 +117,7 @@ class VAE(Network):
         seed: int = 0,
         scaling: Scaling | None = None,
         missing: str = "zero",
+        condition_dim: int = 0,
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
         self._said_grey = False
@@ -123,7 +128,8 @@ class VAE(Network):
         likelihood.check_dim(input_dim)
         scaling.check_dim(input_dim)
         check_choice(missing, "missing", ("zero", "mask"))
-        check_on(self.backend, likelihood, missing)
+        condition_dim = check_int(condition_dim, "condition_dim", 0, LARGEST_WIDTH)
+        check_on(self.backend, likelihood, missing, condition_dim)
         super().__init__(
             input_dim,
             check_widths(hidden_dims, "hidden_dims"),
@@ -137,6 +143,7 @@ class VAE(Network):
             check_seed(seed),
             scaling,
             missing,
+            condition_dim,
         )
         if scaling.seen_shift.size:  # logarithms start at their mean: from 0, ten of them take ten thousand steps
             self.parameters["decoder.output.b"] += self.kernels.asarray(scaling.seen_shift, self.dtype)
@@ -177,14 +184,17 @@ class VAE(Network):
     def __repr__(self) -> str:
         widths = "-".join(str(width) for width in (self.input_dim, *self.hidden_dims, self.latent_dim))
         size = f"{len(self.store.vector):,} parameters"
+        size += f", given {self.condition_dim} columns" * (self.condition_dim > 0)
         return f"<VAE {widths} {self.activation}, {self.likelihood!r}, {size}, {self.dtype} on {self.backend}>"
 
-    def check(self, x: Any, grey_is_fine: bool = False) -> np.ndarray:
+    def check(self, x: Any, grey_is_fine: bool = False, condition: Any = None) -> np.ndarray:
         """``x`` scaled, as an array (N, D) of the model's dtype that its likelihood can take; errors as for ``loss``.
 
-        Warns once, with GreyDataWarning, where a Bernoulli model meets grey values, unless they will be binarised.
+        A conditional model's are rows [x | c], (N, D + C). Warns once, with GreyDataWarning, where a Bernoulli model
+        meets grey values, unless they will be binarised.
         """
-        x = self._scaled(x)
+        rows = self._scaled(x, condition)
+        x = rows[:, : self.input_dim]
         try:
             self.likelihood.check(x)
         except DataError as error:
@@ -194,16 +204,45 @@ class VAE(Network):
         if isinstance(self.likelihood, Bernoulli) and not (grey_is_fine or self._said_grey) and Bernoulli.is_grey(x):
             self._said_grey = True
             warnings.warn(GREY, GreyDataWarning, stacklevel=3)
-        return x
+        return rows
 
-    def _scaled(self, x: Any) -> np.ndarray:
+    def _scaled(self, x: Any, condition: Any) -> np.ndarray:
+        x, condition = self.split(encoded(self.columns, x), self.input_dim, condition)
         holes = self.backend != "cupy" and self.likelihood.takes_holes
-        return self.scaling.check(encoded(self.columns, x), self.dtype, self.input_dim, allow_nan=holes)
+        x = self.scaling.check(x, self.dtype, self.input_dim, allow_nan=holes)
+        return self.joined(x, condition)
+
+    def split(self, rows: Any, width: int, condition: Any) -> tuple[Any, Any]:
+        """What is no condition, of this ``width``, and the condition: that in the last C columns, where none is given.
+
+        ValueError for a model that needs a condition and has none, or has one and needs none.
+        """
+        C = self.condition_dim
+        if C and condition is None and np.ndim(rows) == 2 and np.shape(rows)[1] == width + C:
+            rows = np.asanyarray(rows)
+            return rows[:, :width], rows[:, width:]
+        if (condition is None) == (C > 0):
+            raise ValueError(
+                f"this model has condition_dim={C}, and knows data only under a condition: hand in condition= with {C} "
+                "columns, or data with these as their last columns"
+                if C
+                else "this model has no condition: leave condition= out, or make it with VAE(..., condition_dim=...)"
+            )
+        return rows, condition
+
+    def joined(self, x: np.ndarray, condition: Any) -> np.ndarray:
+        """Rows [x | c] from x (N, width) and a condition (N, C), which is checked; ``x`` itself where that is None."""
+        if condition is None:
+            return x
+        condition = check_matrix(condition, self.dtype, self.condition_dim, "condition")
+        if len(condition) != len(x):
+            raise ValueError(f"condition has {len(condition)} rows for {len(x)} examples: each needs its own")
+        return np.hstack([x, condition])
 
     # -- the loss ------------------------------------------------------------------------------------------
 
     @one_at_a_time
-    def loss(self, x: Any, eps: Any = None) -> LossTerms:
+    def loss(self, x: Any, eps: Any = None, condition: Any = None) -> LossTerms:
         """The loss of a batch or of a whole data set.
 
         Parameters
@@ -212,6 +251,7 @@ class VAE(Network):
         eps : array-like of shape (N, K), optional
             Default: the noise of the current step (stream 0 at rows 0 to N - 1), so that a second call returns
             the same.
+        condition : array-like of shape (N, C), for a conditional model
 
         Returns
         -------
@@ -223,12 +263,12 @@ class VAE(Network):
         DataError, TypeError
             If ``x`` does not fit the model or its likelihood.
         """
-        x = self.check(x)
+        x = self.check(x, condition=condition)
         return self.loss_of_scaled(x, check_eps(eps, self.dtype, (len(x), self.latent_dim)))
 
     @one_at_a_time
     def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None, group: Group | None = None) -> LossTerms:
-        """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, K) of the model's dtype."""
+        """:meth:`loss` of what :meth:`check` has returned, and noise (N, K) of the model's dtype."""
         parts = pieces(len(x))
 
         def sums_of(i: int) -> tuple[float, float]:
@@ -241,12 +281,12 @@ class VAE(Network):
         return LossTerms.of(float(recon_nll), float(kl), self.beta)
 
     @one_at_a_time
-    def loss_and_gradients(self, x: Any, eps: Any = None) -> LossTerms:
+    def loss_and_gradients(self, x: Any, eps: Any = None, condition: Any = None) -> LossTerms:
         """The loss of a batch, and d loss / d parameter into ``gradients``.
 
         Parameters, returned value and errors are those of :meth:`loss`. Penalties are not included.
         """
-        x = self.check(x)
+        x = self.check(x, condition=condition)
         eps = check_eps(eps, self.dtype, (len(x), self.latent_dim))
         return self.forward_backward(self.kernels.asarray(x, self.dtype), self._eps(eps, slice(0, len(x))))
 
@@ -257,55 +297,61 @@ class VAE(Network):
 
     def set_output_bias(self, x: Any) -> None:
         """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
-        x = self.check(x, grey_is_fine=True)
+        none = np.zeros((len(x), self.condition_dim)) if self.condition_dim else None  # it has no say in a mean
+        x = self.check(x, grey_is_fine=True, condition=none)[:, : self.input_dim]
         check_columns_known(x)
         self.parameters["decoder.output.b"] = self.likelihood.constant(x)[0]
 
     # -- what a trained model is for -------------------------------------------------------------------------
 
-    def encode(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, x: Any, condition: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """The posterior q(z|x) of each example.
 
         Parameters
         ----------
         x : array-like of shape (N, D)
+        condition : array-like of shape (N, C), for a conditional model
 
         Returns
         -------
         mu, logvar : ndarray, each of shape (N, K)
             Mean and log variance (log sigma^2).
         """
-        return self.encode_scaled(self._scaled(x))
+        return self.encode_scaled(self._scaled(x, condition))
 
     @one_at_a_time
     def encode_scaled(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """:meth:`encode` of what :meth:`check` has returned: (N, D) -> mu, logvar (N, K)."""
+        """:meth:`encode` of what :meth:`check` has returned: mu, logvar (N, K)."""
         mu, logvar = np.empty((2, len(x), self.latent_dim), self.dtype)
         for rows in pieces(len(x)):
             piece = self.posterior(self.kernels.asarray(x[rows], self.dtype))
             mu[rows], logvar[rows] = (self.kernels.to_numpy(array) for array in piece)
         return mu, logvar
 
-    def decode(self, z: Any) -> np.ndarray:
-        """The mean of p(x|z) in data space (probabilities, not logits): (N, K) -> (N, D)."""
-        return self.scaling.invert(self._mean_of_scaled(z))
+    def decode(self, z: Any, condition: Any = None) -> np.ndarray:
+        """The mean of p(x|z) in data space (probabilities, not logits): (N, K), condition (N, C) -> (N, D)."""
+        return self.scaling.invert(self._mean_of_scaled(z, condition))
 
     @one_at_a_time
-    def _mean_of_scaled(self, z: Any) -> np.ndarray:
+    def _mean_of_scaled(self, z: Any, condition: Any) -> np.ndarray:
+        z, condition = self.split(z, self.latent_dim, condition)
         z = check_matrix(z, self.dtype, what="z")
         if z.shape[1] != self.latent_dim:
             raise ValueError(f"z has {z.shape[1]} columns, but this model has {self.latent_dim} latent dimensions")
+        z = self.joined(z, condition)
         mean = np.empty((len(z), self.input_dim), self.dtype)
         for rows in pieces(len(z)):
             output = self.decoder.forward(self.kernels.asarray(z[rows], self.dtype))
             mean[rows] = self.kernels.to_numpy(self.likelihood.mean_given(self.kernels, output, self.logvar))
         return mean
 
-    def reconstruct(self, x: Any) -> np.ndarray:
-        """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
-        return decoded(self.columns, self.decode(self.encode(x)[0]), x)
+    def reconstruct(self, x: Any, condition: Any = None) -> np.ndarray:
+        """The mean of p(x|z) at the posterior mean z = mu(x): (N, D), condition (N, C) -> (N, D)."""
+        rows = self._scaled(x, condition)
+        z = np.hstack([self.encode_scaled(rows)[0], rows[:, self.input_dim :]])
+        return decoded(self.columns, self.decode(z), x)
 
-    def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
+    def sample(self, n: int, seed: int = 0, draw: bool = False, condition: Any = None) -> np.ndarray:
         """New data from the prior.
 
         Parameters
@@ -315,6 +361,7 @@ class VAE(Network):
             The samples are a function of it (stream 4).
         draw : bool
             False: the means of p(x|z). True: draws x itself, such as binary pixels or one-hot rows.
+        condition : array-like of shape (C,) or (1, C), the same for all, or (n, C); for a conditional model
 
         Returns
         -------
@@ -323,9 +370,12 @@ class VAE(Network):
         n, seed = check_int(n, "n", 1), check_seed(seed)
         noise, rows = backends.load("numpy"), np.arange(n)
         z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
+        if condition is not None:
+            condition = np.atleast_2d(condition)
+            condition = np.repeat(condition, n, axis=0) if len(condition) == 1 else condition
         if not draw:
-            return decoded(self.columns, self.decode(z))
-        mean = self._mean_of_scaled(z)
+            return decoded(self.columns, self.decode(z, condition))
+        mean = self._mean_of_scaled(z, condition)
 
         # Step 0 of the stream has gone into z, step 1 goes into x.
         def uniform() -> np.ndarray:
@@ -337,10 +387,10 @@ class VAE(Network):
         return decoded(self.columns, self.scaling.invert(self.draw(mean, uniform, normal)))
 
     @one_at_a_time
-    def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
+    def log_likelihood(self, x: Any, n_samples: int = 5000, condition: Any = None) -> np.ndarray:
         """log p(x) in nats by importance sampling, (N, D) -> (N,); see :func:`minivae.evaluation.log_likelihood`."""
         n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
-        estimate = importance.log_likelihood(self, self.check(x), n_samples, self.seed)
+        estimate = importance.log_likelihood(self, self.check(x, condition=condition), n_samples, self.seed)
         importance.warn_of_outliers(estimate)
         return estimate.log_px
 
@@ -349,13 +399,15 @@ class VAE(Network):
         return oddness.score(self, x, train, n_samples, self.seed if seed is None else check_seed(seed))
 
     @one_at_a_time
-    def impute(self, x: Any, n_draws: int | None = None, seed: int = 0, n_samples: int = 1000) -> Any:
+    def impute(
+        self, x: Any, n_draws: int | None = None, seed: int = 0, n_samples: int = 1000, condition: Any = None
+    ) -> Any:
         """Fill the holes, NaN in ``x`` (N, D), from the rest of their rows; see :mod:`minivae.model.imputation`.
 
         With means, (N, D), of a category its probabilities; or with draws, (n_draws, N, D), a category one-hot.
         """
-        filled = imputation.impute(self, self.check(x), n_draws, check_seed(seed), n_samples)
-        given = check_matrix(encoded(self.columns, x), "float64", allow_nan=True)
+        filled = imputation.impute(self, self.check(x, condition=condition), n_draws, check_seed(seed), n_samples)
+        given = check_matrix(encoded(self.columns, x), "float64", allow_nan=True)[:, : self.input_dim]
         filled = np.where(np.isnan(given), self.scaling.invert(filled), given)
         return decoded(self.columns, filled, x, fill=True)
 

@@ -15,10 +15,11 @@ from minivae.runs.settings import ONLY, Settings
 DESCRIBED = ("name", "image_shape", "columns", "label_names", "value_range", "fingerprint")
 
 
-def fingerprint(data: Dataset) -> str:
-    """SHA-256 of both parts: their shapes, dtypes and values."""
+def fingerprint(data: Dataset, conditional: bool = False) -> str:
+    """SHA-256 of both parts: their shapes, dtypes and values; of their labels too where a model is shown them."""
     digest = hashlib.sha256()
-    for part in (data.train, data.test):
+    labels = (data.train_labels, data.test_labels) if conditional else ()
+    for part in (data.train, data.test, *(part for part in labels if part is not None)):
         digest.update(f"{part.shape} {part.dtype}\n".encode())
         digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()
@@ -32,6 +33,7 @@ def identity(settings: Settings, mark: str) -> str:
     of_files = ("data", "header", "drop", "test", "holdout", "groups")  # the fingerprint tells how they were read
     newer = {"model", *ONLY["gan"]} if settings.model == "vae" else set()  # older runs had no such settings
     left_out = {*of_files, "epochs", "steps", *newer} | ({"shards"} if settings.shards is None else set())
+    left_out |= set() if settings.conditional else {"conditional"}
     values = {name: value for name, value in settings.of_the_run().items() if name not in left_out}
     if not settings.columns:  # runs of before know no kinds
         del values["columns"]

@@ -25,10 +25,11 @@ from minivae.gan.gan import GAN
 from minivae.model.likelihoods import Mixed
 from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
+from minivae.runs.classes import class_names, one_hot
 from minivae.runs.settings import Settings
 from minivae.training.corruption import CORRUPTIONS, Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
-from minivae.training.examples import Rows, as_trained, held_out_rows, training_rows
+from minivae.training.examples import Rows, held_out_rows, training_rows
 from minivae.training.loop import fit_prepared
 from minivae.training.optimizers import OPTIMIZERS, Adam
 from minivae.training.recipe import Callback, Recipe
@@ -60,6 +61,8 @@ class Plan:
         itself, unless early stopping chooses by it.
     shown : Dataset
         What pictures show, in its own units: binarised where the model was trained so, without the rows set aside.
+    classes : tuple of str
+        The names of the classes that are the model's condition; empty if it has none.
     """
 
     model: Any
@@ -69,6 +72,7 @@ class Plan:
     validation: np.ndarray
     test: np.ndarray
     shown: Dataset
+    classes: tuple[str, ...] = ()
 
     def warm_up(self, progress: bool) -> None:
         """Compile what training needs."""
@@ -111,17 +115,26 @@ def make_plan(
         gan = model if isinstance(model, GAN) else build_gan(settings, data)
         scaled, test = (gan.scaling.check(x, gan.dtype, gan.data_dim) for x in (data.train, data.test))
         return Plan(gan, Recipe(settings.batch_size), None, scaled, test, test, data)
+    classes = class_names(data) if settings.conditional else ()
+    if classes:
+        log.info("condition   the class, as %d columns: %s", len(classes), ", ".join(classes))
     data, aside = set_validation_aside(settings, data)
     if not isinstance(model, VAE):
-        model, early_stopping = build_model(settings, data), build_early_stopping(settings)
+        model, early_stopping = build_model(settings, data, len(classes)), build_early_stopping(settings)
     vae, recipe = model, build_recipe(settings, group or Alone())
-    train = training_rows(vae, data.train, recipe)
-    test = held_out_rows(vae, data.test, recipe)
-    validation = test if aside is None else held_out_rows(vae, aside, recipe)
-    shown = data if recipe.binarize == "none" else replace(data, test=vae.scaling.invert(test))
+
+    def of(labels: np.ndarray | None) -> np.ndarray | None:
+        return one_hot(classes, labels, data.label_names, data.name)
+
+    train = training_rows(vae, data.train, recipe, of(data.train_labels))
+    test = held_out_rows(vae, data.test, recipe, of(data.test_labels))
+    validation = test if aside is None else held_out_rows(vae, aside.test, recipe, of(aside.test_labels))
+    width = vae.input_dim
+    shown = data if recipe.binarize == "none" else replace(data, test=vae.scaling.invert(test[:, :width]))
     if recipe.binarize != "none" and not data.image_shape:  # no picture of images shows training examples
-        shown = replace(shown, train=as_trained(vae, data.train, recipe))
-    return Plan(vae, recipe, early_stopping, train, validation, test, shown)
+        binarised = held_out_rows(vae, data.train, recipe, of(data.train_labels))
+        shown = replace(shown, train=vae.scaling.invert(binarised[:, :width]))
+    return Plan(vae, recipe, early_stopping, train, validation, test, shown, classes)
 
 
 # -- what is decided -----------------------------------------------------------------------------------------
@@ -184,8 +197,8 @@ def default_epochs(n: int, batch_size: int) -> int:
     return min(200, max(10, math.ceil(UPDATES * batch_size / n)))
 
 
-def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, np.ndarray | None]:
-    """The data to train with, and a tenth of the training examples, (M, D), where early stopping chooses by their loss.
+def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, Dataset | None]:
+    """The data to train with, and in a test set a tenth of them, where early stopping chooses by their loss.
 
     None: no choice is made, so that the test set can be looked at after each epoch.
     """
@@ -200,14 +213,15 @@ def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, np
     aside = held_out(data.train, max(1, n // 10), epoch=1)
     kept = np.setdiff1d(np.arange(n), aside)
     log.info("validation  %d of the training examples, for early stopping: the test set has no say in it", len(aside))
-    labels = None if data.train_labels is None else data.train_labels[kept]
-    return replace(data, train=data.train[kept], train_labels=labels), data.train[aside]
+    labels, labels_aside = (None if data.train_labels is None else data.train_labels[rows] for rows in (kept, aside))
+    looked_at = replace(data, test=data.train[aside], test_labels=labels_aside)
+    return replace(data, train=data.train[kept], train_labels=labels), looked_at
 
 
 # -- what is built -------------------------------------------------------------------------------------------
 
 
-def build_model(settings: Settings, data: Dataset) -> VAE:
+def build_model(settings: Settings, data: Dataset, condition_dim: int = 0) -> VAE:
     """The untrained model that the settings describe, with its optimizer; only training rows decide its scaling."""
     mixed = Mixed(data.schema.parts) if settings.likelihood == "mixed" and data.schema is not None else None
     vae = VAE(
@@ -222,6 +236,7 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
         dtype=settings.dtype,
         seed=settings.seed,
         scaling=Scaling.of(settings.scale, data.train, data.white, mixed),
+        condition_dim=condition_dim,
     )
     vae.columns = data.schema
     if data.schema is None and len(set(data.columns)) == data.train.shape[1]:  # a data set by name

@@ -26,6 +26,7 @@ class Settings:
     hidden: tuple[int, ...] = (400,)
     latent: int = 20
     beta: float = 1.0
+    conditional: bool = False
     activation: str = "relu"
     init: str = "torch"
     output_bias: str = "init"
@@ -121,7 +122,17 @@ OF_GAN: dict[str, Any] = {  # its defaults, where they are others; the last thre
 ONLY = {
     "gan": ("loss", "penalty", "steps"),
     "vae": (
-        *("columns", "likelihood", "beta", "init", "output_bias", "binarize", "corruption", "corruption_level"),
+        *(
+            "columns",
+            "likelihood",
+            "beta",
+            "conditional",
+            "init",
+            "output_bias",
+            "binarize",
+            "corruption",
+            "corruption_level",
+        ),
         *("corruption_target", "epochs", "schedule", "milestones", "factor", "patience", "l1", "l2"),
         "shards",
     ),
@@ -168,6 +179,8 @@ def shown(value: Any) -> str:
     """A setting as it is written on the command line."""
     if isinstance(value, tuple):
         return ",".join(str(part) for part in value) or "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return "none" if value is None else str(value)
 
 
