@@ -17,13 +17,8 @@ def add(commands: Any) -> None:
     add_run(parser)
     parser.add_argument("-n", type=int, default=48, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
-    parser.add_argument(
-        "--class",
-        dest="class_name",
-        metavar="NAME",
-        default=argparse.SUPPRESS,
-        help="the class of a run that was trained --conditional (default: equal shares of all, one after the other)",
-    )
+    shares = "of a --conditional RUN (default: equal shares of all, one after the other)"
+    parser.add_argument("--class", dest="of_class", metavar="NAME", default=argparse.SUPPRESS, help=shares)
     parser.add_argument("--draw", action="store_true", help="draw x itself, not the mean of p(x|z)")
     parser.add_argument(
         "--out",
@@ -41,7 +36,6 @@ def sample(options: argparse.Namespace) -> int:
     from minivae.gan.gan import GAN
     from minivae.runs.classes import rows_of
     from minivae.runs.folder import open_run
-    from minivae.validation import check_int
 
     run = open_run(options.run, getattr(options, "backend", None))
     if run.data is None:
@@ -57,13 +51,12 @@ def sample(options: argparse.Namespace) -> int:
     if isinstance(run.model, GAN) and draw:
         raise ValueError("draws from p(x|z), as in a .csv, are what a GAN has not: leave out --draw, and write a .npy")
     how: dict[str, Any] = {"draw": True} if draw else {}
-    if "class_name" in options and not run.classes:
+    if getattr(run.model, "condition_dim", 0):
+        classes = run.vae.classes or ("",)  # names that rows_of will ask for
+        names = [getattr(options, "of_class", classes[i * len(classes) // options.n]) for i in range(options.n)]
+        how["condition"] = rows_of(run.vae, names)
+    elif "of_class" in options:
         raise ValueError(f"--class is for runs that were trained with --conditional, and {run.path} was not")
-    if run.classes:
-        n, C = check_int(options.n, "n", 1), len(run.classes)
-        how["condition"] = rows_of(
-            run.classes, [getattr(options, "class_name", run.classes[i * C // n]) for i in range(n)]
-        )
     with np.errstate(all="ignore"):  # the next line looks
         samples = run.model.sample(options.n, seed=options.seed, **how)
     if not np.all(np.isfinite(samples)):

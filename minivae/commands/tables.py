@@ -22,11 +22,7 @@ def add(commands: Any) -> None:
         parser = add_command(commands, name, command, text)
         add_run(parser)
         parser.add_argument("--data", metavar="FILE", required=True, help="rows of the columns that RUN was trained on")
-        parser.add_argument(
-            "--labels",
-            metavar="COLUMN",
-            help="its column of classes, for a RUN that is --conditional (default: as there)",
-        )
+        parser.add_argument("--labels", metavar="COLUMN", help="its classes, for a RUN that is --conditional")
         parser.add_argument("--out", metavar="FILE", required=True, help=".csv, .npy or .npz; never an input")
         if name == "score":
             parser.add_argument("--samples", type=int, default=500, help="importance samples for each row")

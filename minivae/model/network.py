@@ -108,6 +108,7 @@ class Network:
 
     kernels: Backend
     columns: Columns | None = None  # what the columns of x are called and mean, for whoever holds a table
+    classes: tuple[str, ...] = ()  # and those of a condition that is a one-hot class
 
     def __init__(
         self,
@@ -162,19 +163,8 @@ class Network:
     @property
     def config(self) -> dict[str, Any]:
         """The arguments that make an untrained twin of this model, with plain values only; without its scaling."""
-        names = (
-            "input_dim",
-            "hidden_dims",
-            "latent_dim",
-            "activation",
-            "beta",
-            "init",
-            "dtype",
-            "seed",
-            "missing",
-            "condition_dim",
-        )
-        plain = {name: getattr(self, name) for name in names}
+        names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "dtype", "seed", "missing")
+        plain = {name: getattr(self, name) for name in (*names, "condition_dim")}
         return plain | {"backend": self.kernels.name, "likelihood": self.likelihood.config()}
 
     def draw(self, mean: np.ndarray, uniform: Noise, normal: Noise) -> np.ndarray:

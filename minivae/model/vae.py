@@ -86,6 +86,8 @@ class VAE(Network):
         Epochs trained so far.
     columns : Columns or None
         Set it, and methods take frames of these columns as ``x``, and return frames; kept in files.
+    classes : tuple of str
+        The names of the columns of a condition that is a one-hot class, for commands and pictures; kept in files.
 
     Raises
     ------
@@ -457,5 +459,6 @@ class VAE(Network):
             vae = cls(**weights.configuration(tensors, metadata), backend=backend)
             vae.step, vae.epoch = weights.counters(metadata)
             vae.columns = weights.columns_of(metadata, vae.input_dim)
+            vae.classes = tuple(map(str, metadata.get("classes", ())))
         weights.fill(vae, tensors, path)
         return vae

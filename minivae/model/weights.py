@@ -47,6 +47,7 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
         "step": network.step,
         "epoch": network.epoch,
         **({} if network.columns is None else {"columns": network.columns.config()}),
+        **({"classes": list(network.classes)} if network.classes else {}),
     }
 
 

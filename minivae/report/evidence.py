@@ -66,7 +66,7 @@ class Evidence:
     def live(self, beta: float) -> int:
         """How many dimensions a linear model of this beta keeps: eigenvalues of the covariance above beta sigma^2."""
         given, x = self.train[:, self.vae.input_dim :], self.x
-        if self.run.classes:  # what the condition explains needs no latents
+        if self.vae.condition_dim:  # what the condition explains needs no latents
             x = x - given @ np.linalg.lstsq(given, x)[0]
         return marks.live_dimensions(x, self.vae.latent_dim, beta * float(self.variance.mean()))
 

@@ -34,7 +34,6 @@ from minivae.gan.gan import GAN
 from minivae.model import weights
 from minivae.model.vae import VAE
 from minivae.runs import pictures
-from minivae.runs.classes import class_names
 from minivae.runs.identity import as_described, describe, fingerprint, identity
 from minivae.runs.settings import Settings
 from minivae.system import tensorfile
@@ -128,7 +127,6 @@ class RunFolder:
             "model": model.config,
             "data": describe(data, mark),
             "columns": None if data.schema is None else data.schema.config(),
-            "classes": list(class_names(data)) if settings.conditional else [],
             "machine": what_changes_results(model.backend),
         }
         write_text(self.config, json.dumps(config, indent=2) + "\n")
@@ -145,7 +143,6 @@ class RunFolder:
                 "model": dict(config["model"]),
                 "data": as_described(config["data"]),
                 "machine": dict(config["machine"]),
-                "classes": tuple(map(str, config.get("classes", []))),
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"cannot read {self.config}: {in_one_line(error)}") from None
@@ -234,16 +231,12 @@ def line(row: Sequence[float]) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """A trained model, and what its folder says about it; a weights file alone knows no settings and no data.
-
-    ``classes`` are the names of those that a conditional model was trained on, in the order of its condition's columns.
-    """
+    """A trained model, and what its folder says about it; a weights file alone knows no settings and no data."""
 
     path: Path
     model: Model
     settings: Settings | None = None
     data: dict[str, Any] | None = None
-    classes: tuple[str, ...] = ()
 
     @property
     def vae(self) -> VAE:
@@ -265,7 +258,7 @@ class Run:
 
     def check_same(self, data: Dataset) -> None:
         """DataError unless these are the data of the run: another split would mix training and test examples."""
-        if self.data is not None and self.data["fingerprint"] != fingerprint(data, bool(self.classes)):
+        if self.data is not None and self.data["fingerprint"] != fingerprint(data, self.vae.condition_dim > 0):
             raise DataError(f"{data.name!r} is not as it was when {self.path} was trained: the values have changed")
 
     def say_if_far_off(self, x: np.ndarray) -> None:
@@ -310,15 +303,9 @@ def open_run(path: str | os.PathLike, backend: str | None = None) -> Run:
         raise DataError(f"cannot read {folder.config}: there is no such file")
     config = folder.read_config() if is_known else None
     model = weights_of(folder, path, backend, config)
-    classes = () if config is None else config["classes"]
     if isinstance(model, VAE):
-        if model.condition_dim != len(classes):
-            raise MinivaeError(
-                f"{path} is a conditional model, and nothing beside it names the {model.condition_dim} columns of its "
-                "condition: name the run folder that it comes from, or use it in Python with minivae.VAE.load"
-            )
         warm_up(model)
-    return Run(path, model) if config is None else Run(folder.path, model, config["settings"], config["data"], classes)
+    return Run(path, model) if config is None else Run(folder.path, model, config["settings"], config["data"])
 
 
 def weights_of(folder: RunFolder, path: Path, backend: str | None, config: dict[str, Any] | None) -> Model:

@@ -43,7 +43,7 @@ class Scene:
 
     ``rows`` (n,) of the N test examples are shown: ``x`` (n, D), their classes ``labels`` (n,) and posterior means
     ``mu_of_x`` (n, K). ``mu`` (N, K) are those of all; ``kl`` (K,) in nats and ``active`` (K,) are of the latents.
-    Of a conditional model ``mu_of_x`` is (n, K + C), [mu | c]; ``classes`` are the names of the C columns.
+    Of a conditional model ``mu_of_x`` is [mu | c], (n, K + C).
     """
 
     vae: VAE
@@ -55,28 +55,19 @@ class Scene:
     mu: np.ndarray
     kl: np.ndarray
     active: np.ndarray
-    classes: Sequence[str] = ()
 
     @classmethod
-    def of(
-        cls,
-        vae: VAE,
-        data: Dataset,
-        mu: np.ndarray,
-        logvar: np.ndarray,
-        condition: np.ndarray | None = None,
-        classes: Sequence[str] = (),
-    ) -> Scene:
+    def of(cls, vae: VAE, data: Dataset, mu: np.ndarray, logvar: np.ndarray) -> Scene:
         """At most 5000 test examples; what is said of latent dimensions comes from all of them.
 
-        ``mu``, ``logvar`` (N, K) are the posteriors of ``data.test``, whose ``condition`` is (N, C).
+        ``mu``, ``logvar`` (N, K) are the posteriors of ``data.test``; of a conditional model [mu | c] and logvar.
         """
         rows = plotting.thinned(len(data.test), EXAMPLES)
         labels = None if data.test_labels is None else data.test_labels[rows]
         kl = evaluation.kl_of_columns(vae.kernels, mu, logvar)
         active = evaluation.activity(mu, evaluation.ACTIVE).active
-        mu_of_x = mu[rows] if condition is None else np.hstack([mu, condition])[rows]
-        return cls(vae, data, rows, data.test[rows], labels, mu_of_x, mu, kl, active, classes)
+        mu_of_x, mu = mu[rows], mu[:, : vae.latent_dim]
+        return cls(vae, data, rows, data.test[rows], labels, mu_of_x, mu, kl, active)
 
     @property
     def columns(self) -> Sequence[str]:
@@ -92,8 +83,6 @@ def draw(
     logvar: np.ndarray,
     history: Mapping[str, Sequence[float]],
     best_epoch: int | None = None,
-    condition: np.ndarray | None = None,
-    classes: Sequence[str] = (),
 ) -> list[str]:
     """Draw all pictures of a run into its folder, in the data's own units.
 
@@ -104,20 +93,18 @@ def draw(
     data : Dataset
         As the model was shown them: binarised, if it was trained on that.
     mu, logvar : ndarray of shape (N, K)
-        The posteriors of ``data.test``.
+        The posteriors of ``data.test``; of a conditional model [mu | c], (N, K + C), and logvar.
     history : mapping of str to sequence of float
         As :func:`minivae.fit` returns it. Without epochs there are no curves, and ``loss.png`` is left out.
     best_epoch : int, optional
         The epoch whose parameters early stopping has put back; its second curve is that of a validation set then.
-    condition, classes : ndarray of shape (N, C), and sequence of str
-        Those of ``data.test`` and the names of its columns, for a conditional model.
 
     Returns
     -------
     names : list of str
         The files that were written.
     """
-    scene = Scene.of(vae, data, mu, logvar, condition, classes)
+    scene = Scene.of(vae, data, mu, logvar)
     held_out = "test" if best_epoch is None else "validation"
     curves = {LOSS: lambda: plotting.loss_curve(history, best_epoch, held_out)} if history.get("epoch") else {}
     return draw_each(folder, curves | {name: partial(picture, scene) for name, picture in OF_A_MODEL.items()})
@@ -160,7 +147,7 @@ def reconstructions(scene: Scene) -> Figure:
 
 def samples(scene: Scene) -> Figure:
     """The means of new images, or the distribution of new rows of a table, noise and all."""
-    if scene.data.image_shape and scene.classes:
+    if scene.data.image_shape and scene.vae.classes:
         return samples_by_class(scene, scene.data.image_shape)
     if scene.data.image_shape:
         images = scene.vae.sample(IMAGES)
@@ -168,15 +155,15 @@ def samples(scene: Scene) -> Figure:
         figure.axes[0].set_title("means of p(x|z), z drawn from the prior", fontsize=9)
         return figure
     given = np.resize(scene.mu_of_x[:, scene.vae.latent_dim :], (ROWS, scene.vae.condition_dim))
-    drawn = scene.vae.sample(ROWS, draw=True, condition=given if scene.classes else None)
+    drawn = scene.vae.sample(ROWS, draw=True, condition=given if scene.vae.classes else None)
     return plotting.table_samples(scene.data.train, drawn, scene.columns)
 
 
 def samples_by_class(scene: Scene, image_shape: tuple[int, int]) -> Figure:
     """A row of images for each class of a conditional model; those in a column share their z."""
-    given = np.eye(len(scene.classes))[:IMAGES]
+    given = np.eye(len(scene.vae.classes))[:IMAGES]
     rows = [scene.vae.sample(plotting.COLUMNS_SHOWN, condition=condition) for condition in given]
-    names = [plotting.shorten(name, 16) for name in scene.classes[:IMAGES]]
+    names = [plotting.shorten(name, 16) for name in scene.vae.classes[:IMAGES]]
     figure = plotting.image_grid(rows, image_shape, names, shown_range(scene.data))
     figure.axes[0].set_title("means of p(x|z, c): a class in each row, a z from the prior in each column", fontsize=9)
     return figure
@@ -189,11 +176,15 @@ def interpolations(scene: Scene) -> Figure:
     mu = scene.mu_of_x[pairs][:, :, None]
     t = np.linspace(0, 1, STEPS)[:, None]
     z = (1 - t) * mu[:, 0] + t * mu[:, 1]
-    decoded = scene.vae.decode(z.reshape(-1, z.shape[2])).reshape(len(pairs), STEPS, -1)  # its condition moves too
+    decoded = scene.vae.decode(z.reshape(-1, z.shape[2])).reshape(len(pairs), STEPS, -1)
     if scene.data.image_shape:
-        return latent_figures.interpolation_images(decoded, scene.data.image_shape, ends, shown_range(scene.data))
-    names = [" to ".join(name_of(scene, row) for row in pair) for pair in pairs]
-    return latent_figures.interpolation_tables(decoded, scene.columns, ends, names)
+        figure = latent_figures.interpolation_images(decoded, scene.data.image_shape, ends, shown_range(scene.data))
+    else:
+        names = [" to ".join(name_of(scene, row) for row in pair) for pair in pairs]
+        figure = latent_figures.interpolation_tables(decoded, scene.columns, ends, names)
+    if scene.vae.classes:
+        figure.suptitle("the condition goes from one class to the other as z does", fontsize=9)
+    return figure
 
 
 def pairs_of(n: int, labels: np.ndarray | None, most: int) -> np.ndarray:
@@ -235,8 +226,8 @@ def manifold(scene: Scene) -> Figure:
     values = scene.vae.decode(np.hstack([z, given]))
     names, k = [latent_figures.dimension_name(i, scene.kl) for i in dims], scene.vae.latent_dim
     title = f"the two of {k} latent dimensions with the largest KL, the others at 0" if k > 2 else ""
-    if scene.classes:
-        title += f"; class {plotting.shorten(scene.classes[0])}".replace("$", r"\$")
+    if scene.vae.classes:
+        title += f"; class {plotting.shorten(scene.vae.classes[0])}".replace("$", r"\$")
     if scene.data.image_shape:
         limits = shown_range(scene.data)
         return latent_figures.manifold_images(values, scene.data.image_shape, QUANTILES, names, limits, title)

@@ -25,11 +25,11 @@ from minivae.gan.gan import GAN
 from minivae.model.likelihoods import Mixed
 from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
-from minivae.runs.classes import class_names, one_hot
+from minivae.runs.classes import class_names, with_classes
 from minivae.runs.settings import Settings
 from minivae.training.corruption import CORRUPTIONS, Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
-from minivae.training.examples import Rows, held_out_rows, training_rows
+from minivae.training.examples import Rows, as_trained, held_out_rows, training_rows
 from minivae.training.loop import fit_prepared
 from minivae.training.optimizers import OPTIMIZERS, Adam
 from minivae.training.recipe import Callback, Recipe
@@ -61,8 +61,6 @@ class Plan:
         itself, unless early stopping chooses by it.
     shown : Dataset
         What pictures show, in its own units: binarised where the model was trained so, without the rows set aside.
-    classes : tuple of str
-        The names of the classes that are the model's condition; empty if it has none.
     """
 
     model: Any
@@ -72,7 +70,6 @@ class Plan:
     validation: np.ndarray
     test: np.ndarray
     shown: Dataset
-    classes: tuple[str, ...] = ()
 
     def warm_up(self, progress: bool) -> None:
         """Compile what training needs."""
@@ -116,25 +113,22 @@ def make_plan(
         scaled, test = (gan.scaling.check(x, gan.dtype, gan.data_dim) for x in (data.train, data.test))
         return Plan(gan, Recipe(settings.batch_size), None, scaled, test, test, data)
     classes = class_names(data) if settings.conditional else ()
-    if classes:
-        log.info("condition   the class, as %d columns: %s", len(classes), ", ".join(classes))
     data, aside = set_validation_aside(settings, data)
     if not isinstance(model, VAE):
-        model, early_stopping = build_model(settings, data, len(classes)), build_early_stopping(settings)
+        model, early_stopping = build_model(settings, data, classes), build_early_stopping(settings)
     vae, recipe = model, build_recipe(settings, group or Alone())
 
-    def of(labels: np.ndarray | None) -> np.ndarray | None:
-        return one_hot(classes, labels, data.label_names, data.name)
+    def rows(x: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        return with_classes(vae, x, labels, data.label_names, data.name)
 
-    train = training_rows(vae, data.train, recipe, of(data.train_labels))
-    test = held_out_rows(vae, data.test, recipe, of(data.test_labels))
-    validation = test if aside is None else held_out_rows(vae, aside.test, recipe, of(aside.test_labels))
-    width = vae.input_dim
-    shown = data if recipe.binarize == "none" else replace(data, test=vae.scaling.invert(test[:, :width]))
+    train = training_rows(vae, rows(data.train, data.train_labels), recipe)
+    test = held_out_rows(vae, rows(data.test, data.test_labels), recipe)
+    validation = test if aside is None else held_out_rows(vae, rows(aside.test, aside.test_labels), recipe)
+    shown = data if recipe.binarize == "none" else replace(data, test=vae.scaling.invert(test[:, : vae.input_dim]))
     if recipe.binarize != "none" and not data.image_shape:  # no picture of images shows training examples
-        binarised = held_out_rows(vae, data.train, recipe, of(data.train_labels))
-        shown = replace(shown, train=vae.scaling.invert(binarised[:, :width]))
-    return Plan(vae, recipe, early_stopping, train, validation, test, shown, classes)
+        binarised = as_trained(vae, rows(data.train, data.train_labels), recipe)
+        shown = replace(shown, train=binarised[:, : vae.input_dim])
+    return Plan(vae, recipe, early_stopping, train, validation, test, shown)
 
 
 # -- what is decided -----------------------------------------------------------------------------------------
@@ -221,7 +215,7 @@ def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, Da
 # -- what is built -------------------------------------------------------------------------------------------
 
 
-def build_model(settings: Settings, data: Dataset, condition_dim: int = 0) -> VAE:
+def build_model(settings: Settings, data: Dataset, classes: tuple[str, ...] = ()) -> VAE:
     """The untrained model that the settings describe, with its optimizer; only training rows decide its scaling."""
     mixed = Mixed(data.schema.parts) if settings.likelihood == "mixed" and data.schema is not None else None
     vae = VAE(
@@ -236,9 +230,9 @@ def build_model(settings: Settings, data: Dataset, condition_dim: int = 0) -> VA
         dtype=settings.dtype,
         seed=settings.seed,
         scaling=Scaling.of(settings.scale, data.train, data.white, mixed),
-        condition_dim=condition_dim,
+        condition_dim=len(classes),
     )
-    vae.columns = data.schema
+    vae.classes, vae.columns = classes, data.schema
     if data.schema is None and len(set(data.columns)) == data.train.shape[1]:  # a data set by name
         vae.columns = Columns.plain(data.columns, data.train)
     vae.optimizer = OPTIMIZERS[settings.optimizer](settings.lr)

@@ -75,14 +75,14 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
             run.check_same(found)
         check_width(run, found.test, data, labels)
         classes = numbered_as_in_training(run, found.test_labels, found.label_names)
-        return Examples(found.name, "test", with_classes(found.test, run.classes, *classes, data), *classes, is_own)
+        return Examples(found.name, "test", with_classes(run.vae, found.test, *classes, data), *classes, is_own)
     table = read_like_the_run(run, data, labels, own)
     for remark in table.remarks:
         print_line(f"note: {data!r}: {remark}", to_stderr=True)
     check_width(run, table.x, data, labels)
     run.check_columns(table.columns, data)
     classes = numbered_as_in_training(run, table.labels, table.label_names)
-    return Examples(Path(data).stem, "all", with_classes(table.x, run.classes, *classes, data), *classes, is_own)
+    return Examples(Path(data).stem, "all", with_classes(run.vae, table.x, *classes, data), *classes, is_own)
 
 
 def numbered_as_in_training(
@@ -135,7 +135,7 @@ def training_rows_of(run: Run, examples: Examples) -> np.ndarray | None:
         run.check_same(own)
     except (DataError, OSError):
         return None
-    return with_classes(own.train, run.classes, own.train_labels, own.label_names, own.name)
+    return with_classes(run.vae, own.train, own.train_labels, own.label_names, own.name)
 
 
 def read_like_the_run(run: Run, data: str, labels: str | None, own: Settings | None) -> tables.Table:
@@ -174,7 +174,7 @@ def settings_of_a_copy(run: Run, data: str, labels: str | None) -> Settings | No
     array = replace(begun, labels=None, header="auto")
     for settings in dict.fromkeys([begun, array, replace(array, drop=())]):
         with suppress(DataError, OSError):  # whoever reads it as another file's examples will say what is wrong
-            if fingerprint(load_again(data, settings, labels), bool(run.classes)) == run.data["fingerprint"]:
+            if fingerprint(load_again(data, settings, labels), begun.conditional) == run.data["fingerprint"]:
                 return settings
     return None
 

@@ -122,19 +122,9 @@ OF_GAN: dict[str, Any] = {  # its defaults, where they are others; the last thre
 ONLY = {
     "gan": ("loss", "penalty", "steps"),
     "vae": (
-        *(
-            "columns",
-            "likelihood",
-            "beta",
-            "conditional",
-            "init",
-            "output_bias",
-            "binarize",
-            "corruption",
-            "corruption_level",
-        ),
+        *("columns", "likelihood", "beta", "init", "output_bias", "binarize", "corruption", "corruption_level"),
         *("corruption_target", "epochs", "schedule", "milestones", "factor", "patience", "l1", "l2"),
-        "shards",
+        *("shards", "conditional"),
     ),
 }
 HOLDOUTS = ("random", "last")
@@ -179,8 +169,6 @@ def shown(value: Any) -> str:
     """A setting as it is written on the command line."""
     if isinstance(value, tuple):
         return ",".join(str(part) for part in value) or "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
     return "none" if value is None else str(value)
 
 

@@ -52,16 +52,16 @@ def read_rows(run: Run, data: str, labels: str | None) -> Rows:
     """The rows of a text file, whose columns may be in any order, or of an array of the model's width."""
     if tables.ending_of(data) not in tables.TEXT:
         array = arrays_in(data)
-        return Rows(run, with_classes(array.reshape(len(array), -1), run.classes, None, (), data), None)
+        return Rows(run, with_classes(run.vae, array.reshape(len(array), -1), None, (), data), None)
     trained_on_text = run.settings is not None and tables.ending_of(run.settings.data) in tables.TEXT
     header = run.settings.header if run.settings is not None and trained_on_text else "auto"
     schema = schema_of(run)
-    if run.classes and run.settings is not None:
+    if run.settings is not None and run.settings.conditional:
         labels = labels or run.settings.labels
     frame, texts, remarks = mixed.read_frame(data, labels, header, {}, (), schema)
     for remark in remarks:
         print_line(f"note: {data!r}: {remark}", to_stderr=True)
-    return Rows(run, with_classes(schema.encode(frame), run.classes, *tables.as_classes(texts), data), frame)
+    return Rows(run, with_classes(run.vae, schema.encode(frame), *tables.as_classes(texts), data), frame)
 
 
 def arrays_in(path: str) -> np.ndarray:
@@ -77,7 +77,7 @@ def training_rows(run: Run) -> np.ndarray:
         raise DataError(f"{run.path}: what it was trained on, which rows are compared with, is not there any more")
     data = load_again(run.settings.data, run.settings)
     run.check_same(data)
-    return with_classes(data.train, run.classes, data.train_labels, data.label_names, data.name)
+    return with_classes(run.vae, data.train, data.train_labels, data.label_names, data.name)
 
 
 def write_rows(rows: Rows, out: Path, x: np.ndarray, fill: bool = False) -> None:

@@ -159,8 +159,8 @@ def finish(folder: RunFolder, plan: Plan, notes: Notes, history: dict[str, list[
     mu, logvar = vae.encode_scaled(plan.test)
     notes.say_all(notes.known._replace(mu=mu))
     if not settings.no_pictures:
-        condition = plan.test[:, vae.input_dim :]
-        pictures.draw(folder.path, vae, plan.shown, mu, logvar, history, best_epoch, condition, plan.classes)
+        mu = np.hstack([mu, plan.test[:, vae.input_dim :]])
+        pictures.draw(folder.path, vae, plan.shown, mu, logvar, history, best_epoch)
     return summarise(folder, plan, settings, history, best_epoch or vae.epoch)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from minivae.backend import Array, Backend, Stream, load
 from minivae.errors import DataError
-from minivae.model.network import LossTerms, has_holes
+from minivae.model.network import has_holes
 from minivae.model.vae import VAE
 from minivae.training.recipe import Recipe
 from minivae.validation import check_columns_known
@@ -133,11 +133,6 @@ def take_rows(vae: VAE, x: Rows, rows: np.ndarray) -> Array:
         return vae.kernels.take_rows(x, rows, out=batch)
     batch[...] = vae.kernels.asarray(x[rows], vae.dtype)
     return batch
-
-
-def loss_of(vae: VAE, x: Any, recipe: Recipe) -> LossTerms:
-    """The loss of ``x`` (N, D), computed as that of a validation set in :func:`minivae.fit`."""
-    return vae.loss_of_scaled(held_out_rows(vae, x, recipe))
 
 
 def as_trained(vae: VAE, x: Any, recipe: Recipe) -> Any:

@@ -37,16 +37,8 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
         The time it took; about 0 for NumPy, and for code that is compiled already.
     """
     optimizer = optimizer or vae.optimizer or Adam()
-    deep = "deep" if vae.hidden_dims else "linear"
-    kind = (
-        vae.backend,
-        vae.dtype,
-        vae.activation,
-        repr(vae.likelihood),
-        type(optimizer).__name__,
-        deep,
-        str(vae.condition_dim > 0),
-    )
+    deep = f"{'deep' if vae.hidden_dims else 'linear'}, condition {vae.condition_dim > 0}"
+    kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep)
     start = perf_counter()
     if vae.backend not in ("numpy", "mine") and kind not in _compiled:
         with said_if_slow(f"compiling the {vae.backend} kernels", progress), np.errstate(all="ignore"):
