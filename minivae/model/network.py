@@ -109,6 +109,7 @@ class Network:
     kernels: Backend
     columns: Columns | None = None  # what the columns of x are called and mean, for whoever holds a table
     classes: tuple[str, ...] = ()  # and those of a condition that is a one-hot class
+    has_said_grey: bool = False
 
     def __init__(
         self,

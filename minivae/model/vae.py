@@ -7,8 +7,8 @@ threads take, and the files.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,8 @@ import numpy as np
 from minivae import backend as backends
 from minivae.backend import Array, Stream
 from minivae.columns.table import decoded, encoded
-from minivae.errors import DataError, GreyDataWarning
-from minivae.model import importance, imputation, oddness, weights
-from minivae.model.likelihoods import GREY, Bernoulli, Likelihood, check_on, resolve
+from minivae.model import importance, imputation, incoming, oddness, weights
+from minivae.model.likelihoods import Likelihood, check_on, resolve
 from minivae.model.network import LossTerms, Network, mean, one_at_a_time
 from minivae.model.parameters import Views
 from minivae.model.scaling import Scaling
@@ -72,8 +71,7 @@ class VAE(Network):
         1 where a value was observed. The loss bounds -log p of what was observed (lesson 17).
     condition_dim : int, default 0
         C, the width of a condition c, such as a one-hot class: then the model is p(x|c), and methods need
-        ``condition=`` (N, C), finite numbers of about unit size; or ``x`` and ``z`` with these as further, last columns
-        (lesson 22).
+        ``condition=`` (N, C) of about unit size, or ``x`` and ``z`` that end with these columns (lesson 22).
 
     Attributes
     ----------
@@ -87,7 +85,7 @@ class VAE(Network):
     columns : Columns or None
         Set it, and methods take frames of these columns as ``x``, and return frames; kept in files.
     classes : tuple of str
-        The names of the columns of a condition that is a one-hot class, for commands and pictures; kept in files.
+        The names of the columns of a one-hot condition, for commands and pictures; kept in files.
 
     Raises
     ------
@@ -122,7 +120,6 @@ class VAE(Network):
         condition_dim: int = 0,
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
-        self._said_grey = False
         input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
         likelihood, scaling = resolve(likelihood), Scaling() if scaling is None else scaling
         kernels = backends.load(backend)
@@ -192,54 +189,10 @@ class VAE(Network):
     def check(self, x: Any, grey_is_fine: bool = False, condition: Any = None) -> np.ndarray:
         """``x`` scaled, as an array (N, D) of the model's dtype that its likelihood can take; errors as for ``loss``.
 
-        A conditional model's are rows [x | c], (N, D + C). Warns once, with GreyDataWarning, where a Bernoulli model
-        meets grey values, unless they will be binarised.
+        With a condition, rows [x | c] (N, D + C). Warns once, with GreyDataWarning, where a Bernoulli model meets grey
+        values, unless they will be binarised.
         """
-        rows = self._scaled(x, condition)
-        x = rows[:, : self.input_dim]
-        try:
-            self.likelihood.check(x)
-        except DataError as error:
-            if self.scaling.kind == "none":
-                raise
-            raise DataError(f"after {self.scaling.kind} scaling, fitted to other rows: {error}") from None
-        if isinstance(self.likelihood, Bernoulli) and not (grey_is_fine or self._said_grey) and Bernoulli.is_grey(x):
-            self._said_grey = True
-            warnings.warn(GREY, GreyDataWarning, stacklevel=3)
-        return rows
-
-    def _scaled(self, x: Any, condition: Any) -> np.ndarray:
-        x, condition = self.split(encoded(self.columns, x), self.input_dim, condition)
-        holes = self.backend != "cupy" and self.likelihood.takes_holes
-        x = self.scaling.check(x, self.dtype, self.input_dim, allow_nan=holes)
-        return self.joined(x, condition)
-
-    def split(self, rows: Any, width: int, condition: Any) -> tuple[Any, Any]:
-        """What is no condition, of this ``width``, and the condition: that in the last C columns, where none is given.
-
-        ValueError for a model that needs a condition and has none, or has one and needs none.
-        """
-        C = self.condition_dim
-        if C and condition is None and np.ndim(rows) == 2 and np.shape(rows)[1] == width + C:
-            rows = np.asanyarray(rows)
-            return rows[:, :width], rows[:, width:]
-        if (condition is None) == (C > 0):
-            raise ValueError(
-                f"this model has condition_dim={C}, and knows data only under a condition: hand in condition= with {C} "
-                "columns, or data with these as their last columns"
-                if C
-                else "this model has no condition: leave condition= out, or make it with VAE(..., condition_dim=...)"
-            )
-        return rows, condition
-
-    def joined(self, x: np.ndarray, condition: Any) -> np.ndarray:
-        """Rows [x | c] from x (N, width) and a condition (N, C), which is checked; ``x`` itself where that is None."""
-        if condition is None:
-            return x
-        condition = check_matrix(condition, self.dtype, self.condition_dim, "condition")
-        if len(condition) != len(x):
-            raise ValueError(f"condition has {len(condition)} rows for {len(x)} examples: each needs its own")
-        return np.hstack([x, condition])
+        return incoming.checked(self, x, grey_is_fine, condition)
 
     # -- the loss ------------------------------------------------------------------------------------------
 
@@ -299,7 +252,7 @@ class VAE(Network):
 
     def set_output_bias(self, x: Any) -> None:
         """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
-        none = np.zeros((len(x), self.condition_dim)) if self.condition_dim else None  # it has no say in a mean
+        none = np.zeros((1, self.condition_dim)) if self.condition_dim else None  # it has no say in a mean
         x = self.check(x, grey_is_fine=True, condition=none)[:, : self.input_dim]
         check_columns_known(x)
         self.parameters["decoder.output.b"] = self.likelihood.constant(x)[0]
@@ -319,7 +272,7 @@ class VAE(Network):
         mu, logvar : ndarray, each of shape (N, K)
             Mean and log variance (log sigma^2).
         """
-        return self.encode_scaled(self._scaled(x, condition))
+        return self.encode_scaled(incoming.scaled(self, x, condition))
 
     @one_at_a_time
     def encode_scaled(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -336,11 +289,7 @@ class VAE(Network):
 
     @one_at_a_time
     def _mean_of_scaled(self, z: Any, condition: Any) -> np.ndarray:
-        z, condition = self.split(z, self.latent_dim, condition)
-        z = check_matrix(z, self.dtype, what="z")
-        if z.shape[1] != self.latent_dim:
-            raise ValueError(f"z has {z.shape[1]} columns, but this model has {self.latent_dim} latent dimensions")
-        z = self.joined(z, condition)
+        z = incoming.latent(self, z, condition)
         mean = np.empty((len(z), self.input_dim), self.dtype)
         for rows in pieces(len(z)):
             output = self.decoder.forward(self.kernels.asarray(z[rows], self.dtype))
@@ -349,9 +298,9 @@ class VAE(Network):
 
     def reconstruct(self, x: Any, condition: Any = None) -> np.ndarray:
         """The mean of p(x|z) at the posterior mean z = mu(x): (N, D), condition (N, C) -> (N, D)."""
-        rows = self._scaled(x, condition)
-        z = np.hstack([self.encode_scaled(rows)[0], rows[:, self.input_dim :]])
-        return decoded(self.columns, self.decode(z), x)
+        rows = incoming.scaled(self, x, condition)
+        mu, _ = self.encode_scaled(rows)
+        return decoded(self.columns, self.decode(np.hstack([mu, rows[:, self.input_dim :]])), x)
 
     def sample(self, n: int, seed: int = 0, draw: bool = False, condition: Any = None) -> np.ndarray:
         """New data from the prior.
@@ -363,7 +312,7 @@ class VAE(Network):
             The samples are a function of it (stream 4).
         draw : bool
             False: the means of p(x|z). True: draws x itself, such as binary pixels or one-hot rows.
-        condition : array-like of shape (C,) or (1, C), the same for all, or (n, C); for a conditional model
+        condition : array-like of shape (C,), the same for all, or (n, C), for a conditional model
 
         Returns
         -------
@@ -372,21 +321,12 @@ class VAE(Network):
         n, seed = check_int(n, "n", 1), check_seed(seed)
         noise, rows = backends.load("numpy"), np.arange(n)
         z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
-        if condition is not None:
-            condition = np.atleast_2d(condition)
-            condition = np.repeat(condition, n, axis=0) if len(condition) == 1 else condition
-        if not draw:
-            return decoded(self.columns, self.decode(z, condition))
-        mean = self._mean_of_scaled(z, condition)
-
-        # Step 0 of the stream has gone into z, step 1 goes into x.
-        def uniform() -> np.ndarray:
-            return noise.uniform(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
-
-        def normal() -> np.ndarray:
-            return noise.standard_normal(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
-
-        return decoded(self.columns, self.scaling.invert(self.draw(mean, uniform, normal)))
+        x = self._mean_of_scaled(z, None if condition is None else np.atleast_2d(condition))
+        if draw:  # step 0 of the stream has gone into z, step 1 goes into x
+            shape, where = x.shape, (seed, Stream.PRIOR, 1, rows)
+            uniform = partial(noise.uniform, *where, out=np.empty(shape))
+            x = self.draw(x, uniform, partial(noise.standard_normal, *where, out=np.empty(shape)))
+        return decoded(self.columns, self.scaling.invert(x))
 
     @one_at_a_time
     def log_likelihood(self, x: Any, n_samples: int = 5000, condition: Any = None) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from minivae.backend import Array, Backend, Stream, load
 from minivae.errors import DataError
+from minivae.model import incoming
 from minivae.model.network import has_holes
 from minivae.model.vae import VAE
 from minivae.training.recipe import Recipe
@@ -31,7 +32,8 @@ class RowsOnDisk:
         self.vae, self.x, self.recipe, self.map = vae, x, recipe, map_under(x)
         self.condition = condition
         if condition is not None:  # which is in memory
-            self.condition = vae.joined(np.empty((len(x), 0), vae.dtype), vae.split(x, vae.input_dim, condition)[1])
+            _, condition = incoming.split(vae, x, vae.input_dim, condition)
+            self.condition = incoming.joined(vae, np.empty((len(x), 0), vae.dtype), condition)
         group = recipe.group
         check_columns_known(group.gather(lambda rank: group.agree(lambda: self.largest(rank))))
 
