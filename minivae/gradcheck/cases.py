@@ -198,7 +198,7 @@ def check_kernels(kernels: Backend, seed: int = 0) -> Iterator[Check]:
 
 
 def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[tuple[str, VAE, np.ndarray]]:
-    """Small models, each with its name and data (B, D), that together use every likelihood, activation and depth."""
+    """Small models, each with its name and rows, that together use every likelihood, activation and depth."""
     rng = np.random.default_rng(0)
     binary = (rng.random((B, D)) < 0.5).astype(float)
     real = rng.standard_normal((B, D))
@@ -213,17 +213,20 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
         ((H,), "sigmoid", Gaussian(0.5), real),
         ((4, H), "tanh", Categorical((3, 4)), one_hot),
         ((H,), "tanh", MIXED, table),
+        ((H,), "tanh", "gaussian", np.hstack([real, rng.standard_normal((B, 2))])),  # with a condition
     ):
-        if likelihood is MIXED and load(backend).graph is not None:
-            continue  # a GPU has no kernels for it yet
+        C = x.shape[1] - D
+        if (likelihood is MIXED or C) and load(backend).graph is not None:
+            continue  # a GPU does not compute it yet
         options: dict[str, Any] = {"likelihood": likelihood, "backend": backend, "dtype": "float64"}
+        options |= {"condition_dim": C, "missing": "mask"} if C else {}
         if likelihood is MIXED:
             options |= {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED)}
         vae = model(D, hidden_dims, K, activation=activation, beta=1.7, **options)
-        if likelihood is MIXED and vae.kernels.graph is not None:
+        if (likelihood is MIXED or C) and vae.kernels.graph is not None:
             continue
         widths = "-".join(str(width) for width in (D, *hidden_dims, K))
-        yield f"VAE[{widths} {activation} {vae.likelihood!r}]", vae, x
+        yield f"VAE[{widths} {activation} {vae.likelihood!r}{f', given {C} columns' if C else ''}]", vae, x
 
 
 def check_directions(backend: str | None = None, n: int = 5) -> Iterator[Check]:

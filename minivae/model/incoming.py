@@ -57,9 +57,7 @@ def split(network: Network, rows: Any, width: int, condition: Any) -> tuple[Any,
         rows = np.asanyarray(rows)
         return rows[:, :width], rows[:, width:]
     if C and condition is None:
-        raise ValueError(
-            f"this model needs a condition: hand in condition= with {C} columns, or rows that end with them"
-        )
+        raise ValueError(f"this model needs a condition: hand in condition= of {C} columns, or rows that end with them")
     if condition is not None and not C:
         raise ValueError("this model has no condition: leave it out, or make the model with VAE(..., condition_dim=C)")
     return rows, condition

@@ -188,6 +188,30 @@ OTHERS += [
     ),
 ]
 
+GIVEN, SEEN = "np.concatenate([z, x[:, self.input_dim :]], axis=1)", "        return self.encoder.forward(seen)"
+OTHERS += [
+    (
+        "the decoder does not see the condition",
+        [(NETWORK, GIVEN, GIVEN.replace("x[:,", "0 * x[:,"))],
+        proofs.a_condition_moves_what_is_said_of_the_data,
+    ),
+    (
+        "the encoder does not see the condition",
+        [(NETWORK, SEEN, SEEN.replace("(seen)", "(np.where(np.arange(seen.shape[1]) // D == 1, 0, seen))"))],
+        proofs.a_condition_moves_what_is_said_of_the_data,
+    ),
+    (
+        "the decoder sees another row's condition",
+        [(NETWORK, GIVEN, GIVEN.replace("x[:,", "x[::-1,"))],
+        proofs.a_condition_moves_what_is_said_of_the_data,
+    ),
+    (
+        "the gradient of the condition passes for that of z",
+        [(NETWORK, "(doutput)[:, : self.latent_dim]", "(doutput)[:, -self.latent_dim :]")],
+        proofs.gradients_of_the_whole_loss,
+    ),
+]
+
 
 # ---------------------------------------------------------------------------------------------------------
 # Planting
@@ -252,7 +276,7 @@ def test_no_proof_is_empty(name, edits, proof):
 
 def test_every_proof_catches_something():
     used = {proof for _, _, proof in OTHERS} | {COLUMNS[column] for bug in BUGS for column in bug.caught_by}
-    assert used == {*proofs.OF_KERNELS, *proofs.OF_MODELS, *proofs.OF_MODELS_WITH_HOLES}
+    assert used == {*proofs.OF_KERNELS, *proofs.OF_MODELS, *proofs.NOT_ON_A_GPU}
 
 
 # -- tables (lesson 17): a mistake between two tables, which no gradient sees ------------------------------------
