@@ -64,9 +64,9 @@ class Scene:
         """
         rows = plotting.thinned(len(data.test), EXAMPLES)
         labels = None if data.test_labels is None else data.test_labels[rows]
+        mu_of_x, mu = mu[rows], mu[:, : vae.latent_dim]
         kl = evaluation.kl_of_columns(vae.kernels, mu, logvar)
         active = evaluation.activity(mu, evaluation.ACTIVE).active
-        mu_of_x, mu = mu[rows], mu[:, : vae.latent_dim]
         return cls(vae, data, rows, data.test[rows], labels, mu_of_x, mu, kl, active)
 
     @property
