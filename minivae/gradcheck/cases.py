@@ -211,9 +211,9 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
         ((H, 4), "softplus", "gaussian", real),
         ((), "tanh", Gaussian("per_dimension"), real),
         ((H,), "sigmoid", Gaussian(0.5), real),
+        ((H,), "tanh", "gaussian", np.hstack([real, rng.standard_normal((B, 2))])),  # with a condition
         ((4, H), "tanh", Categorical((3, 4)), one_hot),
         ((H,), "tanh", MIXED, table),
-        ((H,), "tanh", "gaussian", np.hstack([real, rng.standard_normal((B, 2))])),  # with a condition
     ):
         C = x.shape[1] - D
         if (likelihood is MIXED or C) and load(backend).graph is not None:

@@ -227,7 +227,7 @@ def manifold(scene: Scene) -> Figure:
     names, k = [latent_figures.dimension_name(i, scene.kl) for i in dims], scene.vae.latent_dim
     title = f"the two of {k} latent dimensions with the largest KL, the others at 0" if k > 2 else ""
     if scene.vae.classes:
-        title += f"; class {plotting.shorten(scene.vae.classes[0])}".replace("$", r"\$")
+        title = f"{title}; class {plotting.shorten(scene.vae.classes[0])}".removeprefix("; ").replace("$", r"\$")
     if scene.data.image_shape:
         limits = shown_range(scene.data)
         return latent_figures.manifold_images(values, scene.data.image_shape, QUANTILES, names, limits, title)

@@ -8,6 +8,7 @@ from processes import same
 
 from minivae import VAE, evaluation
 from minivae.datasets import load
+from minivae.report.evidence import Evidence
 from minivae.runs import pictures
 from minivae.runs.folder import open_run
 
@@ -129,6 +130,32 @@ def test_a_resumed_run_is_the_one_that_never_stopped_and_other_labels_are_other_
     for command in (["train", "--resume", "--out", "cut", "--epochs", 7], ["evaluate", "whole"]):
         status, _, err = minivae(*command)
         assert (status, "changed" in err) == (2, True), err
+
+
+def test_a_report_counts_the_directions_that_the_class_does_not_explain(minivae):
+    rng = np.random.default_rng(0)
+    label, of_z = np.arange(300) % 2, np.outer(rng.standard_normal(300), [3, 3, 0, 0])
+    x = np.outer(8 * label, [0, 0, 1, 1]) + of_z + rng.standard_normal((300, 4))
+    np.savetxt("x.csv", np.column_stack([x, label]), delimiter=",", fmt="%.6f")
+    train = [
+        "train",
+        "--data",
+        "x.csv",
+        "--labels",
+        4,
+        "--no-pictures",
+        "--scale",
+        "none",
+        "--epochs",
+        60,
+        "--lr",
+        0.02,
+    ]
+    live = []
+    for options in (["--conditional"], []):
+        assert minivae(*train, "--hidden", "none", "--latent", 3, *options, "--out", f"run{len(live)}")[0] == 0
+        live.append(Evidence(open_run(f"run{len(live)}")).live(1.0))
+    assert live == [1, 2]
 
 
 def test_the_pictures_show_a_class_in_each_row(minivae, flowers, tmp_path):
