@@ -44,6 +44,8 @@ __all__ = [
     "binarize",
     "categorical_mean",
     "categorical_nll",
+    "free_bits_backward",
+    "free_bits_forward",
     "gaussian_kl_backward",
     "gaussian_kl_forward",
     "gaussian_nll",
@@ -370,6 +372,19 @@ def gaussian_kl_backward(
     dmu = np.multiply(dkl[:, None], mu, out=dmu)
     dlogvar = np.multiply(dkl[:, None], 0.5 * np.expm1(logvar), out=dlogvar)
     return dmu, dlogvar
+
+
+def free_bits_forward(kl: NDArray, free_bits: float) -> NDArray:
+    """What each latent dimension costs, max(free_bits, mean_b kl_bk) in nats: (B, K) -> (K,) (lesson 22).
+
+    The maximum of the batch mean: Kingma et al., arXiv:1606.04934, section C.8.
+    """
+    return np.maximum(free_bits, kl.mean(axis=0))
+
+
+def free_bits_backward(dcost: NDArray, kl: NDArray, free_bits: float) -> NDArray:
+    """dkl_bk = dcost_k / B where the batch mean is above free_bits, else exactly 0: (K,), (B, K) -> (B, K)."""
+    return np.where(kl.mean(axis=0) > free_bits, dcost / len(kl), np.zeros_like(kl))
 
 
 # ---------------------------------------------------------------------------------------------------------

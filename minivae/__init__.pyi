@@ -38,6 +38,8 @@ from .training.optimizers import SGD as SGD
 from .training.optimizers import Adagrad as Adagrad
 from .training.optimizers import Adam as Adam
 from .training.schedules import Cosine as Cosine
+from .training.schedules import CyclicBeta as CyclicBeta
+from .training.schedules import LinearBeta as LinearBeta
 from .training.schedules import StepList as StepList
 from .training.warmup import warm_up as warm_up
 from .version import __version__ as __version__

@@ -21,6 +21,7 @@ from minivae.model.vae import VAE
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.loop import fit
 from minivae.training.optimizers import Adam
+from minivae.training.schedules import LinearBeta
 from minivae.validation import check_float, check_int
 
 FIXED = (
@@ -33,6 +34,7 @@ FIXED = (
     "backend",
     "dtype",
     "random_state",
+    "free_bits",
 )
 
 
@@ -103,6 +105,10 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     warm_start : bool, default False
         Go on from the last ``fit`` in the place of beginning anew. The parameters that the model is built from must
         then stay as they are; a changed beta, learning rate, l2 or batch size counts from now on.
+    beta_warm_up : int, default 0
+        Epochs in which the weight of the KL grows from 0 to beta (lesson 22).
+    free_bits : float, default 0.0
+        As for :class:`minivae.VAE`.
 
     Attributes
     ----------
@@ -153,6 +159,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         random_state: Any = None,
         verbose: bool = False,
         warm_start: bool = False,
+        beta_warm_up: int = 0,
+        free_bits: float = 0.0,
     ):
         self.latent_dim = latent_dim
         self.hidden_dims = hidden_dims
@@ -174,6 +182,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
+        self.beta_warm_up = beta_warm_up
+        self.free_bits = free_bits
 
     # -- training ------------------------------------------------------------------------------------------
 
@@ -234,6 +244,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             activation=self.activation,
             likelihood=likelihood,
             beta=self.beta,
+            free_bits=self.free_bits,
             backend=self.backend,
             dtype=self.dtype,
             seed=seed,
@@ -282,6 +293,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             l2=self.l2,
             validation=validation,
             early_stopping=early_stopping,
+            beta_schedule=LinearBeta(self.beta_warm_up) if self.beta_warm_up else None,
             progress=bool(self.verbose),
         )
         self.n_iter_ += len(self.history_["loss"])

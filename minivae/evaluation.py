@@ -11,7 +11,6 @@ from minivae.backend import Backend
 from minivae.model import importance
 from minivae.model.importance import LogLikelihood
 from minivae.model.likelihoods import Bernoulli
-from minivae.model.network import LossTerms
 from minivae.model.vae import VAE
 from minivae.model.workspace import pieces
 from minivae.training.examples import held_out_rows
@@ -162,10 +161,10 @@ def evaluate(
     rows = held_out_rows(vae, x, recipe, condition)
     estimate = importance.log_likelihood(vae, rows, n_samples, recipe.seed, progress, group=group)
     mu, logvar = vae.encode_scaled(rows)
-    x = rows[:, : vae.input_dim]
+    x, kl = rows[:, : vae.input_dim], kl_of_columns(vae.kernels, mu, logvar)
     with np.errstate(all="ignore"):  # what is not finite shows in the report
         report = {
-            **summary_of_terms(estimate, vae.beta),
+            **vae.loss_terms(estimate.recon_nll.mean(), estimate.kl.mean(), kl[None])._asdict(),
             **summary_of_log_px(estimate, np.count_nonzero(~np.isnan(x)) / len(x)),
             **summary_of_latents(vae.kernels, mu, logvar),
             "protocol": protocol(vae, x, n_samples, recipe),
@@ -231,11 +230,6 @@ def activity(mu: np.ndarray, threshold: float) -> ActiveUnits:
 # -- the parts of a report ---------------------------------------------------------------------------------
 
 
-def summary_of_terms(estimate: LogLikelihood, beta: float) -> dict[str, Any]:
-    """The loss and its terms, from the samples that log p(x) was estimated with."""
-    return LossTerms.of(estimate.recon_nll.mean(), estimate.kl.mean(), beta)._asdict()
-
-
 def summary_of_log_px(estimate: LogLikelihood, input_dim: float) -> dict[str, Any]:
     """log p(x) and what is known about its error: of the sampling, and of the choice of the examples."""
     log_px, ess, n = estimate.log_px, estimate.effective_sample_size, len(estimate.log_px)
@@ -289,6 +283,7 @@ def protocol(vae: VAE, x: np.ndarray, n_samples: int, recipe: Recipe) -> dict[st
         "is_log_likelihood": values != "grey",
         "units": "nats per example",
         "beta": vae.beta,
+        **({"free_bits": vae.free_bits} if vae.free_bits else {}),
         "dtype": vae.dtype,
         "active_threshold": ACTIVE,
         "minivae_version": __version__,

@@ -13,8 +13,10 @@ from minivae import (
     Adagrad,
     Adam,
     Cosine,
+    CyclicBeta,
     EarlyStopping,
     GaussianNoise,
+    LinearBeta,
     Masking,
     Mixed,
     SaltAndPepper,
@@ -91,6 +93,8 @@ OF_THE_COMMAND = [
     ("hidden", ["--hidden", "none"], {"hidden": ()}),
     ("latent", ["--latent", 3], {"latent": 3}),
     ("beta", ["--beta", 2.5], {"model": {"beta": 2.5}}),
+    ("beta_warm_up", ["--beta-warm-up", 3], {"beta_schedule": LinearBeta(3)}),
+    ("free_bits", ["--free-bits", 0.3], {"model": {"free_bits": 0.3}}),
     ("conditional", ["--data", "counts.csv", "--labels", 2, "--conditional"],
      {"file": "counts.csv", "source": {"labels": "2"}, "by_class": True}),
     *(("activation", ["--activation", name], {"model": {"activation": name}})
@@ -212,12 +216,12 @@ X, HELD_OUT = RNG.random((50, 7)), RNG.random((9, 7))
 
 
 def by_hand(epochs=3, batch_size=16, optimizer=None, seed=0, l1=0.0, l2=0.0, binarize="none", corruption=None,
-            schedule=lambda epoch: 1.0, condition=None):  # fmt: skip
+            schedule=lambda epoch: 1.0, beta_schedule=lambda epoch: 1.0, condition=None):  # fmt: skip
     """Training written out, without minivae.training.loop: the weights of VAE(7, (5,), 3) on ``X``."""
     condition = np.empty((len(X), 0)) if condition is None else condition
     vae, optimizer = VAE(7, (5,), 3, dtype="float64", condition_dim=condition.shape[1]), optimizer or Adam(1e-3)
     for epoch in range(epochs):
-        for rows in minibatches(len(X), batch_size, seed, epoch):
+        for i, rows in enumerate(batches := minibatches(len(X), batch_size, seed, epoch)):
             target = {"none": X, "threshold": (X >= 0.5).astype(float), "stochastic": X}[binarize][rows]
             if binarize == "stochastic":
                 u = K.uniform(seed, Stream.BINARIZE, vae.step, rows, out=np.empty(target.shape))
@@ -226,6 +230,7 @@ def by_hand(epochs=3, batch_size=16, optimizer=None, seed=0, l1=0.0, l2=0.0, bin
             if corruption is not None:
                 x = corruption.apply(K, target, seed, vae.step, rows, out=np.empty(target.shape))
             eps = K.standard_normal(seed, Stream.EPS, vae.step, rows, out=np.empty((len(rows), 3)))
+            vae.beta = beta_schedule(epoch + i / len(batches))
             vae.forward_backward(np.hstack([x, condition[rows]]), eps, target)
             for name, weights in vae.parameters.items():
                 if name.endswith(".W"):
@@ -249,6 +254,7 @@ OF_FIT = [
     ("optimizer", {"optimizer": SGD(0.01)}), ("l1", {"l1": 0.1}), ("l2", {"l2": 0.1}),
     ("binarize", {"binarize": "threshold"}), ("binarize", {"binarize": "stochastic"}),
     ("corruption", {"corruption": Masking(0.3)}), ("schedule", {"schedule": StepList([1, 2], 0.5)}),
+    ("beta_schedule", {"beta_schedule": LinearBeta(2)}), ("beta_schedule", {"beta_schedule": CyclicBeta(3, 2)}),
     ("condition", {"condition": RNG.random((50, 2))}),
 ]  # fmt: skip
 
@@ -307,6 +313,8 @@ OF_THE_ESTIMATOR = [
     ("activation", {"activation": "tanh"}, {"activation": "tanh"}),
     ("scaling", {"likelihood": "gaussian", "scaling": "none"}, {"likelihood": "gaussian"}),
     ("beta", {"beta": 3.0}, {"beta": 3.0}),
+    ("beta_warm_up", {"beta_warm_up": 2}, {"settings": {"beta_schedule": LinearBeta(2)}}),
+    ("free_bits", {"free_bits": 0.3}, {"free_bits": 0.3}),
     ("max_iter", {"max_iter": 4}, {"epochs": 4}),
     ("batch_size", {"batch_size": 20}, {"settings": {"batch_size": 20}}),
     ("learning_rate", {"learning_rate": 0.02}, {"lr": 0.02}),

@@ -151,6 +151,8 @@ LATENT = [
     step_call("reparameterize_backward", "", lambda a: (a.dz, a.logvar, a.eps), lambda s: 5 * s.B * s.K, out=TWO_HEADS),
     step_call("gaussian_kl_forward", "", lambda a: (a.mu, a.logvar), lambda s: 6 * s.B * s.K, out={"out": "B"}),
     step_call("gaussian_kl_backward", "", lambda a: (a.dnll, a.mu, a.logvar), lambda s: 4 * s.B * s.K, out=TWO_HEADS),
+    Call("free_bits_forward", "", lambda a: (a.mu, 0.1), lambda s: s.B * s.K, returns=("K",)),
+    Call("free_bits_backward", "", lambda a: (a.dz[0], a.mu, 0.1), lambda s: s.B * s.K, returns=("BK",)),
 ]
 
 
@@ -224,5 +226,5 @@ CALLS = [*LINEAR, *LATENT, *LIKELIHOODS, *NOISE, *OPTIMIZERS]
 
 def calls_of(backend: str) -> list[Call]:
     """The calls that the backend of this name has: all of them, but on a GPU."""
-    not_on_a_gpu = ("lognormal_nll", "poisson_nll", "poisson_mean")
+    not_on_a_gpu = ("lognormal_nll", "poisson_nll", "poisson_mean", "free_bits_forward", "free_bits_backward")
     return [call for call in CALLS if backend != "cupy" or call.function not in not_on_a_gpu]

@@ -80,6 +80,7 @@ def add_model(group: Any) -> None:
     setting(group, "--hidden", "widths of the hidden layers", type=whole_numbers, metavar="400,200|none")
     setting(group, "--latent", "latent dimensions", type=int)
     setting(group, "--beta", "weight of the KL", type=float)
+    setting(group, "--free-bits", "nats of KL that a latent dimension has for nothing (lesson 22)", type=float)
     setting(group, "--conditional", "let both networks see each example's class, by its label", action="store_true")
     functions = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
     setting(group, "--activation", "of the hidden layers", choices=functions)
@@ -126,6 +127,7 @@ def add_training(group: Any) -> None:
         "what has to come out: the clean examples (denoising), or the noisy ones (augmentation)",
         choices=("clean", "noisy"),
     )
+    setting(group, "--beta-warm-up", "epochs in which the KL's weight grows from 0 to --beta", type=int, metavar="N")
     setting(group, "--l1", "L1 penalty on the weights", type=float)
     setting(group, "--l2", "L2 penalty on the weights", type=float)
     setting(group, "--seed", "of everything random", type=int)
@@ -218,7 +220,7 @@ def train(options: argparse.Namespace) -> int:
         print_json(summary)
         return 0
     is_gan = settings.model == "gan"
-    for line in lines_of_game(summary) if is_gan else lines_of_vae(summary):
+    for line in lines_of_game(summary) if is_gan else lines_of_vae(summary, settings.free_bits):
         print_line(line)
     length = f"{summary['steps_now']} steps" if is_gan else f"{summary['epochs_now']} epochs"
     print_line(f"run folder  {summary['run']} ({length} in {summary['seconds']:.1f} s)")
@@ -228,13 +230,14 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
-def lines_of_vae(summary: dict[str, Any]) -> Iterator[str]:
+def lines_of_vae(summary: dict[str, Any], free_bits: float) -> Iterator[str]:
     """How the training of a VAE went."""
+    floor = f", at least {free_bits:g} a dimension" if free_bits else ""
     for part in ("train", "test"):
         terms = summary[part]
         yield (
             f"{part:<11} loss {terms['loss']:.3f} nats per example "
-            f"= reconstruction {terms['recon_nll']:.3f} + beta * KL {terms['kl']:.3f}"
+            f"= reconstruction {terms['recon_nll']:.3f} + beta * KL {terms['kl']:.3f}{floor}"
         )
     if summary["best_epoch"] != summary["epochs"]:
         yield f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}"

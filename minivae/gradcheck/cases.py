@@ -131,6 +131,13 @@ def _table_case(function: str, kind: str, logvar: tuple[int, ...] | None, more: 
 TABLE_CASES = [
     *(_table_case(*row, holes=True) for row in TABLES),
     *(_table_case(*row, holes=False) for row in TABLES if row[0] in ("lognormal_nll", "poisson_nll")),
+    Case(
+        "free_bits",
+        lambda rng: {"kl": np.linspace(0.2, 1.8, K) + 0.05 * rng.random((B, K))},  # means on both sides of 0.9
+        ("kl",),
+        lambda k, a: k.free_bits_forward(a["kl"], 0.9),
+        lambda k, a, dcost: [k.free_bits_backward(dcost, a["kl"], 0.9)],
+    ),
 ]
 
 
@@ -221,7 +228,7 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
         options: dict[str, Any] = {"likelihood": likelihood, "backend": backend, "dtype": "float64"}
         options |= {"condition_dim": C, "missing": "mask"} if C else {}
         if likelihood is MIXED:
-            options |= {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED)}
+            options |= {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED), "free_bits": 0.3}
         vae = model(D, hidden_dims, K, activation=activation, beta=1.7, **options)
         if (likelihood is MIXED or C) and vae.kernels.graph is not None:
             continue

@@ -24,7 +24,7 @@ class Encoder:
 
     def forward(self, x: Array) -> tuple[Array, Array]:
         """(B, D) -> mu, logvar: two views (B, K) of one buffer."""
-        heads = self.chain.forward(x)
+        self.heads = heads = self.chain.forward(x)
         return heads[:, : self.latent_dim], heads[:, self.latent_dim :]
 
     def backward(self, dmu: Array, dlogvar: Array) -> None:

@@ -146,12 +146,13 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 }
 
 
-def check_on(backend: str, likelihood: Likelihood, missing: str, condition_dim: int) -> None:
+def check_on(backend: str, likelihood: Likelihood, missing: str, free_bits: float, condition_dim: int) -> None:
     """BackendError for what a GPU has no kernels for yet, or was never seen to compute."""
-    is_new = missing == "mask" or condition_dim > 0 or isinstance(likelihood, LogNormal | Mixed | Poisson)
-    if backend == "cupy" and is_new:
-        what = "missing='mask'" if missing == "mask" else f"the likelihood {likelihood.name!r}"
-        what = "a condition" if condition_dim else what
+    of_tables = isinstance(likelihood, LogNormal | Mixed | Poisson)
+    what = f"the likelihood {likelihood.name!r}" if of_tables else "free_bits" * bool(free_bits)
+    what = "missing='mask'" if missing == "mask" else what
+    what = "a condition" if condition_dim else what
+    if backend == "cupy" and what:
         raise BackendError(f"the cupy backend does not compute {what} yet: use numpy or numba")
 
 

@@ -35,7 +35,7 @@ from minivae.model.workspace import Workspace
 
 
 class LossTerms(NamedTuple):
-    """Batch means in nats per example: ``loss = recon_nll + beta * kl`` and ``elbo = -(recon_nll + kl)``."""
+    """Batch means in nats: loss = recon_nll + beta * kl (with free bits: their cost), elbo = -(recon_nll + kl)."""
 
     loss: float
     recon_nll: float
@@ -125,13 +125,14 @@ class Network:
         seed: int,
         scaling: Scaling,
         missing: str,
+        free_bits: float,
         condition_dim: int,
     ):
         self.input_dim, self.hidden_dims, self.latent_dim = input_dim, hidden_dims, latent_dim
         self.condition_dim, self.row_dim = condition_dim, input_dim + condition_dim
         self.activation, self.likelihood, self.beta = activation, likelihood, beta
         self.init, self.dtype, self.seed, self.scaling = init, dtype, seed, scaling
-        self.missing = missing
+        self.missing, self.free_bits = missing, free_bits
         self.kernels = kernels
         self.step = self.epoch = 0
         self._build()
@@ -165,7 +166,7 @@ class Network:
     def config(self) -> dict[str, Any]:
         """The arguments that make an untrained twin of this model, with plain values only; without its scaling."""
         names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "dtype", "seed", "missing")
-        plain = {name: getattr(self, name) for name in (*names, "condition_dim")}
+        plain = {name: getattr(self, name) for name in (*names, "free_bits", "condition_dim")}
         return plain | {"backend": self.kernels.name, "likelihood": self.likelihood.config()}
 
     def draw(self, mean: np.ndarray, uniform: Noise, normal: Noise) -> np.ndarray:
@@ -203,21 +204,25 @@ class Network:
     def backward(self, doutput: Array, dkl: Array, mu: Array, logvar: Array, eps: Array) -> None:
         """doutput (B, D), dkl (B,) -> the gradients of all layers; ``mu`` and ``logvar`` as :meth:`forward` gave them.
 
-        The chain rule, read from the end.
+        The chain rule, read from the end. With free bits dkl is (B, K).
         """
         k, K = self.kernels, self.latent_dim
         buffers = self.workspace.named(len(mu), dmu=(K,), dlogvar=(K,), dmu_kl=(K,), dlogvar_kl=(K,))
 
         dz = self.output_backward(doutput)
 
-        if k.fork is not None:  # a learner's: exercise 16 has all that follows in one function
+        if k.fork is not None and dkl.ndim == 1:  # a learner's: exercise 16 has all that follows, but for free bits
             dmu, dlogvar = k.fork(dz, dkl, mu, logvar, eps, dmu=buffers.dmu, dlogvar=buffers.dlogvar)
             self.encoder.backward(dmu, dlogvar)
             return
 
         # The fork: mu and logvar reach the loss by two ways, through z and through the KL. Gradients add.
         dmu, dlogvar = k.reparameterize_backward(dz, logvar, eps, dmu=buffers.dmu, dlogvar=buffers.dlogvar)
-        dmu_kl, dlogvar_kl = k.gaussian_kl_backward(dkl, mu, logvar, dmu=buffers.dmu_kl, dlogvar=buffers.dlogvar_kl)
+        if dkl.ndim == 1:
+            dmu_kl, dlogvar_kl = k.gaussian_kl_backward(dkl, mu, logvar, dmu=buffers.dmu_kl, dlogvar=buffers.dlogvar_kl)
+        else:  # each dimension of an example as an example of one dimension
+            of_each = k.gaussian_kl_backward(dkl.ravel(), mu.reshape(-1, 1), logvar.reshape(-1, 1))
+            dmu_kl, dlogvar_kl = (gradient.reshape(mu.shape) for gradient in of_each)
         dmu += dmu_kl
         dlogvar += dlogvar_kl
 
@@ -247,22 +252,39 @@ class Network:
             doutput=buffers.doutput,
             dlogvar=self.store.gradients.get("decoder.output.logvar"),
         )
+        if self.free_bits:
+            dcost = np.full(self.latent_dim, dkl.sum(), self.dtype)
+            dkl = self.kernels.free_bits_backward(dcost, self.each_kl(), self.free_bits)
         self.backward(buffers.doutput, dkl, mu, logvar, eps)
         return recon_nll, kl
 
+    def each_kl(self) -> Array:
+        """The KL of each example and latent dimension in the last pass, (B, K)."""
+        mu, logvar = (half.reshape(-1, 1) for half in np.split(self.encoder.heads, 2, axis=1))
+        return self.kernels.gaussian_kl_forward(mu, logvar).reshape(-1, self.latent_dim)
+
+    def loss_terms(self, recon_nll: float, kl: float, each_kl: Array | None = None) -> LossTerms:
+        """The terms from batch means, and of a model with free bits from the KL (B, K) of each dimension."""
+        terms = LossTerms.of(recon_nll, kl, self.beta)
+        if not self.free_bits:
+            return terms
+        cost = self.kernels.free_bits_forward(self.each_kl() if each_kl is None else each_kl, self.free_bits)
+        return terms._replace(loss=recon_nll + self.beta * float(cost.sum(dtype="float64")))
+
     def forward_backward(
-        self, x: Array, eps: Array, target: Array | None = None, batch_size: int | None = None
+        self, x: Array, eps: Array, target: Array | None = None, batch_size: int | None = None, weight: float = 1.0
     ) -> LossTerms:
         """The loss of a batch, and d loss / d parameter into ``store.gradient``. Arguments as for :meth:`terms`.
 
         Where ``x`` is a shard of a larger batch of ``batch_size`` examples, the gradient is its share of the whole one.
+        ``weight`` is a factor on beta in the gradient alone.
         """
         # loss = sum_b recon_nll_b / B + sum_b beta kl_b / B, so that these are the first two gradients.
         upstream, B = self.workspace.named(len(x), drecon_nll=(), dkl=()), batch_size or len(x)
-        upstream.drecon_nll[:], upstream.dkl[:] = 1 / B, self.beta / B
+        upstream.drecon_nll[:], upstream.dkl[:] = 1 / B, weight * self.beta / B
         target = x if target is None else target
         recon_nll, kl = self.terms_and_gradients(x, eps, target, upstream.drecon_nll, upstream.dkl)
-        return LossTerms.of(mean(recon_nll), mean(kl), self.beta)
+        return self.loss_terms(mean(recon_nll), mean(kl))
 
     def recon_nll(
         self,

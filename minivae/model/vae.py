@@ -69,6 +69,9 @@ class VAE(Network):
     missing : {"zero", "mask"}, default "zero"
         What the encoder sees of NaN in ``x``, a value that was not observed: 0 after scaling; or also D more inputs,
         1 where a value was observed. The loss bounds -log p of what was observed (lesson 17).
+    free_bits : float, default 0.0
+        Nats of KL that a latent dimension has for nothing: the loss is recon_nll + beta sum_k max(free_bits, KL_k),
+        with KL_k the mean over a minibatch (Kingma et al., arXiv:1606.04934; lesson 22). ``kl`` stays the true one.
     condition_dim : int, default 0
         C, the width of a condition c, such as a one-hot class: then the model is p(x|c), and methods need
         ``condition=`` (N, C) of about unit size, or ``x`` and ``z`` that end with these columns (lesson 22).
@@ -117,6 +120,7 @@ class VAE(Network):
         seed: int = 0,
         scaling: Scaling | None = None,
         missing: str = "zero",
+        free_bits: float = 0.0,
         condition_dim: int = 0,
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
@@ -128,7 +132,7 @@ class VAE(Network):
         scaling.check_dim(input_dim)
         check_choice(missing, "missing", ("zero", "mask"))
         condition_dim = check_int(condition_dim, "condition_dim", 0, LARGEST_WIDTH)
-        check_on(self.backend, likelihood, missing, condition_dim)
+        check_on(self.backend, likelihood, missing, check_float(free_bits, "free_bits"), condition_dim)
         super().__init__(
             input_dim,
             check_widths(hidden_dims, "hidden_dims"),
@@ -142,6 +146,7 @@ class VAE(Network):
             check_seed(seed),
             scaling,
             missing,
+            float(free_bits),
             condition_dim,
         )
         if scaling.seen_shift.size:  # logarithms start at their mean: from 0, ten of them take ten thousand steps
@@ -224,16 +229,17 @@ class VAE(Network):
     @one_at_a_time
     def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None, group: Group | None = None) -> LossTerms:
         """:meth:`loss` of what :meth:`check` has returned, and noise (N, K) of the model's dtype."""
-        parts = pieces(len(x))
+        parts, width = pieces(len(x)), 2 + self.latent_dim * bool(self.free_bits)
 
-        def sums_of(i: int) -> tuple[float, float]:
+        def sums_of(i: int) -> tuple[float, ...]:
             batch = self.kernels.asarray(x[parts[i]], self.dtype)
             recon_nll, kl = self.terms(batch, self._eps(eps, parts[i]))
-            return mean(recon_nll) * len(batch), mean(kl) * len(batch)
+            each = self.each_kl().sum(axis=0, dtype=np.float64) if self.free_bits else ()
+            return mean(recon_nll) * len(batch), mean(kl) * len(batch), *each
 
-        sums = share_out(group or Alone(), np.zeros((len(parts), 2)), range(len(parts)), sums_of)
-        recon_nll, kl = sum(sums, np.zeros(2)) / len(x)  # one after the other, whoever computed them
-        return LossTerms.of(float(recon_nll), float(kl), self.beta)
+        sums = share_out(group or Alone(), np.zeros((len(parts), width)), range(len(parts)), sums_of)
+        recon_nll, kl, *each = sum(sums, np.zeros(width)) / len(x)  # one after the other, whoever computed them
+        return self.loss_terms(float(recon_nll), float(kl), np.array([each]))
 
     @one_at_a_time
     def loss_and_gradients(self, x: Any, eps: Any = None, condition: Any = None) -> LossTerms:

@@ -167,7 +167,8 @@ class RunFolder:
             names = list(table.fieldnames or ())
             if not names or names[0] != "step":
                 names = columns(validation=True)
-            rows = [row for row in table if None not in row.values()]
+            beta = {"beta": self.read_config()["settings"].beta} if "beta" not in (table.fieldnames or ()) else {}
+            rows = [row | beta for row in table if None not in row.values()]  # older runs had one beta throughout
             history = {name: [float(row[name]) for row in rows] for name in names}
             if not all(math.isfinite(value) for values in history.values() for value in values):
                 raise ValueError("it holds a number that is not finite")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minivae.datasets import Dataset
-from minivae.runs.settings import ONLY, Settings
+from minivae.runs.settings import DEFAULTS, ONLY, Settings
 
 DESCRIBED = ("name", "image_shape", "columns", "label_names", "value_range", "fingerprint")
 
@@ -32,8 +32,9 @@ def identity(settings: Settings, mark: str) -> str:
     """
     of_files = ("data", "header", "drop", "test", "holdout", "groups")  # the fingerprint tells how they were read
     newer = {"model", *ONLY["gan"]} if settings.model == "vae" else set()  # older runs had no such settings
-    left_out = {*of_files, "epochs", "steps", *newer} | ({"shards"} if settings.shards is None else set())
-    left_out |= set() if settings.conditional else {"conditional"}
+    later = ("shards", "beta_warm_up", "free_bits", "conditional")
+    newer |= {name for name in later if getattr(settings, name) == DEFAULTS[name]}
+    left_out = {*of_files, "epochs", "steps", *newer}
     values = {name: value for name, value in settings.of_the_run().items() if name not in left_out}
     if not settings.columns:  # runs of before know no kinds
         del values["columns"]

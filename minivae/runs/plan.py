@@ -33,7 +33,7 @@ from minivae.training.examples import Rows, as_trained, held_out_rows, training_
 from minivae.training.loop import fit_prepared
 from minivae.training.optimizers import OPTIMIZERS, Adam
 from minivae.training.recipe import Callback, Recipe
-from minivae.training.schedules import Cosine, Schedule, StepList
+from minivae.training.schedules import Cosine, LinearBeta, Schedule, StepList
 from minivae.training.warmup import warm_up
 from minivae.validation import check_choice, check_int
 from minivae.workers.group import Alone, Group
@@ -117,6 +117,7 @@ def make_plan(
     if not isinstance(model, VAE):
         model, early_stopping = build_model(settings, data, classes), build_early_stopping(settings)
     vae, recipe = model, build_recipe(settings, group or Alone())
+    recipe.check_fits(vae)
 
     def rows(x: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         return with_classes(vae, x, labels, data.label_names, data.name)
@@ -225,6 +226,7 @@ def build_model(settings: Settings, data: Dataset, classes: tuple[str, ...] = ()
         activation=settings.activation,
         likelihood=mixed or settings.likelihood,
         beta=settings.beta,
+        free_bits=settings.free_bits,
         init=settings.init,
         backend=settings.backend,
         dtype=settings.dtype,
@@ -265,6 +267,7 @@ def build_recipe(settings: Settings, group: Group) -> Recipe:
         schedule=build_schedule(settings),
         group=group,
         shards=settings.shards,
+        beta_schedule=build_warm_up(settings),
     )
 
 
@@ -289,6 +292,15 @@ def build_schedule(settings: Settings) -> Schedule:
     if kind == "steps":
         return StepList(settings.milestones, settings.factor)
     return Schedule() if settings.epochs is None or kind == "constant" else Cosine(settings.epochs)
+
+
+def build_warm_up(settings: Settings) -> LinearBeta | None:
+    """The factor on beta, step by step."""
+    warm_up, epochs = check_int(settings.beta_warm_up, "beta_warm_up", 0), settings.epochs or 0
+    if warm_up > epochs:
+        least = f"give --epochs {warm_up} or more, or a shorter warm-up"
+        raise ValueError(f"--beta-warm-up {warm_up} ends after the training of {epochs} epochs: {least}")
+    return LinearBeta(warm_up) if warm_up else None
 
 
 def build_early_stopping(settings: Settings) -> EarlyStopping | None:

@@ -26,6 +26,8 @@ class Settings:
     hidden: tuple[int, ...] = (400,)
     latent: int = 20
     beta: float = 1.0
+    beta_warm_up: int = 0
+    free_bits: float = 0.0
     conditional: bool = False
     activation: str = "relu"
     init: str = "torch"
@@ -124,7 +126,7 @@ ONLY = {
     "vae": (
         *("columns", "likelihood", "beta", "init", "output_bias", "binarize", "corruption", "corruption_level"),
         *("corruption_target", "epochs", "schedule", "milestones", "factor", "patience", "l1", "l2"),
-        *("shards", "conditional"),
+        *("shards", "beta_warm_up", "free_bits", "conditional"),
     ),
 }
 HOLDOUTS = ("random", "last")

@@ -46,11 +46,14 @@ class CapturedSteps:
     def __call__(self) -> np.ndarray:
         """Train on every example once; returns the sums of recon_nll, kl and penalty, (3,), in nats."""
         vae, n = self.vae, len(self.x)
+        steps = -(-n // self.size)
         with vae.lock, vae.kernels.graph.on_stream(self.stream):
             self.begin()
-            for start in range(0, n, self.size):
-                self.step(min(self.size, n - start))
-        steps = -(-n // self.size)
+            for i in range(steps):
+                size = min(self.size, n - i * self.size)
+                if self.recipe.beta_schedule is not None:  # the graph reads it, as it does all numbers that change
+                    self.upstream[size][1][...] = self.recipe.weight(vae.epoch + i / steps) * vae.beta / size
+                self.step(size)
         vae.step += steps
         vae.optimizer.state_of(vae).t += steps
         return vae.kernels.to_numpy(self.sums)

@@ -66,6 +66,8 @@ class EarlyStopping:
 
     def __call__(self, vae: VAE, epoch: int, metrics: dict[str, float]) -> bool:
         """Record an epoch, as a callback of ``fit``; True ends training."""
+        if metrics.get("beta", vae.beta) < vae.beta:  # in a warm-up: not the best, and no matter of patience
+            return False
         self.last_epoch = epoch
         if metrics["val_loss"] < self.best_loss - self.min_delta:
             self.best_loss, self.best_epoch = metrics["val_loss"], epoch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -28,7 +29,6 @@ from minivae.training.recipe import (
     check_schedule,
 )
 from minivae.training.runaway import Watch
-from minivae.training.schedules import Schedule
 from minivae.training.step import check_finite, check_state, last_batch, minibatches, training_step
 from minivae.training.warmup import warm_up
 from minivae.validation import check_int
@@ -51,12 +51,13 @@ def fit(
     l2: float = 0.0,
     binarize: str = "none",
     corruption: Corruption | None = None,
-    schedule: Schedule | None = None,
+    schedule: Callable[[int], float] | None = None,
     early_stopping: EarlyStopping | None = None,
     callbacks: Iterable[Callback] = (),
     progress: bool = True,
     group: Group | None = None,
     shards: int | None = None,
+    beta_schedule: Callable[[float], float] | None = None,
     condition: Any = None,
 ) -> History:
     """Train a VAE by minibatch gradient descent.
@@ -105,15 +106,18 @@ def fit(
     shards : int, optional
         Into how many shards a minibatch is cut, with one BLAS thread each: then every number of workers that divides it
         trains the same model to the last bit. Default: one shard for each worker, whose results differ in rounding.
+    beta_schedule : LinearBeta or CyclicBeta, optional
+        A factor on the model's beta in each step: a callable of the epochs done, such as 2.25 (lesson 22). A warning
+        says if training ends before a warm-up does. Early stopping looks at epochs of full weight alone.
     condition : array-like of shape (N, C), for a conditional model
         What is known of each example (lesson 22). Noise and binarisation leave it as it is.
 
     Returns
     -------
     history : dict of str -> list of float
-        One value per epoch: "epoch", "learning_rate", "loss", "recon_nll", "kl", "elbo", "penalty", and with
+        One value per epoch: "epoch", "learning_rate", "beta", "loss", "recon_nll", "kl", "elbo", "penalty", and with
         ``validation`` also "val_loss", "val_recon_nll", "val_kl", "val_elbo". Nats per example; "loss" is without
-        the penalty.
+        the penalty. "beta" is that of the epoch's last step; losses have the model's own, so that they can be compared.
 
     Raises
     ------
@@ -133,7 +137,12 @@ def fit(
     epochs = check_int(epochs, "epochs", 0, 2**32 - 1)
     corruption = check_corruption(corruption, vae.likelihood.name)
     workers = group or Alone()
-    recipe = Recipe(batch_size, seed, l1, l2, binarize, corruption, check_schedule(schedule), workers, shards)
+    schedule = check_schedule(schedule)
+    recipe = Recipe(batch_size, seed, l1, l2, binarize, corruption, schedule, workers, shards, beta_schedule)
+    recipe.check_fits(vae)
+    last, end = vae.epoch + epochs, getattr(beta_schedule, "epochs", 0)
+    if last < end:
+        warnings.warn(f"training ends after epoch {last}, the KL's warm-up after {end}: train on", stacklevel=2)
     optimizer, callbacks = check_optimizer(optimizer), check_callbacks(callbacks)
     check_early_stopping(early_stopping, validation)
     with workers.together():
@@ -199,7 +208,7 @@ def one_blas_thread() -> AbstractContextManager:
 
 def columns(validation: bool) -> list[str]:
     """The names in a history."""
-    names = ["epoch", "learning_rate", *LossTerms._fields, "penalty"]
+    names = ["epoch", "learning_rate", "beta", *LossTerms._fields, "penalty"]
     return names + [f"val_{name}" for name in LossTerms._fields] if validation else names
 
 
@@ -223,8 +232,9 @@ def run_epoch(
 ) -> dict[str, float]:
     """Train on every example once, then validate."""
     rate = recipe.factor(vae.epoch) * getattr(vae.optimizer, "learning_rate", math.nan)
+    beta = vae.beta * recipe.weight(vae.epoch + 1 - 1 / math.ceil(len(x) / recipe.batch_size))  # of its last step
     with np.errstate(all="ignore"):  # an overflow shows in the loss, where the message can say what to do
-        metrics = {"learning_rate": rate, **train_epoch(vae, x, recipe, steps)}
+        metrics = {"learning_rate": rate, "beta": beta, **train_epoch(vae, x, recipe, steps)}
         if validate is not None:
             terms = validate()
             check_finite(vae, terms, "the validation loss", terms.loss, last_batch(vae, len(x), recipe))
@@ -236,8 +246,9 @@ def run_epoch(
 def train_epoch(vae: VAE, x: Rows, recipe: Recipe, steps: Steps) -> dict[str, float]:
     """All updates of an epoch; returns the means over it, in nats per example."""
     with vae.kernels.session():
-        recon_nll, kl, penalty = (float(value) for value in steps() / len(x))
+        recon_nll, kl, penalty, *of_free_bits = (float(value) for value in steps() / len(x))
         terms = LossTerms.of(recon_nll, kl, vae.beta)
+        terms = terms._replace(loss=sum(of_free_bits, terms.loss))
         last = last_batch(vae, len(x), recipe)
         check_finite(vae, terms, "the loss", terms.loss + penalty, last)
 
@@ -261,9 +272,10 @@ def steps_of_an_epoch(vae: VAE, x: Rows, recipe: Recipe) -> Steps:
 
 
 def host_steps(vae: VAE, x: Rows, recipe: Recipe) -> np.ndarray:
-    """Train on every example once; returns the sums of recon_nll, kl and penalty over them, (3,), in nats."""
-    sums = np.zeros(3)
-    for rows in minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch):
-        terms, penalty = training_step(vae, x, rows, recipe)
-        sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty))
+    """Train on every example once; returns the sums of recon_nll, kl, penalty and what free bits add, (4,), in nats."""
+    sums, batches = np.zeros(4), minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch)
+    for i, rows in enumerate(batches):
+        terms, penalty = training_step(vae, x, rows, recipe, recipe.weight(vae.epoch + i / len(batches)))
+        of_free_bits = terms.loss - LossTerms.of(terms.recon_nll, terms.kl, vae.beta).loss
+        sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty, of_free_bits))
     return sums

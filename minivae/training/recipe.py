@@ -34,6 +34,7 @@ class Recipe:
     schedule: Callable[[int], float] = field(default_factory=Schedule)
     group: Group = field(default_factory=Alone)
     shards: int | None = None
+    beta_schedule: Callable[[float], float] | None = None
 
     def __post_init__(self) -> None:
         check_int(self.batch_size, "batch_size", 1)
@@ -45,6 +46,8 @@ class Recipe:
             raise TypeError(f"group must be an object such as Mpi() or Pretend(4), got {self.group!r}")
         if self.shards is not None:
             check_shards(check_int(self.shards, "shards", 1), self.group.size)
+        if self.beta_schedule is not None and not callable(self.beta_schedule):
+            raise TypeError(f"beta_schedule must be an object such as LinearBeta(10), got {self.beta_schedule!r}")
 
     @cached_property
     def n_shards(self) -> int:
@@ -54,6 +57,16 @@ class Recipe:
     def factor(self, epoch: int) -> float:
         """The schedule's factor after ``epoch`` epochs; ValueError unless it is >= 0."""
         return check_float(self.schedule(epoch), "the factor of a schedule")
+
+    def weight(self, epoch: float) -> float:
+        """The factor on beta in a step before which so many epochs are done; ValueError unless it is >= 0."""
+        return 1.0 if self.beta_schedule is None else check_float(self.beta_schedule(epoch), "a factor on beta")
+
+    def check_fits(self, vae: VAE) -> None:
+        """ValueError for free bits in shards."""
+        if vae.free_bits and self.n_shards > 1:
+            what = "free bits need the mean KL of a whole minibatch, which no shard of it knows"
+            raise ValueError(f"{what}: train in one process without shards, or leave free bits out")
 
 
 def check_optimizer(optimizer: Any) -> Optimizer | None:

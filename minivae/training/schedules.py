@@ -1,4 +1,4 @@
-"""Learning-rate schedules: a factor on the learning rate, as a function of the epoch (lesson 10).
+"""Schedules: a factor on the learning rate by the epoch (lesson 10), or on beta by the step (lesson 22).
 
 A schedule has no state, so that a resumed run continues it at the right place.
 """
@@ -67,3 +67,32 @@ class Cosine(Schedule):
     def __call__(self, epoch: int) -> float:
         wave = (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0))) / 2
         return self.final + (1 - self.final) * wave
+
+
+class LinearBeta(Schedule):
+    """Warm-up of the KL: beta times min(t / T, 1) in a step before which t epochs are done; exactly 0 in the first.
+
+    Parameters
+    ----------
+    epochs : int
+        T, counted from the model's first epoch. Of Bowman et al., arXiv:1511.06349.
+    """
+
+    def __init__(self, epochs: int):
+        self.epochs = check_int(epochs, "epochs", 1)
+
+    def __call__(self, epoch: float) -> float:
+        return min(epoch / self.epochs, 1.0)
+
+
+class CyclicBeta(LinearBeta):
+    """Fu et al., arXiv:1903.10145: ``cycles`` warm-ups in T epochs, each in the part ``ramp`` of its cycle; then 1."""
+
+    def __init__(self, epochs: int, cycles: int = 4, ramp: float = 0.5):
+        super().__init__(epochs)
+        self.cycles = check_int(cycles, "cycles", 1)
+        self.ramp = check_float(ramp, "ramp", positive=True)
+
+    def __call__(self, epoch: float) -> float:
+        done = epoch * self.cycles / self.epochs
+        return min(done % 1 / self.ramp, 1.0) if done < self.cycles else 1.0

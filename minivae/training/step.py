@@ -22,11 +22,11 @@ def minibatches(n: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarr
     return [order[start : start + batch_size] for start in range(0, n, batch_size)]
 
 
-def training_step(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> tuple[LossTerms, float]:
-    """Gather, draw noise, forwards, backwards, update. Returns the terms before the update, and the penalty."""
+def training_step(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe, weight: float = 1.0) -> tuple[LossTerms, float]:
+    """Gather, draw noise, there and back with ``weight`` times beta, update. Returns terms before it, and penalty."""
     store = vae.store
     with vae.lock:  # another thread may look at the model between two steps, not within one
-        terms = gradient_of_batch(vae, x, rows, recipe)
+        terms = gradient_of_batch(vae, x, rows, recipe, weight)
         penalty = 0.0
         if recipe.l1 or recipe.l2:
             weights = slice(0, store.n_weights)
@@ -38,7 +38,7 @@ def training_step(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> tuple[
     return terms, penalty
 
 
-def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> LossTerms:
+def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe, weight: float) -> LossTerms:
     """The loss of a minibatch, and its gradient into ``vae.store``, by all workers of ``recipe.group``.
 
     The loss is a sum over B examples, each divided by B, so that shards of any sizes add up (lesson 18). Products of
@@ -51,13 +51,13 @@ def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe) -> Lo
         if not len(mine):  # fewer examples than shards
             return np.zeros(vae.store.gradient.shape, vae.dtype)
         batch, target = noisy_minibatch(vae, x, mine, vae.step, recipe)
-        terms = vae.forward_backward(batch, vae.noise(mine, recipe.seed), target, n)
+        terms = vae.forward_backward(batch, vae.noise(mine, recipe.seed), target, n, weight)
         sums[i] = len(mine) * terms.recon_nll, len(mine) * terms.kl
         return vae.kernels.to_numpy(vae.store.gradient)
 
     if n_shards == 1:  # nothing to add: as if there were no workers at all
         batch, target = noisy_minibatch(vae, x, rows, vae.step, recipe)
-        return vae.forward_backward(batch, vae.noise(rows, recipe.seed), target)
+        return vae.forward_backward(batch, vae.noise(rows, recipe.seed), target, n, weight)
     gradient = group.sum(gradient_of) if recipe.shards is None else sum_by_tree(group, n_shards, gradient_of)
     vae.store.gradient[...] = vae.kernels.asarray(gradient, vae.dtype)
     of_all = group.gather(lambda rank: sums[shards_of(rank, group.size, n_shards)])

@@ -38,6 +38,7 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
     """
     optimizer = optimizer or vae.optimizer or Adam()
     deep = f"{'deep' if vae.hidden_dims else 'linear'}, condition {vae.condition_dim > 0}"
+    deep += " with free bits" * bool(vae.free_bits)
     kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep)
     start = perf_counter()
     if vae.backend not in ("numpy", "mine") and kind not in _compiled:
@@ -52,7 +53,7 @@ def _exercise(vae: VAE, optimizer: Optimizer) -> None:
     dims = (vae.input_dim, [2] * len(vae.hidden_dims), 2)
     options = {"backend": vae.backend, "dtype": vae.dtype, "condition_dim": vae.condition_dim}
     small = type(vae)(*dims, vae.activation, vae.likelihood, **options)
-    small.optimizer = optimizer
+    small.optimizer, small.free_bits = optimizer, vae.free_bits
     for n in (2, 1):
         rows, data = np.arange(n), np.ones((n, vae.row_dim), vae.dtype)  # positive, for a logarithm
         training_step(small, small.kernels.asarray(data, vae.dtype), rows, Recipe(n, l1=1.0, l2=1.0))

@@ -24,6 +24,7 @@ from minivae import (
     EarlyStopping,
     Gaussian,
     GaussianNoise,
+    LinearBeta,
     Masking,
     SaltAndPepper,
     TrainingDiverged,
@@ -151,6 +152,7 @@ RECIPES = {  # of 22 examples; batches of 6 leave 4 for the last of an epoch, so
     "one-batch": ("binary", {}, {"batch_size": 1000}),
     "deep-and-schedule": ("binary", {"hidden_dims": (6, 5)}, {"schedule": Cosine(50)}),
     "linear": ("real", {"hidden_dims": (), "likelihood": "gaussian"}, {}),
+    "warm-up": ("binary", {"beta": 2.0}, {"beta_schedule": LinearBeta(20)}),
 }
 
 

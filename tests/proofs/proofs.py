@@ -67,6 +67,37 @@ def gradients_of_the_whole_loss(model):
 
 
 # ---------------------------------------------------------------------------------------------------------
+# Free bits: the maximum of a threshold and the batch mean of each dimension
+
+
+def free_bits_are_a_maximum_of_the_mean_without_a_jump(model):
+    """With mu = w x, logvar = 0 and two examples x = 0 and 2 the KL are 0 and 2 w^2, and their mean is w^2."""
+    vae, x, noise = (
+        model(1, (), 1, likelihood=Gaussian(1.0), beta=3.0, dtype="float64", free_bits=0.5),
+        [[0], [2]],
+        [[0]] * 2,
+    )
+    for array in vae.parameters.values():
+        array[...] = 0
+
+    def at(w):
+        vae.parameters["encoder.mu.W"][...] = w
+        terms = vae.loss_and_gradients(np.array(x, float), np.array(noise, float))
+        np.testing.assert_allclose(terms.elbo, -terms.recon_nll - w * w)  # true, whatever is paid
+        return terms.loss - terms.recon_nll, vae.gradients["encoder.mu.W"].item()
+
+    for w in (0.1, 0.6):  # at 0.6 the mean is below the threshold, one example alone above it
+        loss, gradient = at(w)
+        np.testing.assert_allclose(loss, 3 * 0.5)
+        assert gradient == 0
+    for w in (0.8, 1.2):
+        np.testing.assert_allclose(at(w), (3 * w * w, 3 * 2 * w))
+    path = np.linspace(0.70, 0.72, 41)  # across the threshold at 0.7071: no step is longer than the slope allows
+    steps = abs(np.diff([at(w)[0] for w in path]))
+    np.testing.assert_array_less(steps, 3 * 2 * 0.72 * (path[1] - path[0]) * 1.001)
+
+
+# ---------------------------------------------------------------------------------------------------------
 # z comes from q(z|x)
 
 
@@ -275,7 +306,8 @@ OF_MODELS = (
     loss_goes_down,
     overfits_16_digits,
 )
-NOT_ON_A_GPU = (
+OF_MODELS_ON_THE_CPU = (
     a_hole_costs_nothing_and_moves_nothing,
+    free_bits_are_a_maximum_of_the_mean_without_a_jump,
     a_condition_moves_what_is_said_of_the_data,
 )

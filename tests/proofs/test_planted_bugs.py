@@ -187,6 +187,25 @@ OTHERS += [
         proofs.a_hole_costs_nothing_and_moves_nothing,
     ),
 ]
+PAID, FREE_BITS = "np.maximum(free_bits, kl.mean(axis=0))", proofs.free_bits_are_a_maximum_of_the_mean_without_a_jump
+OTHERS += [
+    (
+        "free bits as a jump",
+        [(REFERENCE, PAID, "(kl.mean(axis=0) > free_bits) * kl.mean(axis=0)")],
+        FREE_BITS,
+    ),
+    (
+        "free bits: the maximum before the mean",
+        [(REFERENCE, PAID, "np.maximum(free_bits, kl).mean(axis=0)")],
+        FREE_BITS,
+    ),
+    (
+        "free bits: the gradient goes on below the threshold",
+        [(REFERENCE, "np.where(kl.mean(axis=0) > free_bits, dcost", "np.where(True, dcost")],
+        FREE_BITS,
+    ),
+    ("free bits: the gradient is a sum over the batch", [(REFERENCE, "dcost / len(kl)", "dcost")], FREE_BITS),
+]
 
 GIVEN, SEEN = "np.concatenate([z, x[:, self.input_dim :]], axis=1)", "        return self.encoder.forward(seen)"
 OTHERS += [
@@ -276,7 +295,7 @@ def test_no_proof_is_empty(name, edits, proof):
 
 def test_every_proof_catches_something():
     used = {proof for _, _, proof in OTHERS} | {COLUMNS[column] for bug in BUGS for column in bug.caught_by}
-    assert used == {*proofs.OF_KERNELS, *proofs.OF_MODELS, *proofs.NOT_ON_A_GPU}
+    assert used == {*proofs.OF_KERNELS, *proofs.OF_MODELS, *proofs.OF_MODELS_ON_THE_CPU}
 
 
 # -- tables (lesson 17): a mistake between two tables, which no gradient sees ------------------------------------
@@ -309,3 +328,36 @@ def test_levels_re_ordered_between_training_and_new_rows_are_caught(bug, monkeyp
         return
     with pytest.raises((AssertionError, ValueError, IndexError)):
         encodes_new_rows_as_in_training(copy)
+
+
+# -- the KL's warm-up (lesson 22): mistakes in the list of betas --------------------------------------------------
+
+WARM_UPS = {
+    "starts at 1/T": ("return min(epoch / self.epochs, 1.0)", "return min((epoch + 1) / self.epochs, 1.0)"),
+    "never ends": ("return min(epoch / self.epochs, 1.0)", "return epoch / self.epochs"),
+    "by the epoch, not by the step": ("return min(epoch / self.epochs", "return min(int(epoch) / self.epochs"),
+    "cycles without a plateau": ("min(done % 1 / self.ramp, 1.0)", "done % 1"),
+    "the last cycle again and again": ("if done < self.cycles else 1.0", ""),
+}
+
+
+def betas_are_right(schedules):
+    linear, cyclic = schedules.LinearBeta(4), schedules.CyclicBeta(8)
+    assert [linear(step / 2) for step in range(10)] == [0, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 7 / 8, 1, 1]
+    assert [cyclic(step / 2) for step in range(18)] == [0, 0.5, 1, 1] * 4 + [1, 1]
+
+
+@pytest.mark.parametrize("bug", [None, *WARM_UPS])
+def test_a_wrong_list_of_betas_is_caught(bug):
+    source, (old, new) = (
+        (ROOT / "minivae/training/schedules.py").read_text(encoding="utf-8"),
+        WARM_UPS.get(bug, ("", "")),
+    )
+    assert bug is None or source.count(old) == 1, f"schedules.py should hold {old!r} once: adapt the plant"
+    copy = ModuleType("minivae.training.schedules")
+    exec(compile(source.replace(old, new) if bug else source, "schedules.py with a bug", "exec"), vars(copy))
+    if bug is None:
+        betas_are_right(copy)
+    else:
+        with pytest.raises(AssertionError):
+            betas_are_right(copy)

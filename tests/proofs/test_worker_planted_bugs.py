@@ -26,7 +26,10 @@ BY_RANK = "group.sum(lambda rank: sum(gradient_of(i).copy() for i in shards_of(r
 PENALTY = "        vae.kernels.add_penalty(store.vector, store.gradient, l1=recipe.l1, l2=recipe.l2)\n"
 
 BUGS = {  # name: its edits (file, old text, new text), and the columns that catch it
-    "the mean of the shards' means": ([(STEP, "target, n)", "target, len(mine) * n_shards)")], {"step", "no rows"}),
+    "the mean of the shards' means": (
+        [(STEP, "target, n, weight)\n        sums", "target, len(mine) * n_shards, weight)\n        sums")],
+        {"step", "no rows"},
+    ),
     "noise by the row within the shard": (
         [(STEP, NOISE, "vae.noise(np.arange(len(mine)), recipe.seed)")],
         {"step", "no rows"},

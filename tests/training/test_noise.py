@@ -25,7 +25,7 @@ def seen_in_training(seed, binarize="none", corruption=None):
     """What goes into the encoder, the noise of z, and what shall come out, of the first step of ``fit``."""
     vae, seen = small(), []
     forward_backward = vae.forward_backward
-    vae.forward_backward = lambda *given: seen.append([np.copy(a) for a in given]) or forward_backward(*given)
+    vae.forward_backward = lambda *given: seen.append([np.copy(a) for a in given[:3]]) or forward_backward(*given)
     fit(vae, GREY, epochs=1, batch_size=40, seed=seed, binarize=binarize, corruption=corruption, progress=False)
     order = np.concatenate(minibatches(40, 40, seed, 0))
     return [array[np.argsort(order)] for array in seen[0]]  # by example, so that the order has no say

@@ -27,7 +27,7 @@ def test_training_lowers_the_loss_and_records_every_epoch():
     before = vae.loss(X).loss
     history = fit(vae, X, epochs=30, batch_size=10, optimizer=Adam(1e-2))
     assert history["epoch"] == list(range(1, 31))
-    assert set(history) == {"epoch", "learning_rate", "loss", "recon_nll", "kl", "elbo", "penalty"}
+    assert set(history) == {"epoch", "learning_rate", "beta", "loss", "recon_nll", "kl", "elbo", "penalty"}
     assert all(len(values) == 30 for values in history.values())
     assert history["loss"][-1] < before - 0.3
     assert vae.step == 150
