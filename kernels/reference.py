@@ -52,6 +52,7 @@ __all__ = [
     "linear_backward",
     "linear_forward",
     "lognormal_nll",
+    "negative_binomial_nll",
     "poisson_mean",
     "poisson_nll",
     "reparameterize_backward",
@@ -70,6 +71,7 @@ LOG_2PI = float(np.log(2 * np.pi))
 LEAK = 0.2  # the slope of leaky_relu below zero
 LOG_2 = float(np.log(2))
 LARGEST_LOG_RATE = 30.0  # a rate of 10^13: from here on exp goes on as its tangent, and nothing overflows
+LARGEST_LOG_SIZE = 20.0  # a mean of 10^5 then varies 0.02 % more than a Poisson's; terms near 10^10 err by 10^-6
 
 
 def blocks(array: NDArray) -> Iterator[slice]:
@@ -578,6 +580,65 @@ def poisson_nll(
         if dnll is not None and dlog_rate is not None:
             dlog_rate[rows] = where_observed(dnll[rows, None], observed, rows) * (rate - count)
     return nll, dlog_rate
+
+
+def negative_binomial_nll(
+    log_rate: NDArray,
+    log_size: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    observed: NDArray | None = None,
+    nll: NDArray | None = None,
+    dlog_rate: NDArray | None = None,
+    dlog_size: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    """Negative binomial -log p(x|z): a Poisson whose rate is itself Gamma, with mean m = exp(l) and shape r.
+
+    With t = l - log r, sp(t) = log(1 + e^t) and s(t) = 1/(1 + e^-t), its derivative, the variance is m + m^2/r and
+
+        nll = sum_d [ log Gamma(r_d) + log x_d! - log Gamma(x_d + r_d) + r_d sp(t_d) + x_d sp(-t_d) ]
+
+    d nll / d l = r s(t) - x s(-t), and d nll / d log r = r [psi(r) - psi(x + r) + sp(t)] - d nll / d l with psi the
+    derivative of log Gamma. m itself is never computed, so that nothing overflows. In float64, as
+    :func:`poisson_nll`; log r is held between -LARGEST_LOG_SIZE and LARGEST_LOG_SIZE, and has no gradient beyond.
+
+    Parameters
+    ----------
+    log_rate, x : ndarray, shape (B, D)
+        x in 0, 1, 2, ...
+    log_size : ndarray, shape (D,)
+        log r of each dimension.
+    dnll, observed, nll, dlog_rate, dlog_size
+        As in :func:`gaussian_nll`.
+
+    Returns
+    -------
+    nll : ndarray, shape (B,)
+        In nats, summed over the data dimensions. A probability.
+    dlog_rate, dlog_size : ndarrays, shape (B, D) and (D,), or None
+    """
+    from scipy.special import digamma, expit, gammaln  # here, because importing it takes longer than all the rest
+
+    nll = np.empty(len(x), log_rate.dtype) if nll is None else nll
+    if dnll is not None:
+        dlog_rate = np.empty_like(log_rate) if dlog_rate is None else dlog_rate
+        dlog_size = np.empty_like(log_size) if dlog_size is None else dlog_size
+        dlog_size[...] = 0
+    log_r = np.clip(log_size.astype(np.float64), -LARGEST_LOG_SIZE, LARGEST_LOG_SIZE)
+    r = np.exp(log_r)
+    for rows in blocks(log_rate):
+        t, count = log_rate[rows].astype(np.float64) - log_r, x[rows].astype(np.float64)
+        above, below = np.logaddexp(0, t), np.logaddexp(0, -t)
+        terms = gammaln(r) + gammaln(count + 1) - gammaln(count + r) + r * above + count * below
+        nll[rows] = np.sum(where_observed(terms, observed, rows), axis=1)
+        if dnll is not None and dlog_rate is not None and dlog_size is not None:
+            upstream = where_observed(dnll[rows, None], observed, rows)
+            of_rate = r * expit(t) - count * expit(-t)
+            dlog_rate[rows] = upstream * of_rate
+            of_size = r * (digamma(r) - digamma(count + r) + above) - of_rate
+            dlog_size += np.sum(upstream * np.where(log_r == log_size, of_size, 0), axis=0)
+    return nll, dlog_rate, dlog_size
 
 
 def poisson_mean(log_rate: NDArray) -> NDArray:

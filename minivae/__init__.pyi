@@ -24,6 +24,7 @@ from .model.likelihoods import Categorical as Categorical
 from .model.likelihoods import Gaussian as Gaussian
 from .model.likelihoods import LogNormal as LogNormal
 from .model.likelihoods import Mixed as Mixed
+from .model.likelihoods import NegativeBinomial as NegativeBinomial
 from .model.likelihoods import Poisson as Poisson
 from .model.network import LossTerms as LossTerms
 from .model.scaling import Scaling as Scaling

@@ -160,9 +160,9 @@ def evaluate(
     recipe = Recipe(seed=check_seed(seed), binarize=binarize)
     rows = held_out_rows(vae, x, recipe, condition)
     estimate = importance.log_likelihood(vae, rows, n_samples, recipe.seed, progress, group=group)
-    mu, logvar = vae.encode_scaled(rows)
-    x, kl = rows[:, : vae.input_dim], kl_of_columns(vae.kernels, mu, logvar)
+    (mu, logvar), x = vae.encode_scaled(rows), rows[:, : vae.input_dim]
     with np.errstate(all="ignore"):  # what is not finite shows in the report
+        kl = kl_of_columns(vae.kernels, mu, logvar)
         report = {
             **vae.loss_terms(estimate.recon_nll.mean(), estimate.kl.mean(), kl[None])._asdict(),
             **summary_of_log_px(estimate, np.count_nonzero(~np.isnan(x)) / len(x)),
@@ -294,7 +294,8 @@ def values_of(vae: VAE, x: np.ndarray) -> str:
     """What ``x`` (N, D) holds: "binary", "grey", "one-hot", "counts", "positive", "mixed" or "real"."""
     if isinstance(vae.likelihood, Bernoulli):
         return "grey" if any(Bernoulli.is_grey(x[rows]) for rows in pieces(len(x))) else "binary"
-    named = {"categorical": "one-hot", "poisson": "counts", "lognormal": "positive", "mixed": "mixed"}
+    named = {"categorical": "one-hot", "lognormal": "positive", "mixed": "mixed"}
+    named |= dict.fromkeys(("poisson", "negative-binomial"), "counts")
     return named.get(vae.likelihood.name, "real")
 
 

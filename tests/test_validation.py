@@ -81,6 +81,7 @@ def test_numbers_in_other_clothes_are_taken():
         (Categorical((3, 4)), np.c_[np.full((6, 1), np.nan), np.eye(6)], "in columns 0 to 2, but row 0 holds .nan"),
         ("poisson", GOOD, "expects counts 0, 1, 2, ..., but row 0, column 0 holds 0.63"),
         ("poisson", np.floor(-GOOD), "but row 0, column 0 holds -1"),
+        ("negative-binomial", GOOD, "the NegativeBinomial likelihood expects counts 0, 1, 2, ..., but row 0"),
         ("lognormal", np.round(GOOD), "expects positive values, but row 0, column 1 holds 0"),
         (
             Mixed([("gaussian", 3), ("poisson", 4)]),

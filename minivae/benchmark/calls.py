@@ -197,6 +197,13 @@ LIKELIHOODS = [
         lambda s: 11 * s.B * s.D,
         out={"nll": "B", "dlog_rate": "BD"},
     ),
+    Call(
+        "negative_binomial_nll",
+        "gradient",
+        lambda a: (a.logits, a.logvar_each, a.counts, a.dnll),
+        lambda s: 30 * s.B * s.D,
+        out={"nll": "B", "dlog_rate": "BD", "dlog_size": "D"},
+    ),
     Call("poisson_mean", "", lambda a: (a.logits,), lambda s: 2 * s.B * s.D, returns=("BD",)),
     Call("categorical_mean", "", lambda a: (a.logits, a.groups), lambda s: 6 * s.B * s.D, returns=("BD",)),
 ]
@@ -226,5 +233,6 @@ CALLS = [*LINEAR, *LATENT, *LIKELIHOODS, *NOISE, *OPTIMIZERS]
 
 def calls_of(backend: str) -> list[Call]:
     """The calls that the backend of this name has: all of them, but on a GPU."""
-    not_on_a_gpu = ("lognormal_nll", "poisson_nll", "poisson_mean", "free_bits_forward", "free_bits_backward")
+    of_tables = ("lognormal_nll", "poisson_nll", "poisson_mean", "negative_binomial_nll")
+    not_on_a_gpu = (*of_tables, "free_bits_forward", "free_bits_backward")
     return [call for call in CALLS if backend != "cupy" or call.function not in not_on_a_gpu]

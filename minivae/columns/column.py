@@ -23,8 +23,10 @@ KINDS = {  # what a column may be, and the likelihood of its part of the matrix
     "count": "poisson",
     "binary": "bernoulli",
     "category": "categorical",
+    "overdispersed": "negative-binomial",
     "drop": "",
 }
+COUNTS = ("count", "overdispersed")
 MOST_LEVELS = 1000  # each is a column of the matrix
 LARGEST_COUNT = 100  # that is taken for one without being asked for
 FEW = 20  # levels, or numbers, of which nothing more is guessed
@@ -91,10 +93,10 @@ def read(frame: Any, name: Any) -> tuple[np.ndarray, np.ndarray, str]:
 def numbers_of(frame: Any, name: Any, kind: str) -> np.ndarray:
     """A column as float64 (N,), NaN where it is missing; DataError for the first cell that cannot be of the kind."""
     values, missing, _ = read(frame, name)
-    expected = {"count": "0, 1, 2, ...", "positive": "numbers above 0"}.get(kind, "finite numbers")
+    expected = {"positive": "numbers above 0", **dict.fromkeys(COUNTS, "0, 1, 2, ...")}.get(kind, "finite numbers")
     bad = np.array([not gone and not isinstance(value, Real) for value, gone in zip(values, missing, strict=True)])
     x = np.where(missing | bad, np.nan, values).astype(np.float64)
-    bad |= np.isinf(x) | ((kind == "count") & ((x < 0) | (x > np.floor(x)))) | ((kind == "positive") & (x <= 0))
+    bad |= np.isinf(x) | ((kind in COUNTS) & ((x < 0) | (x > np.floor(x)))) | ((kind == "positive") & (x <= 0))
     for row in np.flatnonzero(bad):
         raise DataError(
             f"{cell(frame, name, row)}: a column of kind {kind!r} holds {expected}, got {reprlib.repr(values[row])}: "
@@ -149,7 +151,7 @@ def decide(frame: Any, name: Any, kind: str | None) -> Column:
             f"{cell(frame, name, rows[odd])}: {reprlib.repr(seen[odd])} is a {words[odd]} in a column of another kind, "
             f"{kinds[counts.argmax()]}: correct it, leave it empty if it is missing, or use {ask(name, 'category')}"
         )
-    if kind in ("real", "positive", "count") or (kind is None and words[0] == "number" and set(seen) != {0, 1}):
+    if kind in ("real", "positive", *COUNTS) or (kind is None and words[0] == "number" and set(seen) != {0, 1}):
         numbers = numbers_of(frame, name, kind or "real")[rows]
         guess, note = guess_of_numbers(numbers)
         limits: dict[str, Any] = {

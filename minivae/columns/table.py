@@ -74,11 +74,13 @@ class Columns:
         Parameters
         ----------
         frame : DataFrame or mapping of name -> array of shape (N,)
-        kinds : mapping of name -> {"real", "positive", "count", "binary", "category", "drop"}, optional
-            What is known better; on the command line ``--columns "zip=category,id=drop"``. The rest is a guess: two
-            texts, bools, or 0 and 1 are "binary", other texts a "category"; whole numbers from 0 to 100 at most, of
-            more than two values, are a "count"; 20 or more positive numbers of skewness above 1.5, whose logarithms
-            have less than 0.5, are "positive"; all other numbers are "real".
+        kinds : mapping of name -> str, optional
+            What is known better: "real", "positive", "count", "binary", "category", "overdispersed" or "drop"; on the
+            command line ``--columns "zip=category,id=drop"``. The rest is a guess: two texts, bools, or 0 and 1 are
+            "binary", other texts a "category"; whole numbers from 0 to 100 at most, of more than two values, are a
+            "count" (ask for "overdispersed" where they vary more than a Poisson's);
+            20 or more positive numbers of skewness above 1.5, whose logarithms have less than 0.5, are "positive"; all
+            other numbers are "real".
 
         Raises
         ------

@@ -49,7 +49,7 @@ def add_data(group: Any) -> None:
     setting(
         group,
         "--columns",
-        "kinds of columns: real, positive, count, binary, category or drop (default: guessed, and shown)",
+        "real, positive, count, binary, category, overdispersed (counts) or drop (default: guessed, and shown)",
         type=column_kinds,
         action="extend",
         metavar="COLUMN=KIND,...",

@@ -111,7 +111,9 @@ TABLES: list[tuple[str, str, tuple[int, ...] | None, tuple]] = [
     ("gaussian_nll", "real", (D,), ()),
     ("lognormal_nll", "positive", (D,), ()),
     ("poisson_nll", "count", None, ()),
+    ("negative_binomial_nll", "count", (D,), ()),
 ]
+NEW_WITH_TABLES = ("lognormal_nll", "poisson_nll", "negative_binomial_nll")
 
 
 def _table_case(function: str, kind: str, logvar: tuple[int, ...] | None, more: tuple, holes: bool) -> Case:
@@ -130,7 +132,7 @@ def _table_case(function: str, kind: str, logvar: tuple[int, ...] | None, more: 
 
 TABLE_CASES = [
     *(_table_case(*row, holes=True) for row in TABLES),
-    *(_table_case(*row, holes=False) for row in TABLES if row[0] in ("lognormal_nll", "poisson_nll")),
+    *(_table_case(*row, holes=False) for row in TABLES if row[0] in NEW_WITH_TABLES),
     Case(
         "free_bits",
         lambda rng: {"kl": np.linspace(0.2, 1.8, K) + 0.05 * rng.random((B, K))},  # means on both sides of 0.9

@@ -1,7 +1,7 @@
 """p(x|z): what each likelihood expects of the data, its parameters, its mean, and how to draw from it (lesson 4).
 
 The decoder's output (B, D) are the logits of a Bernoulli or categorical likelihood, the mean of a Gaussian, that of
-log x of a log-normal one, or the log rate of a Poisson one. For columns of several kinds see likelihoods.py.
+log x of a log-normal one, or the log of a count's mean. For columns of several kinds see likelihoods.py.
 """
 
 from __future__ import annotations
@@ -256,7 +256,40 @@ class Poisson(Likelihood):
         return np.log(np.maximum(mean, 0.001))
 
     def check(self, x):
-        refuse(x, (x < 0) | (x != np.floor(x)) & ~np.isnan(x), "the Poisson likelihood expects counts 0, 1, 2, ...")
+        refuse(
+            x,
+            (x < 0) | (x != np.floor(x)) & ~np.isnan(x),
+            f"the {type(self).__name__} likelihood expects counts 0, 1, 2, ...",
+        )
+
+
+class NegativeBinomial(Poisson):
+    """Counts that vary more than a Poisson's: variance m + m^2/r for the mean m, whose log is the decoder's output.
+
+    For visits, reads, goals. log r, a learned one for each column, stands in ``decoder.output.logvar``.
+    """
+
+    name = "negative-binomial"
+
+    def nll(self, kernels, output, x, logvar=None, dnll=None, *, nll=None, doutput=None, dlogvar=None, **holes):
+        return kernels.negative_binomial_nll(
+            output, logvar, x, dnll, nll=nll, dlog_rate=doutput, dlog_size=dlogvar, **holes
+        )[0]
+
+    def draw(self, mean, logvar, uniform, normal):
+        from scipy.stats import nbinom
+
+        r = np.exp(logvar.astype(np.float64))
+        return nbinom.ppf(uniform(), r, r / (r + mean)).astype(mean.dtype)
+
+    def constant(self, x):
+        mean, variance = moments(x)
+        # That of the moments; where the counts vary no more than a Poisson's, so large a size that it is one.
+        squared = np.maximum(mean**2, 1e-6)
+        return self.output_bias(mean), np.log(squared / np.maximum(variance - mean, 1e-4 * squared))
+
+    def logvar_shape(self, input_dim):
+        return (input_dim,)
 
 
 def refuse(x: np.ndarray, wrong: np.ndarray, expected: str) -> None:

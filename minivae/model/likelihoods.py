@@ -8,7 +8,16 @@ import numpy as np
 from scipy.special import ndtr
 
 from minivae.errors import BackendError, DataError
-from minivae.model.distributions import GREY, Bernoulli, Categorical, Gaussian, Likelihood, LogNormal, Poisson
+from minivae.model.distributions import (
+    GREY,
+    Bernoulli,
+    Categorical,
+    Gaussian,
+    Likelihood,
+    LogNormal,
+    NegativeBinomial,
+    Poisson,
+)
 from minivae.validation import check_int
 
 __all__ = [
@@ -20,6 +29,7 @@ __all__ = [
     "Likelihood",
     "LogNormal",
     "Mixed",
+    "NegativeBinomial",
     "Poisson",
     "check_on",
     "from_config",
@@ -142,7 +152,7 @@ def _at(vector: np.ndarray | None, place: slice | None) -> np.ndarray | None:
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
-    kind.name: kind for kind in (Bernoulli, Gaussian, Categorical, Poisson, LogNormal, Mixed)
+    kind.name: kind for kind in (Bernoulli, Gaussian, Categorical, Poisson, NegativeBinomial, LogNormal, Mixed)
 }
 
 

@@ -53,7 +53,7 @@ class VAE(Network):
     latent_dim : int, default 20
         K.
     activation : {"relu", "leaky_relu", "tanh", "sigmoid", "softplus"}
-    likelihood : {"bernoulli", "gaussian", "categorical", "poisson", "lognormal"} or Likelihood
+    likelihood : {"bernoulli", "gaussian", "categorical", "poisson", "negative-binomial", "lognormal"} or Likelihood
         p(x|z); see :mod:`minivae.model.likelihoods`, where ``Mixed`` is for columns of several kinds.
     beta : float, default 1.0
         Weight of the KL in ``loss``; only beta = 1 makes ``-loss`` a bound on log p(x).

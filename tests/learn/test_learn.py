@@ -36,7 +36,7 @@ each_exercise = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entr
 def test_every_exercise_has_a_check_and_a_solution():
     names = {entry.name for entry in ENTRIES}
     assert names == {path.stem for path in (ROOT / "lessons/solutions").glob("*.py")}
-    assert [int(entry.number) for entry in ENTRIES] == [*range(1, 45)]
+    assert [int(entry.number) for entry in ENTRIES] == [*range(1, 45), 48, 49]
 
 
 @each_exercise

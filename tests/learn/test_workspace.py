@@ -60,8 +60,8 @@ def pixels(n=50, width=9):
     return np.random.default_rng(0).random((n, width)).round()
 
 
-def train(name, beta=0.7, epochs=3):
-    vae = VAE(9, (6,), 2, beta=beta, backend=name, seed=1)
+def train(name, beta=0.7, epochs=3, free_bits=0.0):
+    vae = VAE(9, (6,), 2, beta=beta, backend=name, seed=1, free_bits=free_bits)
     fit(vae, pixels(), epochs=epochs, batch_size=16, optimizer=Adam(0.01), progress=False)
     return vae.store.vector
 
@@ -135,6 +135,7 @@ def test_all_solved_no_formula_of_the_reference_is_left_in_a_training_step(works
 def test_copied_solutions_train_to_the_same_bits_as_numpy(workspace):
     solve(workspace)
     np.testing.assert_array_equal(train("mine"), train("numpy"))
+    np.testing.assert_array_equal(train("mine", free_bits=0.1), train("numpy", free_bits=0.1))  # exercise 16 has none
     # Exercise 07 is asked once for each column there, and a sum over a column alone adds up in another order.
     assert labels_that_differ("float32") == labels_that_differ("float64") == {"gaussian_nll[gradient logvar_each]"}
 

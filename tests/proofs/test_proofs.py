@@ -91,6 +91,11 @@ ON_THE_CPU = [  # a GPU has these not yet
     Row("poisson_nll", lambda a: (a.logits, a.counts), ("nll",)),
     Row("poisson_nll", lambda a: (a.logits, a.counts, a.dnll), ("nll", "dlog_rate")),
     Row("poisson_mean", lambda a: (a.logits,)),
+    Row(
+        "negative_binomial_nll",
+        lambda a: (a.logits, a.each_logvar, a.counts, a.dnll),
+        ("nll", "dlog_rate", "dlog_size"),
+    ),
     Row("free_bits_forward", lambda a: (a.mu, 0.1)),
     Row("free_bits_backward", lambda a: (a.dz[0], a.mu, 0.1)),
 ]
