@@ -220,11 +220,10 @@ def manifold(scene: Scene) -> Figure:
 
     dims = latent_figures.leading(scene.kl)
     plane = np.meshgrid(*[ndtri(QUANTILES)] * len(dims))  # the first dimension changes fastest, as images are numbered
-    z = np.zeros((plane[0].size, scene.vae.latent_dim))
-    z[:, dims] = np.stack([axis.ravel() for axis in plane], axis=1)
-    given = np.tile(np.eye(1, scene.vae.condition_dim), (len(z), 1))  # the first class
-    values = scene.vae.decode(np.hstack([z, given]))
-    names, k = [latent_figures.dimension_name(i, scene.kl) for i in dims], scene.vae.latent_dim
+    k = scene.vae.latent_dim
+    z = np.zeros((plane[0].size, k + scene.vae.condition_dim))
+    z[:, dims], z[:, k : k + 1] = np.stack([axis.ravel() for axis in plane], axis=1), 1  # the first class, if any
+    values, names = scene.vae.decode(z), [latent_figures.dimension_name(i, scene.kl) for i in dims]
     title = f"the two of {k} latent dimensions with the largest KL, the others at 0" if k > 2 else ""
     if scene.vae.classes:
         title = f"{title}; class {plotting.shorten(scene.vae.classes[0])}".removeprefix("; ").replace("$", r"\$")
