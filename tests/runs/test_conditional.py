@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from processes import same
 
-from minivae import VAE, evaluation
+from minivae import VAE, EarlyStopping, Scaling, evaluation, fit
 from minivae.datasets import load
+from minivae.datasets.split import held_out
 from minivae.report.evidence import Evidence
 from minivae.runs import pictures
-from minivae.runs.folder import open_run
+from minivae.runs.folder import RunFolder, open_run
 
 SMALL = ["--hidden", 8, "--latent", 2, "--epochs", 3, "--conditional"]
 QUIET = [*SMALL, "--no-pictures"]
@@ -156,6 +157,18 @@ def test_a_report_counts_the_directions_that_the_class_does_not_explain(minivae)
         assert minivae(*train, "--hidden", "none", "--latent", 3, *options, "--out", f"run{len(live)}")[0] == 0
         live.append(Evidence(open_run(f"run{len(live)}")).live(1.0))
     assert live == [1, 2]
+
+
+def test_the_rows_set_aside_keep_their_classes(minivae, flowers):
+    options = ["--data", "flowers.csv", "--labels", "species", "--patience", 5]
+    assert minivae("train", *options, *QUIET, "--out", "run")[0] == 0
+    data = load("flowers.csv", "species")
+    aside, c = held_out(data.train, 13, epoch=1), one_hot(data.train_labels, range(3))
+    x, c_of_x = (np.delete(part, aside, axis=0) for part in (data.train, c))
+    vae = VAE(4, (8,), 2, likelihood="gaussian", scaling=Scaling.of("standard", x), condition_dim=3)
+    stop, validation = EarlyStopping(5), (data.train[aside], c[aside])
+    history = fit(vae, x, 3, validation=validation, early_stopping=stop, condition=c_of_x, progress=False)
+    assert RunFolder("run").read_history() == history
 
 
 def test_the_pictures_show_a_class_in_each_row(minivae, flowers, tmp_path):
