@@ -49,10 +49,13 @@ __all__ = [
     "gaussian_kl_backward",
     "gaussian_kl_forward",
     "gaussian_nll",
+    "importance_bound",
     "linear_backward",
     "linear_forward",
+    "log_weights",
     "lognormal_nll",
     "negative_binomial_nll",
+    "path_gradient",
     "poisson_mean",
     "poisson_nll",
     "reparameterize_backward",
@@ -387,6 +390,66 @@ def free_bits_forward(kl: NDArray, free_bits: float) -> NDArray:
 def free_bits_backward(dcost: NDArray, kl: NDArray, free_bits: float) -> NDArray:
     """dkl_bk = dcost_k / B where the batch mean is above free_bits, else exactly 0: (K,), (B, K) -> (B, K)."""
     return np.where(kl.mean(axis=0) > free_bits, dcost / len(kl), np.zeros_like(kl))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Several draws of z for each example (lesson 21): a row is one of R = B S. Arrays so small that Numba uses these too.
+
+
+def log_weights(recon_nll: NDArray, z: NDArray, logvar: NDArray, eps: NDArray) -> NDArray:
+    """log w = log p(x|z) + log p(z) - log q(z|x) = -recon_nll + 1/2 sum_k [ eps_k^2 + logvar_k - z_k^2 ], in nats.
+
+    The log 2 pi of p(z) and q(z|x) cancel. (R,) and three of (R, K) -> (R,). The mean of w over q(z|x) is p(x).
+    """
+    return 0.5 * (eps * eps + logvar - z * z).sum(axis=1) - recon_nll
+
+
+def importance_bound(log_w: NDArray) -> tuple[NDArray, NDArray]:
+    """The bound log [ 1/S sum_s w_s ] <= log p(x) in expectation, and its gradient, the weights w_s / sum_t w_t.
+
+    (B, S) -> bound (B,), in nats, which rises with S, and d bound / d log_w (B, S), whose rows add up to 1. It is
+    not sum_s w_s log w_s: that has the same gradient where w is held fixed, but may exceed log p(x).
+    Source: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", arXiv:1509.00519.
+    """
+    largest = log_w.max(axis=1, keepdims=True)  # taken off first, so that nothing overflows
+    w = np.exp(log_w - largest)
+    bound = largest[:, 0] + np.log(w.mean(axis=1))
+    return bound, w / w.sum(axis=1, keepdims=True)
+
+
+def path_gradient(
+    dz: NDArray, dnll: NDArray, z: NDArray, logvar: NDArray, eps: NDArray, factor: NDArray | None = None
+) -> tuple[NDArray, NDArray]:
+    """Gradient of loss = -sum_r dnll_r log w_r with respect to mu and logvar of each row: IWAE, STL or DReG.
+
+    Through log p(x|z) and log p(z) the gradient of z is g = dz + dnll z. IWAE: dmu = g, dlogvar = g eps sigma/2 -
+    dnll/2, for of log q(z|x) only logvar is left. The others let log q(z|x) count through z alone, with the gradient
+    factor (g - dnll eps / sigma) of z and no 1/2: what is left out has the mean zero for S = 1 (STL), and for any S is
+    worth another w on this path (DReG).
+
+    Parameters
+    ----------
+    dz, z, logvar, eps : ndarray, shape (R, K)
+        ``dz`` is what came back through the decoder, with ``dnll`` as its upstream gradient.
+    dnll : ndarray, shape (R,)
+        d loss / d recon_nll = w / B.
+    factor : ndarray, shape (R,), optional
+        None: IWAE. Ones: STL. The weights w: DReG, without dividing by a w that may underflow.
+
+    Returns
+    -------
+    dmu, dlogvar : ndarray, shape (R, K)
+
+    References
+    ----------
+    Roeder, Wu and Duvenaud, arXiv:1703.09194 (STL). Tucker, Lawson, Gu and Maddison, arXiv:1810.04152 (DReG).
+    """
+    weight = dnll[:, None]
+    g = dz + weight * z
+    if factor is not None:
+        g = factor[:, None] * (g - weight * eps / np.exp(0.5 * logvar))
+    dmu, dlogvar = reparameterize_backward(g, logvar, eps)
+    return dmu, dlogvar if factor is not None else dlogvar - 0.5 * weight
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ FIXED = (
     "activation",
     "scaling",
     "columns",
+    "objective",
+    "draws",
     "backend",
     "dtype",
     "random_state",
@@ -81,6 +83,9 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         What is known better than :meth:`minivae.Columns.of` guesses, for a DataFrame.
     beta : float, default 1.0
         Weight of the KL in the loss.
+    objective : {"elbo", "iwae", "stl", "dreg"}
+    draws : int, default 1
+        What is trained, and with how many z for each row: see :class:`minivae.VAE`.
     max_iter : int, default 200
         Epochs.
     batch_size : int, default 32
@@ -146,6 +151,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         scaling: str | Scaling = "auto",
         columns: Mapping[Any, str] | None = None,
         beta: float = 1.0,
+        objective: str = "elbo",
+        draws: int = 1,
         max_iter: int = 200,
         batch_size: int = 32,
         learning_rate: float = 1e-3,
@@ -169,6 +176,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.scaling = scaling
         self.columns = columns
         self.beta = beta
+        self.objective = objective
+        self.draws = draws
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -244,6 +253,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             activation=self.activation,
             likelihood=likelihood,
             beta=self.beta,
+            objective=self.objective,
+            draws=self.draws,
             free_bits=self.free_bits,
             backend=self.backend,
             dtype=self.dtype,

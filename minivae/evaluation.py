@@ -138,10 +138,11 @@ def evaluate(
     -------
     report : dict
         Plain values, ready for JSON; None where a number does not exist, such as the standard error of one sample.
-        Means over the examples in nats: "elbo", "recon_nll", "kl", "loss", "log_likelihood" and its
-        "log_likelihood_bias". "log_likelihood_standard_error" is that of the sampling, and
-        "log_likelihood_interval" reaches from two of them below to two of them and twice the bias above: where more
-        samples would lead. "log_likelihood_standard_error_of_examples" is that of the choice of the N examples.
+        Means over the examples in nats: "elbo", "recon_nll", "kl", "loss" (of another objective than the ELBO minus
+        its bound, as :meth:`minivae.VAE.loss` draws it), "log_likelihood" and its "log_likelihood_bias".
+        "log_likelihood_standard_error" is that of the sampling, and "log_likelihood_interval" reaches from two of them
+        below to two of them and twice the bias above: where more samples would lead.
+        "log_likelihood_standard_error_of_examples" is that of the choice of the N examples.
         "effective_sample_size" has "min", "median", "mean", and "below_10". "rows_from_mixture" counts the examples
         where the encoder looked in the wrong place, "rows_not_trusted" those whose errors mean nothing.
         "bits_per_dimension" is -log_likelihood / (D log 2), with the mean number of observed values for D.
@@ -164,7 +165,8 @@ def evaluate(
     with np.errstate(all="ignore"):  # what is not finite shows in the report
         kl = kl_of_columns(vae.kernels, mu, logvar)
         report = {
-            **vae.loss_terms(estimate.recon_nll.mean(), estimate.kl.mean(), kl[None])._asdict(),
+            **vae.loss_terms(estimate.recon_nll.mean(), estimate.kl.mean(), each_kl=kl[None])._asdict(),
+            **({} if vae.objective == "elbo" else {"loss": vae.loss_of_scaled(x, group=group).loss}),
             **summary_of_log_px(estimate, np.count_nonzero(~np.isnan(x)) / len(x)),
             **summary_of_latents(vae.kernels, mu, logvar),
             "protocol": protocol(vae, x, n_samples, recipe),
@@ -283,6 +285,8 @@ def protocol(vae: VAE, x: np.ndarray, n_samples: int, recipe: Recipe) -> dict[st
         "is_log_likelihood": values != "grey",
         "units": "nats per example",
         "beta": vae.beta,
+        "objective": vae.objective,
+        "draws": vae.draws,
         **({"free_bits": vae.free_bits} if vae.free_bits else {}),
         "dtype": vae.dtype,
         "active_threshold": ACTIVE,

@@ -109,14 +109,15 @@ def check_columns_known(x: np.ndarray, what: str = "X") -> None:
         raise DataError(f"column {empty[0]} of {what} holds no value at all, only NaN: leave such columns out")
 
 
-def check_eps(eps: Any, dtype: str, shape: tuple[int, int]) -> np.ndarray | None:
-    """Noise of ``shape`` (B, K), or None; ValueError for another shape, else as :func:`check_matrix`."""
+def check_eps(eps: Any, dtype: str, shape: tuple[int, int, int]) -> np.ndarray | None:
+    """Noise of ``shape`` (B, S, K), of one draw also (B, K), as (B, S * K); or None. Errors as of a matrix."""
     if eps is None:
         return None
-    eps = check_matrix(eps, dtype, what="eps")
-    if eps.shape != shape:
-        raise ValueError(f"eps must have shape {shape} (examples, latent_dim), got {eps.shape}")
-    return eps
+    eps, (n, draws, width) = _as_numbers(eps, "eps"), shape
+    if eps.shape != shape and (eps.shape != (n, width) or draws > 1):
+        expected = f"{(n, width)} (examples, latent_dim)" if draws == 1 else f"{shape} (examples, draws, latent_dim)"
+        raise ValueError(f"eps must have shape {expected}, got {eps.shape}")
+    return as_finite(eps.reshape(n, draws * width), dtype, "eps")
 
 
 def check_int(value: Any, name: str, minimum: int, maximum: int | None = None) -> int:

@@ -95,6 +95,9 @@ OF_THE_COMMAND = [
     ("beta", ["--beta", 2.5], {"model": {"beta": 2.5}}),
     ("beta_warm_up", ["--beta-warm-up", 3], {"beta_schedule": LinearBeta(3)}),
     ("free_bits", ["--free-bits", 0.3], {"model": {"free_bits": 0.3}}),
+    *(("objective", ["--objective", name, "--draws", 3], {"model": {"objective": name, "draws": 3}})
+      for name in ("iwae", "stl", "dreg")),
+    ("draws", ["--draws", 3], {"model": {"draws": 3}}),
     ("conditional", ["--data", "counts.csv", "--labels", 2, "--conditional"],
      {"file": "counts.csv", "source": {"labels": "2"}, "by_class": True}),
     *(("activation", ["--activation", name], {"model": {"activation": name}})
@@ -315,6 +318,8 @@ OF_THE_ESTIMATOR = [
     ("beta", {"beta": 3.0}, {"beta": 3.0}),
     ("beta_warm_up", {"beta_warm_up": 2}, {"settings": {"beta_schedule": LinearBeta(2)}}),
     ("free_bits", {"free_bits": 0.3}, {"free_bits": 0.3}),
+    ("objective", {"objective": "dreg", "draws": 2}, {"objective": "dreg", "draws": 2}),
+    ("draws", {"draws": 2}, {"draws": 2}),
     ("max_iter", {"max_iter": 4}, {"epochs": 4}),
     ("batch_size", {"batch_size": 20}, {"settings": {"batch_size": 20}}),
     ("learning_rate", {"learning_rate": 0.02}, {"lr": 0.02}),

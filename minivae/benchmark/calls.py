@@ -153,6 +153,15 @@ LATENT = [
     step_call("gaussian_kl_backward", "", lambda a: (a.dnll, a.mu, a.logvar), lambda s: 4 * s.B * s.K, out=TWO_HEADS),
     Call("free_bits_forward", "", lambda a: (a.mu, 0.1), lambda s: s.B * s.K, returns=("K",)),
     Call("free_bits_backward", "", lambda a: (a.dz[0], a.mu, 0.1), lambda s: s.B * s.K, returns=("BK",)),
+    Call("log_weights", "", lambda a: (a.dnll, a.z, a.logvar, a.eps), lambda s: 5 * s.B * s.K, returns=("B",)),
+    Call("importance_bound", "", lambda a: (a.z,), lambda s: 5 * s.B * s.K, returns=("B", "BK")),
+    Call(
+        "path_gradient",
+        "",
+        lambda a: (a.dz, a.dnll, a.z, a.logvar, a.eps, a.dnll),
+        lambda s: 11 * s.B * s.K,
+        returns=("BK", "BK"),
+    ),
 ]
 
 
@@ -234,5 +243,6 @@ CALLS = [*LINEAR, *LATENT, *LIKELIHOODS, *NOISE, *OPTIMIZERS]
 def calls_of(backend: str) -> list[Call]:
     """The calls that the backend of this name has: all of them, but on a GPU."""
     of_tables = ("lognormal_nll", "poisson_nll", "poisson_mean", "negative_binomial_nll")
-    not_on_a_gpu = (*of_tables, "free_bits_forward", "free_bits_backward")
+    of_objectives = ("free_bits_forward", "free_bits_backward", "importance_bound", "path_gradient")
+    not_on_a_gpu = (*of_tables, *of_objectives)
     return [call for call in CALLS if backend != "cupy" or call.function not in not_on_a_gpu]

@@ -7,7 +7,9 @@ from there, one by one ("jit") or a whole epoch in one call ("scan"). No step wa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Layers, Problem, Run
@@ -20,13 +22,15 @@ if TYPE_CHECKING:
 # PyTorch
 
 
-def torch_model(layers: Layers) -> torch.nn.Module:
+def torch_model(layers: Layers, draws: int = 1) -> torch.nn.Module:
     """The VAE as a module: ``model(x, eps)`` is the loss; without ``eps`` it draws its noise.
 
     Parameters
     ----------
     layers : mapping of str to (W, b)
         The starting parameters, as :meth:`Problem.layers` gives them.
+    draws : int, default 1
+        With more the loss is minus the importance weighted bound.
     """
     import torch
     from torch.nn import functional
@@ -45,12 +49,22 @@ def torch_model(layers: Layers) -> torch.nn.Module:
 
         def forward(self, x: torch.Tensor, eps: torch.Tensor | None = None) -> torch.Tensor:
             mu, logvar = self.heads(functional.relu(self.encoder(x))).chunk(2, dim=1)
+            if draws > 1:
+                return self.minus_bound(x[:, None], mu[:, None], logvar[:, None], eps)
             eps = torch.randn_like(mu) if eps is None else eps
             z = mu + torch.exp(0.5 * logvar) * eps
             logits = self.output(functional.relu(self.decoder(z)))
             recon_nll = functional.binary_cross_entropy_with_logits(logits, x, reduction="sum")
             kl = 0.5 * torch.sum(mu * mu + logvar.exp() - 1 - logvar)
             return (recon_nll + kl) / len(x)
+
+        def minus_bound(self, x: Any, mu: Any, logvar: Any, eps: torch.Tensor | None) -> torch.Tensor:
+            eps = torch.randn(len(x), draws, mu.shape[2]) if eps is None else eps
+            z = mu + torch.exp(0.5 * logvar) * eps
+            logits = self.output(functional.relu(self.decoder(z)))
+            nll = functional.binary_cross_entropy_with_logits(logits, x.expand_as(logits), reduction="none").sum(dim=2)
+            log_w = 0.5 * (eps * eps + logvar - z * z).sum(dim=2) - nll
+            return math.log(draws) - torch.logsumexp(log_w, dim=1).mean()
 
     return VAE()
 
@@ -61,7 +75,7 @@ def torch_run(problem: Problem, compiled: bool) -> Run:
 
     torch.manual_seed(0)
     size, batches, step = problem.batch_size, problem.batches, 0
-    model, data = torch_model(problem.layers()), torch.from_numpy(problem.data())
+    model, data = torch_model(problem.layers(), problem.draws), torch.from_numpy(problem.data())
     adam = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=BETAS, eps=EPSILON, fused=True)
     train = torch_step(torch.compile(model, fullgraph=True, dynamic=False) if compiled else model, adam)
 
@@ -99,7 +113,7 @@ def jax_loss(layers: Any, x: Any, eps: Any) -> Any:
     ----------
     layers : mapping of str to (W, b)
         As :meth:`Problem.layers` gives them.
-    x, eps : arrays of shape (B, D) and (B, K)
+    x, eps : arrays of shape (B, D) and (B, K), or (B, S, K): then it is minus the importance weighted bound
     """
     import jax
     import jax.numpy as jnp
@@ -109,21 +123,27 @@ def jax_loss(layers: Any, x: Any, eps: Any) -> Any:
         return x @ W + b
 
     mu, logvar = jnp.split(affine("heads", jax.nn.relu(affine("encoder", x))), 2, axis=1)
+    if eps.ndim == 3:
+        x, mu, logvar = x[:, None], mu[:, None], logvar[:, None]
     z = mu + jnp.exp(0.5 * logvar) * eps
     logits = affine("output", jax.nn.relu(affine("decoder", z)))
+    if eps.ndim == 3:
+        nll = jnp.sum(jax.nn.softplus(logits) - x * logits, axis=2)
+        log_w = 0.5 * jnp.sum(eps * eps + logvar - z * z, axis=2) - nll
+        return math.log(eps.shape[1]) - jax.nn.logsumexp(log_w, axis=1).mean()
     recon_nll = jnp.sum(jax.nn.softplus(logits) - x * logits)
     kl = 0.5 * jnp.sum(mu * mu + jnp.exp(logvar) - 1 - logvar)
     return (recon_nll + kl) / len(x)
 
 
-def jax_step(state: Any, x: Any) -> tuple[Any, Any]:
+def jax_step(state: Any, x: Any, draws: int = 1) -> tuple[Any, Any]:
     """One training step, for jit or scan: (parameters, Adam's m and v, step, key) and a batch -> (state, loss)."""
     import jax
     import jax.numpy as jnp
 
     layers, m, v, t, key = state
     key, now = jax.random.split(key)
-    eps = jax.random.normal(now, (len(x), layers["decoder"][0].shape[0]))
+    eps = jax.random.normal(now, (len(x), *((draws,) if draws > 1 else ()), layers["decoder"][0].shape[0]))
     loss, gradient = jax.value_and_grad(jax_loss)(layers, x, eps)
 
     (beta1, beta2), t = BETAS, t + 1
@@ -154,15 +174,16 @@ def jax_run(problem: Problem, scan: bool) -> Run:
     """
     import jax
 
+    train = partial(jax_step, draws=problem.draws)
     state, data = jax_start(problem)
     data = data if scan else data.reshape(-1, problem.input_dim)
 
     def step(state: Any, rows: Any) -> tuple[Any, Any]:
         start = state[3] % problem.batches * problem.batch_size
-        return jax_step(state, jax.lax.dynamic_slice_in_dim(rows, start, problem.batch_size))
+        return train(state, jax.lax.dynamic_slice_in_dim(rows, start, problem.batch_size))
 
     def epoch(state: Any, batches: Any) -> tuple[Any, Any]:
-        return jax.lax.scan(jax_step, state, batches)
+        return jax.lax.scan(train, state, batches)
 
     compiled = jax.jit(epoch if scan else step, donate_argnums=0)
 

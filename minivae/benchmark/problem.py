@@ -21,13 +21,17 @@ PROTOTYPES, FLIPPED = 10, 0.1
 
 @dataclass(frozen=True)
 class Problem:
-    """A VAE with one hidden layer on each side, relu, Bernoulli pixels, and its data: ``batches`` whole batches."""
+    """A VAE with one hidden layer on each side, relu, Bernoulli pixels, and its data: ``batches`` whole batches.
+
+    With several ``draws`` it is trained as an IWAE.
+    """
 
     batch_size: int = 128
     examples: int = 8192
     input_dim: int = 784
     hidden_dim: int = 400
     latent_dim: int = 20
+    draws: int = 1
 
     @property
     def batches(self) -> int:
@@ -53,8 +57,8 @@ class Problem:
         """The model as minivae has it."""
         from minivae.model.vae import VAE
 
-        dims = (self.input_dim, (self.hidden_dim,), self.latent_dim)
-        return VAE(*dims, activation="relu", likelihood="bernoulli", backend=backend, dtype="float32", seed=0)
+        dims, bound = (self.input_dim, (self.hidden_dim,), self.latent_dim), "elbo" if self.draws == 1 else "iwae"
+        return VAE(*dims, backend=backend, objective=bound, draws=self.draws)
 
     def layers(self) -> Layers:
         """Its starting parameters for the peers: W (in, out) and b (out,) of each layer, the two heads as one."""

@@ -17,6 +17,7 @@ def report(result: Mapping[str, Any]) -> list[str]:
     lines += step_lines(result)
     if result["gan_step_ms"]:
         lines += ["", *timing_lines("gan", result["gan"]["timings"]), "", *ratio_lines(result["gan"]["ratio_ranges"])]
+    lines += ["", *timing_lines("iwae", result["iwae"]["timings"]), "", *ratio_lines(result["iwae"]["ratio_ranges"])]
     if "gpu" in result:
         lines += ["", *gpu_lines(result["gpu"])]
     if "batches" in result:

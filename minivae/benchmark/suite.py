@@ -21,6 +21,7 @@ from minivae.benchmark.roofs import under_the_roof
 from minivae.benchmark.turns import BLOCK, PAUSE, WARM_UP, say, show_rounds, spread, take_turns, time_epoch
 
 OTHER_BATCHES = (20, 512)
+DRAWS = 5  # of an IWAE
 LARGE_BATCH, LARGE_EPOCH = 4096, 64  # so many steps that what is done once in an epoch counts little
 ROUNDS_OF_EPOCHS = 3
 
@@ -50,7 +51,7 @@ class Suite:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # processes that wanted a core lately
         verified = self.verify()
         steps = self.time_steps(self.problem)
-        game = self.time_game()
+        game, iwae = self.time_game(), self.time_others(draws=DRAWS)
         result = {
             "batch_size": self.problem.batch_size,
             "training_step_ms": {name: timing["median"] for name, timing in steps["timings"].items()},
@@ -58,13 +59,15 @@ class Suite:
             **steps,
             "gan_step_ms": {name: timing["median"] for name, timing in game["timings"].items()},
             "gan": game,
+            "iwae_step_ms": {name: timing["median"] for name, timing in iwae["timings"].items()},
+            "iwae": iwae,
             "verified": verified,
             "protocol": self.protocol(),
             "problem": asdict(self.problem),
             "load_average": load,
         }
         if self.full:
-            result["batches"] = {str(size): self.time_batch(size) for size in OTHER_BATCHES}
+            result["batches"] = {str(size): self.time_others(batch_size=size) for size in OTHER_BATCHES}
             result |= self.time_kernels() | self.time_epochs()
         if self.has_gpu:
             result["gpu"] = {"epoch": self.time_epoch_on_gpu(), **self.time_large_batch()}
@@ -79,7 +82,8 @@ class Suite:
             f"{self.rounds} rounds, each with {PAUSE:g} s of rest, about {WARM_UP:g} s of steps that do not count, and "
             f"about {BLOCK:g} s of steps that do (jax scan: whole epochs). Compilation is in no timing. Ratios are "
             "taken pair by pair in each round. A step of a GAN is that of lesson 19 on its ring: 8-128-128-2 against "
-            "2-128-128-1, batch 256, relativistic loss, approximate R1; PyTorch's autograd agrees with our gradients."
+            "2-128-128-1, batch 256, relativistic loss, approximate R1; PyTorch's autograd agrees with our gradients. "
+            f"That of an IWAE has {DRAWS} draws of each example, and the plain gradient of their bound."
         ) + (self.protocol_on_gpu() if self.has_gpu else "")
 
     def protocol_on_gpu(self) -> str:
@@ -127,6 +131,7 @@ class Suite:
         """The contenders that have not been skipped, for a problem; see :meth:`protocol_on_gpu`."""
         names = [*self.backends, *(name for group in self.groups().values() for name in group)]
         left_out = {*self.skipped, *(PEER_NAMES if self.has_gpu and problem != self.problem else ())}
+        left_out |= {*gpu.CONTENDERS} if problem.draws > 1 else set()  # which have one
         return [name for name in names if name not in left_out]
 
     def groups(self) -> dict[str, tuple[str, ...]]:
@@ -160,7 +165,7 @@ class Suite:
 
     def time_steps(self, problem: Problem) -> dict[str, Any]:
         """Milliseconds per training step, contender by contender, and their ratios."""
-        what = f"batch {problem.batch_size}"
+        what = f"batch {problem.batch_size}" + f", {problem.draws} draws" * (problem.draws > 1)
         with ExitStack() as stack:
             children, starts = self.start_all(problem, stack, what)
             blocks = {name: turns.block_timer(child) for name, child in children.items()}
@@ -196,9 +201,9 @@ class Suite:
             "ratio_ranges": {name: spread(values) for name, values in ranges.items()},
         }
 
-    def time_batch(self, size: int) -> dict[str, Any]:
-        """The same with another batch size, in short."""
-        steps = self.time_steps(replace(self.problem, batch_size=size))
+    def time_others(self, **change: int) -> dict[str, Any]:
+        """Steps of a problem with another batch size or number of draws, in short."""
+        steps = self.time_steps(replace(self.problem, **change))
         return {name: steps[name] for name in ("timings", "ratio_ranges")}
 
     def time_epoch_on_gpu(self) -> dict[str, Any]:

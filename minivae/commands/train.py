@@ -81,6 +81,9 @@ def add_model(group: Any) -> None:
     setting(group, "--latent", "latent dimensions", type=int)
     setting(group, "--beta", "weight of the KL", type=float)
     setting(group, "--free-bits", "nats of KL that a latent dimension has for nothing (lesson 22)", type=float)
+    objectives = ("elbo", "iwae", "stl", "dreg")
+    setting(group, "--objective", "the bound on log p(x) that training raises (lesson 21)", choices=objectives)
+    setting(group, "--draws", "of z for each example, in each step", type=int)
     setting(group, "--conditional", "let both networks see each example's class, by its label", action="store_true")
     functions = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
     setting(group, "--activation", "of the hidden layers", choices=functions)
@@ -232,13 +235,13 @@ def train(options: argparse.Namespace) -> int:
 
 def lines_of_vae(summary: dict[str, Any], free_bits: float) -> Iterator[str]:
     """How the training of a VAE went."""
+    is_elbo, bound = summary["objective"] == "elbo", f"the bound of {summary['objective']}, draws {summary['draws']}"
     floor = f", at least {free_bits:g} a dimension" if free_bits else ""
     for part in ("train", "test"):
         terms = summary[part]
-        yield (
-            f"{part:<11} loss {terms['loss']:.3f} nats per example "
-            f"= reconstruction {terms['recon_nll']:.3f} + beta * KL {terms['kl']:.3f}{floor}"
-        )
+        parts = f"reconstruction {terms['recon_nll']:.3f} + {'beta * ' * is_elbo}KL {terms['kl']:.3f}{floor}"
+        parts = f"= {parts}" if is_elbo else f"= minus {bound}; -ELBO {-terms['elbo']:.3f} = {parts}"
+        yield f"{part:<11} loss {terms['loss']:.3f} nats per example {parts}"
     if summary["best_epoch"] != summary["epochs"]:
         yield f"kept        the parameters of epoch {summary['best_epoch']}, the best of {summary['epochs']}"
 

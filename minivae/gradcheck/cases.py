@@ -131,6 +131,21 @@ def _table_case(function: str, kind: str, logvar: tuple[int, ...] | None, more: 
 
 
 TABLE_CASES = [
+    Case(  # where -log p(x|z) = slope z
+        "path_gradient",
+        _normal(mu=(B, K), logvar=(B, K), eps=(B, K), slope=(B, K)),
+        ("mu", "logvar"),
+        lambda k, a: -k.log_weights((a["slope"] * _z_of(k, a)).sum(axis=1), _z_of(k, a), a["logvar"], a["eps"]),
+        lambda k, a, dnll: k.path_gradient(dnll[:, None] * a["slope"], dnll, _z_of(k, a), a["logvar"], a["eps"]),
+        analytic=True,
+    ),
+    Case(
+        "importance_bound",
+        _normal(log_w=(B, K)),
+        ("log_w",),
+        lambda k, a: k.importance_bound(a["log_w"])[0],
+        lambda k, a, dbound: [dbound[:, None] * k.importance_bound(a["log_w"])[1]],
+    ),
     *(_table_case(*row, holes=True) for row in TABLES),
     *(_table_case(*row, holes=False) for row in TABLES if row[0] in NEW_WITH_TABLES),
     Case(
@@ -190,6 +205,10 @@ CASES = [
 MIXED = Mixed([("gaussian", 2), ("lognormal", 1), ("poisson", 1), ("categorical", 3)])
 
 
+def _z_of(k: Backend, a: Arrays) -> np.ndarray:
+    return k.reparameterize_forward(a["mu"], a["logvar"], a["eps"])
+
+
 def _penalty_gradient(k: Backend, weights: np.ndarray) -> np.ndarray:
     gradient = np.zeros_like(weights)
     k.add_penalty(weights, gradient, l1=0.3, l2=0.7)
@@ -214,28 +233,34 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
     one_hot = _with_x("one-hot")(rng)["x"]
     table = np.hstack([real[:, :2], np.exp(real[:, 2:3]), np.floor(np.exp(1 + real[:, 3:4])), one_hot[:, :3]])
     table[[0, 1, 2, 3], [0, 1, 2, 3]] = table[4, 4:] = np.nan  # a hole in each kind of column
-    for hidden_dims, activation, likelihood, x in (
+    given = np.hstack([real, rng.standard_normal((B, 2))])  # under a condition
+    for hidden_dims, activation, likelihood, x, *draws in (
         ((H,), "tanh", "bernoulli", binary),
         ((H,), "relu", "bernoulli", binary),
         ((H, 4), "softplus", "gaussian", real),
         ((), "tanh", Gaussian("per_dimension"), real),
         ((H,), "sigmoid", Gaussian(0.5), real),
-        ((H,), "tanh", "gaussian", np.hstack([real, rng.standard_normal((B, 2))])),  # with a condition
+        ((H,), "tanh", "gaussian", given),
         ((4, H), "tanh", Categorical((3, 4)), one_hot),
         ((H,), "tanh", MIXED, table),
+        ((H,), "tanh", "gaussian", real, "iwae", 3),
+        ((H,), "tanh", "bernoulli", binary, "elbo", 2),
+        ((), "tanh", "gaussian", given, "iwae", 2),
     ):
         C = x.shape[1] - D
-        if (likelihood is MIXED or C) and load(backend).graph is not None:
+        if (likelihood is MIXED or draws or C) and load(backend).graph is not None:
             continue  # a GPU does not compute it yet
         options: dict[str, Any] = {"likelihood": likelihood, "backend": backend, "dtype": "float64"}
         options |= {"condition_dim": C, "missing": "mask"} if C else {}
         if likelihood is MIXED:
-            options |= {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED), "free_bits": 0.3}
-        vae = model(D, hidden_dims, K, activation=activation, beta=1.7, **options)
+            options |= {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED)}
+            options |= {} if draws else {"free_bits": 0.3}
+        options |= dict(zip(("objective", "draws"), draws, strict=False))
+        vae = model(D, hidden_dims, K, activation=activation, beta=1.0 if "iwae" in draws else 1.7, **options)
         if (likelihood is MIXED or C) and vae.kernels.graph is not None:
             continue
-        widths = "-".join(str(width) for width in (D, *hidden_dims, K))
-        yield f"VAE[{widths} {activation} {vae.likelihood!r}{f', given {C} columns' if C else ''}]", vae, x
+        widths, c = "-".join(str(width) for width in (D, *hidden_dims, K)), [f"given {C} columns"] if C else []
+        yield f"VAE[{' '.join(map(str, (widths, activation, vae.likelihood, *draws, *c)))}]", vae, x
 
 
 def check_directions(backend: str | None = None, n: int = 5) -> Iterator[Check]:

@@ -235,7 +235,7 @@ def loss_as_a_function_of(vae: VAE, array: Any, x: np.ndarray, eps: np.ndarray) 
 
 def _noise_away_from_kinks(vae: VAE, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     while True:
-        eps = rng.standard_normal((len(x), vae.latent_dim))
+        eps = rng.standard_normal((len(x), vae.draws, vae.latent_dim))
         vae.loss(x, eps)
         hidden = [layer for layer in (*vae.encoder.layers, *vae.decoder.layers) if "relu" in layer.activation]
         distances = [float(abs(layer.x @ layer.W + layer.b).min()) for layer in hidden]

@@ -174,15 +174,12 @@ def draws_of_mixture(
 
 
 def log_weights(network: Network, x: Array, mu: Array, logvar: Array, eps: Array) -> tuple[Array, Array]:
-    """log w = log p(x|z) + log p(z) - log q(z|x) and -log p(x|z), each (B,), for one z of each row.
-
-    The last two terms of log w are -1/2 sum_k z^2 and +1/2 sum_k (eps^2 + logvar); their log 2 pi cancel.
-    """
+    """log w = log p(x|z) + log p(z) - log q(z|x) and -log p(x|z), each (B,), for one z of each row."""
     z = network.kernels.reparameterize_forward(
         mu, logvar, eps, out=network.workspace.rows("z", len(x), network.latent_dim)
     )
     recon_nll = network.recon_nll(network.output(z, x), x)
-    return 0.5 * (eps * eps + logvar - z * z).sum(axis=1) - recon_nll, recon_nll
+    return network.kernels.log_weights(recon_nll, z, logvar, eps), recon_nll
 
 
 class Sums:

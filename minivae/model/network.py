@@ -26,6 +26,7 @@ import numpy as np
 
 from minivae.backend import Array, Backend, Stream
 from minivae.columns.table import Columns
+from minivae.model.bounds import terms_of_draws
 from minivae.model.decoder import Decoder
 from minivae.model.distributions import Likelihood, Noise
 from minivae.model.encoder import Encoder
@@ -35,7 +36,10 @@ from minivae.model.workspace import Workspace
 
 
 class LossTerms(NamedTuple):
-    """Batch means in nats: loss = recon_nll + beta * kl (with free bits: their cost), elbo = -(recon_nll + kl)."""
+    """Batch means in nats per example: ``loss = recon_nll + beta * kl`` and ``elbo = -(recon_nll + kl)``.
+
+    With free bits the loss has their cost, and of the objectives "iwae", "stl" and "dreg" it is minus the bound.
+    """
 
     loss: float
     recon_nll: float
@@ -125,6 +129,8 @@ class Network:
         seed: int,
         scaling: Scaling,
         missing: str,
+        objective: str,
+        draws: int,
         free_bits: float,
         condition_dim: int,
     ):
@@ -132,7 +138,7 @@ class Network:
         self.condition_dim, self.row_dim = condition_dim, input_dim + condition_dim
         self.activation, self.likelihood, self.beta = activation, likelihood, beta
         self.init, self.dtype, self.seed, self.scaling = init, dtype, seed, scaling
-        self.missing, self.free_bits = missing, free_bits
+        self.missing, self.objective, self.draws, self.free_bits = missing, objective, draws, free_bits
         self.kernels = kernels
         self.step = self.epoch = 0
         self._build()
@@ -166,7 +172,7 @@ class Network:
     def config(self) -> dict[str, Any]:
         """The arguments that make an untrained twin of this model, with plain values only; without its scaling."""
         names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "dtype", "seed", "missing")
-        plain = {name: getattr(self, name) for name in (*names, "free_bits", "condition_dim")}
+        plain = {name: getattr(self, name) for name in (*names, "objective", "draws", "free_bits", "condition_dim")}
         return plain | {"backend": self.kernels.name, "likelihood": self.likelihood.config()}
 
     def draw(self, mean: np.ndarray, uniform: Noise, normal: Noise) -> np.ndarray:
@@ -228,13 +234,22 @@ class Network:
 
         self.encoder.backward(dmu, dlogvar)
 
-    def terms(self, x: Array, eps: Array, target: Array | None = None) -> tuple[Array, Array]:
+    def terms(self, x: Array, eps: Array, target: Array | None = None) -> tuple[Array, ...]:
         """Both terms of the negative ELBO: x (B, D), eps (B, K) -> recon_nll, kl (B,).
 
-        ``target`` (B, D) is what shall come out of the decoder, where that is not ``x`` itself: denoising.
+        ``target`` (B, D) is what shall come out of the decoder, where that is not ``x`` itself: denoising. With several
+        draws, eps (B, S, K), or another objective, the third is the loss.
         """
+        target = x if target is None else target
+        if not self.has_one_draw:
+            return tuple(terms_of_draws(self, x, eps, target))
         mu, logvar, output = self.forward(x, eps)
-        return self.recon_nll(output, x if target is None else target), self.kernels.gaussian_kl_forward(mu, logvar)
+        return self.recon_nll(output, target), self.kernels.gaussian_kl_forward(mu, logvar)
+
+    @property
+    def has_one_draw(self) -> bool:
+        """Whether the loss is that of one z for each example, with the exact KL: the chain of this file."""
+        return (self.objective, self.draws) == ("elbo", 1)
 
     def terms_and_gradients(
         self, x: Array, eps: Array, target: Array, drecon_nll: Array, dkl: Array
@@ -263,13 +278,20 @@ class Network:
         mu, logvar = (half.reshape(-1, 1) for half in np.split(self.encoder.heads, 2, axis=1))
         return self.kernels.gaussian_kl_forward(mu, logvar).reshape(-1, self.latent_dim)
 
-    def loss_terms(self, recon_nll: float, kl: float, each_kl: Array | None = None) -> LossTerms:
-        """The terms from batch means, and of a model with free bits from the KL (B, K) of each dimension."""
+    def loss_terms(
+        self, recon_nll: float, kl: float, loss: float | None = None, each_kl: Array | None = None
+    ) -> LossTerms:
+        """The four terms from batch means. ``loss`` counts where it is not made of the other two.
+
+        With free bits and without ``loss``, it is computed from the KL (B, K) of each dimension, that of the last pass.
+        """
         terms = LossTerms.of(recon_nll, kl, self.beta)
-        if not self.free_bits:
+        if self.objective == "elbo" and not self.free_bits:
             return terms
-        cost = self.kernels.free_bits_forward(self.each_kl() if each_kl is None else each_kl, self.free_bits)
-        return terms._replace(loss=recon_nll + self.beta * float(cost.sum(dtype="float64")))
+        if self.free_bits and loss is None:
+            cost = self.kernels.free_bits_forward(self.each_kl() if each_kl is None else each_kl, self.free_bits)
+            loss = recon_nll + self.beta * float(cost.sum(dtype="float64"))
+        return terms if loss is None else terms._replace(loss=loss)
 
     def forward_backward(
         self, x: Array, eps: Array, target: Array | None = None, batch_size: int | None = None, weight: float = 1.0
@@ -279,10 +301,12 @@ class Network:
         Where ``x`` is a shard of a larger batch of ``batch_size`` examples, the gradient is its share of the whole one.
         ``weight`` is a factor on beta in the gradient alone.
         """
+        target, B = x if target is None else target, batch_size or len(x)
+        if not self.has_one_draw:
+            return self.loss_terms(*map(mean, terms_of_draws(self, x, eps, target, 1 / B, weight)))
         # loss = sum_b recon_nll_b / B + sum_b beta kl_b / B, so that these are the first two gradients.
-        upstream, B = self.workspace.named(len(x), drecon_nll=(), dkl=()), batch_size or len(x)
+        upstream = self.workspace.named(len(x), drecon_nll=(), dkl=())
         upstream.drecon_nll[:], upstream.dkl[:] = 1 / B, weight * self.beta / B
-        target = x if target is None else target
         recon_nll, kl = self.terms_and_gradients(x, eps, target, upstream.drecon_nll, upstream.dkl)
         return self.loss_terms(mean(recon_nll), mean(kl))
 
@@ -311,7 +335,10 @@ class Network:
         return observed @ self.log_scale.astype(observed.dtype)
 
     def noise(self, examples: np.ndarray, seed: int | None = None) -> Array:
-        """The eps of the current step for these rows of the data set, (B,) -> (B, K). A buffer: copy to keep it."""
-        eps = self.workspace.rows("eps", len(examples), self.latent_dim)
+        """The eps of the current step for these rows of the data set, (B,) -> (B, S * K). A buffer: copy to keep it.
+
+        Dimension s * K + k of the noise is dimension k of draw s: more draws leave the first ones as they are.
+        """
+        eps = self.workspace.rows("eps", len(examples), self.draws * self.latent_dim)
         seed = self.seed if seed is None else seed
         return self.kernels.standard_normal(seed, Stream.EPS, self.step, examples, out=eps)

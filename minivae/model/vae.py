@@ -17,6 +17,7 @@ from minivae import backend as backends
 from minivae.backend import Array, Stream
 from minivae.columns.table import decoded, encoded
 from minivae.model import importance, imputation, incoming, oddness, weights
+from minivae.model.bounds import check_objective
 from minivae.model.likelihoods import Likelihood, check_on, resolve
 from minivae.model.network import LossTerms, Network, mean, one_at_a_time
 from minivae.model.parameters import Views
@@ -56,7 +57,7 @@ class VAE(Network):
     likelihood : {"bernoulli", "gaussian", "categorical", "poisson", "negative-binomial", "lognormal"} or Likelihood
         p(x|z); see :mod:`minivae.model.likelihoods`, where ``Mixed`` is for columns of several kinds.
     beta : float, default 1.0
-        Weight of the KL in ``loss``; only beta = 1 makes ``-loss`` a bound on log p(x).
+        Weight of the KL in ``loss``; only beta = 1 makes ``-loss`` a bound on log p(x), and another objective.
     init : {"torch", "glorot", "he"}
         See :meth:`minivae.model.parameters.Parameters.initialise`.
     backend : {"numpy", "numba", "cupy", "mine"}, optional
@@ -69,6 +70,11 @@ class VAE(Network):
     missing : {"zero", "mask"}, default "zero"
         What the encoder sees of NaN in ``x``, a value that was not observed: 0 after scaling; or also D more inputs,
         1 where a value was observed. The loss bounds -log p of what was observed (lesson 17).
+    objective : {"elbo", "iwae", "stl", "dreg"}
+        What training raises, ``-loss`` (lesson 21): the ELBO; or the importance weighted bound, which is tighter, with
+        the encoder's plain gradient, or a quieter one: "stl" is biased where draws > 1, "dreg" is not.
+    draws : int, default 1
+        S, how many z each example has in a step. ``recon_nll`` is their mean, ``kl`` exact.
     free_bits : float, default 0.0
         Nats of KL that a latent dimension has for nothing: the loss is recon_nll + beta sum_k max(free_bits, KL_k),
         with KL_k the mean over a minibatch (Kingma et al., arXiv:1606.04934; lesson 22). ``kl`` stays the true one.
@@ -120,6 +126,8 @@ class VAE(Network):
         seed: int = 0,
         scaling: Scaling | None = None,
         missing: str = "zero",
+        objective: str = "elbo",
+        draws: int = 1,
         free_bits: float = 0.0,
         condition_dim: int = 0,
     ):
@@ -131,23 +139,26 @@ class VAE(Network):
         likelihood.check_dim(input_dim)
         scaling.check_dim(input_dim)
         check_choice(missing, "missing", ("zero", "mask"))
-        condition_dim = check_int(condition_dim, "condition_dim", 0, LARGEST_WIDTH)
-        check_on(self.backend, likelihood, missing, check_float(free_bits, "free_bits"), condition_dim)
+        beta, free_bits = check_float(beta, "beta"), check_float(free_bits, "free_bits")
+        check_on(self.backend, likelihood, missing, free_bits, condition_dim)
+        draws = check_objective(objective, draws, beta, free_bits, self.backend)
         super().__init__(
             input_dim,
             check_widths(hidden_dims, "hidden_dims"),
             check_int(latent_dim, "latent_dim", 1, LARGEST_WIDTH),
             check_choice(activation, "activation", ACTIVATIONS),
             likelihood,
-            check_float(beta, "beta"),
+            beta,
             check_choice(init, "init", INITS),
             kernels,
             check_choice(str(np.dtype(dtype)), "dtype", DTYPES),
             check_seed(seed),
             scaling,
             missing,
-            float(free_bits),
-            condition_dim,
+            objective,
+            draws,
+            free_bits,
+            check_int(condition_dim, "condition_dim", 0, LARGEST_WIDTH),
         )
         if scaling.seen_shift.size:  # logarithms start at their mean: from 0, ten of them take ten thousand steps
             self.parameters["decoder.output.b"] += self.kernels.asarray(scaling.seen_shift, self.dtype)
@@ -208,7 +219,7 @@ class VAE(Network):
         Parameters
         ----------
         x : array-like of shape (N, D)
-        eps : array-like of shape (N, K), optional
+        eps : array-like of shape (N, K), or (N, S, K) with S draws, optional
             Default: the noise of the current step (stream 0 at rows 0 to N - 1), so that a second call returns
             the same.
         condition : array-like of shape (N, C), for a conditional model
@@ -224,22 +235,22 @@ class VAE(Network):
             If ``x`` does not fit the model or its likelihood.
         """
         x = self.check(x, condition=condition)
-        return self.loss_of_scaled(x, check_eps(eps, self.dtype, (len(x), self.latent_dim)))
+        return self.loss_of_scaled(x, check_eps(eps, self.dtype, (len(x), self.draws, self.latent_dim)))
 
     @one_at_a_time
     def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None, group: Group | None = None) -> LossTerms:
-        """:meth:`loss` of what :meth:`check` has returned, and noise (N, K) of the model's dtype."""
-        parts, width = pieces(len(x)), 2 + self.latent_dim * bool(self.free_bits)
+        """:meth:`loss` of what :meth:`check` has returned, and noise (N, S * K) of the model's dtype."""
+        parts, width = pieces(len(x), self.draws), 3 + self.latent_dim * bool(self.free_bits)
 
         def sums_of(i: int) -> tuple[float, ...]:
             batch = self.kernels.asarray(x[parts[i]], self.dtype)
-            recon_nll, kl = self.terms(batch, self._eps(eps, parts[i]))
+            terms = self.loss_terms(*map(mean, self.terms(batch, self._eps(eps, parts[i]))))
             each = self.each_kl().sum(axis=0, dtype=np.float64) if self.free_bits else ()
-            return mean(recon_nll) * len(batch), mean(kl) * len(batch), *each
+            return terms.recon_nll * len(batch), terms.kl * len(batch), terms.loss * len(batch), *each
 
         sums = share_out(group or Alone(), np.zeros((len(parts), width)), range(len(parts)), sums_of)
-        recon_nll, kl, *each = sum(sums, np.zeros(width)) / len(x)  # one after the other, whoever computed them
-        return self.loss_terms(float(recon_nll), float(kl), np.array([each]))
+        recon_nll, kl, loss, *each = map(float, sum(sums, np.zeros(width)) / len(x))  # in order, whoever computed them
+        return self.loss_terms(recon_nll, kl, None if self.free_bits else loss, np.array([each]))
 
     @one_at_a_time
     def loss_and_gradients(self, x: Any, eps: Any = None, condition: Any = None) -> LossTerms:
@@ -248,7 +259,7 @@ class VAE(Network):
         Parameters, returned value and errors are those of :meth:`loss`. Penalties are not included.
         """
         x = self.check(x, condition=condition)
-        eps = check_eps(eps, self.dtype, (len(x), self.latent_dim))
+        eps = check_eps(eps, self.dtype, (len(x), self.draws, self.latent_dim))
         return self.forward_backward(self.kernels.asarray(x, self.dtype), self._eps(eps, slice(0, len(x))))
 
     def _eps(self, eps: np.ndarray | None, rows: slice) -> Array:
@@ -258,8 +269,7 @@ class VAE(Network):
 
     def set_output_bias(self, x: Any) -> None:
         """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
-        none = np.zeros((1, self.condition_dim)) if self.condition_dim else None  # it has no say in a mean
-        x = self.check(x, grey_is_fine=True, condition=none)[:, : self.input_dim]
+        x = self.check(x, True, np.zeros((1, self.condition_dim)) if self.condition_dim else None)[:, : self.input_dim]
         check_columns_known(x)
         self.parameters["decoder.output.b"] = self.likelihood.constant(x)[0]
 

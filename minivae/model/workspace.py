@@ -33,6 +33,7 @@ class Workspace:
         return list(self._buffers.values())
 
 
-def pieces(n: int) -> list[slice]:
-    """Slices of at most ``ROWS_AT_ONCE`` rows that cover 0 to n - 1."""
-    return [slice(start, min(n, start + ROWS_AT_ONCE)) for start in range(0, n, ROWS_AT_ONCE)]
+def pieces(n: int, draws: int = 1) -> list[slice]:
+    """Slices that cover 0 to n - 1: examples whose draws are at most ``ROWS_AT_ONCE`` rows, or a single one."""
+    size = max(1, ROWS_AT_ONCE // draws)
+    return [slice(start, min(n, start + size)) for start in range(0, n, size)]

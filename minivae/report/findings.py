@@ -136,13 +136,19 @@ def untrusted(e: Evidence) -> tuple[bool, str]:
     return n > 0.05 * of, f"log p(x) of {n} of {of} test rows has too few effective samples"
 
 
+def less_kl(s: Settings) -> dict[str, Any]:
+    """A smaller weight of the KL, which the ELBO alone has."""
+    change = {"beta": min(1.0, s.beta / 2), "epochs": 2 * (s.epochs or 1)}
+    return change | ({} if s.objective == "elbo" else {"objective": "elbo"})
+
+
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 FINDINGS: tuple[tuple[str, str, Look, Callable[[Settings], dict[str, Any] | str]], ...] = (
     ("leaked rows", HIGH, leaked, lambda s: {"test": None}),
     ("variance ran away", HIGH, ran_away, lambda s: {"scale": "standard", "lr": 1e-3}),
     ("columns of different sizes", HIGH, unequal, lambda s: {"scale": "standard"}),
     ("learning rate too high", HIGH, too_fast, lambda s: {"lr": s.lr / 10}),
-    ("posterior collapse", HIGH, collapsed, lambda s: {"beta": min(1.0, s.beta / 2), "epochs": 2 * (s.epochs or 1)}),
+    ("posterior collapse", HIGH, collapsed, less_kl),
     ("too little KL", HIGH, too_little_kl, lambda s: {"beta": 1.0}),
     ("overfitted", MEDIUM, overfitted, lambda s: {"patience": 20}),
     ("learning rate too low", MEDIUM, too_slow, lambda s: {"lr": s.lr * 10}),

@@ -12,6 +12,8 @@ import numpy as np
 from minivae.datasets import Dataset
 from minivae.runs.settings import DEFAULTS, ONLY, Settings
 
+# Older runs know none of these, and did what the defaults do.
+NEWER = ("columns", "shards", "objective", "draws", "beta_warm_up", "free_bits", "conditional")
 DESCRIBED = ("name", "image_shape", "columns", "label_names", "value_range", "fingerprint")
 
 
@@ -32,12 +34,9 @@ def identity(settings: Settings, mark: str) -> str:
     """
     of_files = ("data", "header", "drop", "test", "holdout", "groups")  # the fingerprint tells how they were read
     newer = {"model", *ONLY["gan"]} if settings.model == "vae" else set()  # older runs had no such settings
-    later = ("shards", "beta_warm_up", "free_bits", "conditional")
-    newer |= {name for name in later if getattr(settings, name) == DEFAULTS[name]}
+    newer |= {name for name in NEWER if getattr(settings, name) == DEFAULTS[name]}
     left_out = {*of_files, "epochs", "steps", *newer}
     values = {name: value for name, value in settings.of_the_run().items() if name not in left_out}
-    if not settings.columns:  # runs of before know no kinds
-        del values["columns"]
     return hashlib.sha256(json.dumps([values, mark], sort_keys=True).encode()).hexdigest()
 
 

@@ -106,8 +106,15 @@ def draw(
     """
     scene = Scene.of(vae, data, mu, logvar)
     held_out = "test" if best_epoch is None else "validation"
-    curves = {LOSS: lambda: plotting.loss_curve(history, best_epoch, held_out)} if history.get("epoch") else {}
-    return draw_each(folder, curves | {name: partial(picture, scene) for name, picture in OF_A_MODEL.items()})
+
+    def curves() -> Figure:
+        figure = plotting.loss_curve(history, best_epoch, held_out)
+        if vae.objective != "elbo":
+            figure.axes[0].set_title(f"loss = -bound ({vae.objective}, draws {vae.draws})", fontsize=10)
+        return figure
+
+    of_loss = {LOSS: curves} if history.get("epoch") else {}
+    return draw_each(folder, of_loss | {name: partial(picture, scene) for name, picture in OF_A_MODEL.items()})
 
 
 def draw_each(folder: Path, drawn: Mapping[str, Callable[[], Figure]]) -> list[str]:

@@ -28,6 +28,8 @@ class Settings:
     beta: float = 1.0
     beta_warm_up: int = 0
     free_bits: float = 0.0
+    objective: str = "elbo"
+    draws: int = 1
     conditional: bool = False
     activation: str = "relu"
     init: str = "torch"
@@ -125,6 +127,7 @@ ONLY = {
     "gan": ("loss", "penalty", "steps"),
     "vae": (
         *("columns", "likelihood", "beta", "init", "output_bias", "binarize", "corruption", "corruption_level"),
+        *("objective", "draws"),
         *("corruption_target", "epochs", "schedule", "milestones", "factor", "patience", "l1", "l2"),
         *("shards", "beta_warm_up", "free_bits", "conditional"),
     ),

@@ -228,6 +228,8 @@ def summarise(
         "run": str(folder),
         "data": plan.shown.name,
         "likelihood": vae.likelihood.name,
+        "objective": vae.objective,
+        "draws": vae.draws,
         "scaling": vae.scaling.kind,
         "binarize": settings.binarize,
         "backend": vae.backend,

@@ -44,7 +44,7 @@ class CapturedSteps:
         self.stream = k.graph.stream()
 
     def __call__(self) -> np.ndarray:
-        """Train on every example once; returns the sums of recon_nll, kl and penalty, (3,), in nats."""
+        """Train on every example once; returns the sums of penalty, recon_nll and kl, (3,), in nats."""
         vae, n = self.vae, len(self.x)
         steps = -(-n // self.size)
         with vae.lock, vae.kernels.graph.on_stream(self.stream):
@@ -56,7 +56,7 @@ class CapturedSteps:
                 self.step(size)
         vae.step += steps
         vae.optimizer.state_of(vae).t += steps
-        return vae.kernels.to_numpy(self.sums)
+        return np.roll(vae.kernels.to_numpy(self.sums), 1)
 
     def begin(self) -> None:
         """Copy the numbers of this epoch to the device."""

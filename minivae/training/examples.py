@@ -146,7 +146,7 @@ def as_trained(vae: VAE, x: Any, recipe: Recipe) -> Any:
 
 
 def with_fixed_noise(vae: VAE, x: np.ndarray, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-    """A validation set, repeated if it is small, and its eps for every epoch: (M, D) -> (R, D), (R, K)."""
+    """A validation set, repeated if it is small, and its eps for every epoch: (M, D) -> (R, D), (R, S * K)."""
     x = np.tile(x, (max(1, VALIDATION_ROWS // len(x)), 1))
-    draw, eps = load("numpy").standard_normal, np.empty((len(x), vae.latent_dim), vae.dtype)
+    draw, eps = load("numpy").standard_normal, np.empty((len(x), vae.draws * vae.latent_dim), vae.dtype)
     return x, draw(recipe.seed, Stream.EPS, VALIDATION_STEP, np.arange(len(x)), out=eps)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from minivae.model.bounds import check_objective
 from minivae.model.network import LossTerms, mean
 from minivae.model.vae import VAE
-from minivae.system.progress import History, epochs_shown
+from minivae.system.progress import History, epochs_shown, summary
 from minivae.training.captured import CapturedSteps, can_be_captured
 from minivae.training.corruption import Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
@@ -62,9 +63,9 @@ def fit(
 ) -> History:
     """Train a VAE by minibatch gradient descent.
 
-    Minimises the mean over the examples of ``recon_nll + beta * kl`` plus the penalty
-    ``l1 * sum |W| + l2/2 * sum W^2`` over all weights (not biases). The order of the examples is a function of
-    (seed, epoch) and their noise one of (seed, step, example), so that a run can be repeated.
+    Minimises the mean over the examples of ``recon_nll + beta * kl``, or of what else the model's objective is, plus
+    the penalty ``l1 * sum |W| + l2/2 * sum W^2`` over all weights (not biases). The order of the examples is a function
+    of (seed, epoch) and their noise one of (seed, step, example, draw), so that a run can be repeated.
 
     Parameters
     ----------
@@ -135,6 +136,7 @@ def fit(
         If a log variance has run away; if the loss ends far above what the mean of the data would cost.
     """
     epochs = check_int(epochs, "epochs", 0, 2**32 - 1)
+    check_objective(vae.objective, vae.draws, vae.beta, vae.free_bits, vae.backend)  # which may have been changed
     corruption = check_corruption(corruption, vae.likelihood.name)
     workers = group or Alone()
     schedule = check_schedule(schedule)
@@ -177,7 +179,8 @@ def fit_prepared(
     train = on_device(vae, train)
     warm_up(vae, progress=progress)
     steps, watch = steps_of_an_epoch(vae, train, recipe), Watch(vae)
-    shown = epochs_shown(range(vae.epoch + 1, vae.epoch + epochs + 1), history, progress and group.rank == 0)
+    numbers, line = range(vae.epoch + 1, vae.epoch + epochs + 1), partial(summary, is_elbo=vae.objective == "elbo")
+    shown = epochs_shown(numbers, history, progress and group.rank == 0, summarise=line)
     for epoch in shown:
         with undone_if_cut_short(vae, early_stopping), one_blas_thread() if recipe.n_shards > 1 else nullcontext():
             metrics = {"epoch": epoch, **run_epoch(vae, train, validate, recipe, steps)}
@@ -246,19 +249,17 @@ def run_epoch(
 def train_epoch(vae: VAE, x: Rows, recipe: Recipe, steps: Steps) -> dict[str, float]:
     """All updates of an epoch; returns the means over it, in nats per example."""
     with vae.kernels.session():
-        recon_nll, kl, penalty, *of_free_bits = (float(value) for value in steps() / len(x))
-        terms = LossTerms.of(recon_nll, kl, vae.beta)
-        terms = terms._replace(loss=sum(of_free_bits, terms.loss))
+        penalty, *means = map(float, steps() / len(x))
+        terms = vae.loss_terms(*means)
         last = last_batch(vae, len(x), recipe)
         check_finite(vae, terms, "the loss", terms.loss + penalty, last)
 
         # The loss of a step is that before its update, so that no loss has seen the last update yet.
         def of_last(rank: int) -> np.ndarray:
-            return np.array([mean(term) for term in vae.terms(last, vae.noise(np.arange(len(last))))])
+            return np.array(vae.loss_terms(*map(mean, vae.terms(last, vae.noise(np.arange(len(last)))))))
 
         with vae.lock:  # the last rank has the last shard
-            recon_nll, kl = (float(value) for value in recipe.group.gather(of_last)[-1])
-        after = LossTerms.of(recon_nll, kl, vae.beta)
+            after = LossTerms(*map(float, recipe.group.gather(of_last)[-1]))
         check_finite(vae, after, "the loss", after.loss, last)
         check_state(vae, after, last)
     return terms._asdict() | {"penalty": penalty}
@@ -272,10 +273,9 @@ def steps_of_an_epoch(vae: VAE, x: Rows, recipe: Recipe) -> Steps:
 
 
 def host_steps(vae: VAE, x: Rows, recipe: Recipe) -> np.ndarray:
-    """Train on every example once; returns the sums of recon_nll, kl, penalty and what free bits add, (4,), in nats."""
+    """Train on every example once; returns the sums of penalty, recon_nll, kl and loss over them, (4,), in nats."""
     sums, batches = np.zeros(4), minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch)
     for i, rows in enumerate(batches):
         terms, penalty = training_step(vae, x, rows, recipe, recipe.weight(vae.epoch + i / len(batches)))
-        of_free_bits = terms.loss - LossTerms.of(terms.recon_nll, terms.kl, vae.beta).loss
-        sums += len(rows) * np.array((terms.recon_nll, terms.kl, penalty, of_free_bits))
+        sums += len(rows) * np.array((penalty, terms.recon_nll, terms.kl, terms.loss))
     return sums

@@ -63,7 +63,9 @@ class Recipe:
         return 1.0 if self.beta_schedule is None else check_float(self.beta_schedule(epoch), "a factor on beta")
 
     def check_fits(self, vae: VAE) -> None:
-        """ValueError for free bits in shards."""
+        """ValueError for free bits in shards, and for a weight of the KL that an objective does not have."""
+        if self.beta_schedule is not None and vae.objective != "elbo":
+            raise ValueError(f"a warm-up of beta belongs to the objective 'elbo', not {vae.objective!r}: leave it out")
         if vae.free_bits and self.n_shards > 1:
             what = "free bits need the mean KL of a whole minibatch, which no shard of it knows"
             raise ValueError(f"{what}: train in one process without shards, or leave free bits out")

@@ -44,7 +44,7 @@ def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe, weigh
     The loss is a sum over B examples, each divided by B, so that shards of any sizes add up (lesson 18). Products of
     another shape have other last bits, and so has another order of a sum: fixed shards and a tree fix both.
     """
-    n, n_shards, group, sums = len(rows), recipe.n_shards, recipe.group, np.zeros((recipe.n_shards, 2))
+    n, n_shards, group, sums = len(rows), recipe.n_shards, recipe.group, np.zeros((recipe.n_shards, 3))
 
     def gradient_of(i: int) -> Array:
         mine = rows[shard(n, n_shards, i)]
@@ -52,7 +52,7 @@ def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe, weigh
             return np.zeros(vae.store.gradient.shape, vae.dtype)
         batch, target = noisy_minibatch(vae, x, mine, vae.step, recipe)
         terms = vae.forward_backward(batch, vae.noise(mine, recipe.seed), target, n, weight)
-        sums[i] = len(mine) * terms.recon_nll, len(mine) * terms.kl
+        sums[i] = len(mine) * terms.recon_nll, len(mine) * terms.kl, len(mine) * terms.loss
         return vae.kernels.to_numpy(vae.store.gradient)
 
     if n_shards == 1:  # nothing to add: as if there were no workers at all
@@ -61,8 +61,7 @@ def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe, weigh
     gradient = group.sum(gradient_of) if recipe.shards is None else sum_by_tree(group, n_shards, gradient_of)
     vae.store.gradient[...] = vae.kernels.asarray(gradient, vae.dtype)
     of_all = group.gather(lambda rank: sums[shards_of(rank, group.size, n_shards)])
-    recon_nll, kl = of_all.reshape(n_shards, 2).sum(axis=0) / n
-    return LossTerms.of(float(recon_nll), float(kl), vae.beta)
+    return vae.loss_terms(*map(float, of_all.reshape(n_shards, 3).sum(axis=0) / n))
 
 
 def noisy_minibatch(vae: VAE, x: Rows, rows: Array, step: int | Array, recipe: Recipe) -> tuple[Array, Array]:

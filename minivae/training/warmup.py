@@ -38,8 +38,9 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
     """
     optimizer = optimizer or vae.optimizer or Adam()
     deep = f"{'deep' if vae.hidden_dims else 'linear'}, condition {vae.condition_dim > 0}"
-    deep += " with free bits" * bool(vae.free_bits)
-    kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep)
+    how = "" if vae.has_one_draw else "draws"
+    how += "free bits" * bool(vae.free_bits)
+    kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep, how)
     start = perf_counter()
     if vae.backend not in ("numpy", "mine") and kind not in _compiled:
         with said_if_slow(f"compiling the {vae.backend} kernels", progress), np.errstate(all="ignore"):
@@ -54,6 +55,7 @@ def _exercise(vae: VAE, optimizer: Optimizer) -> None:
     options = {"backend": vae.backend, "dtype": vae.dtype, "condition_dim": vae.condition_dim}
     small = type(vae)(*dims, vae.activation, vae.likelihood, **options)
     small.optimizer, small.free_bits = optimizer, vae.free_bits
+    small.objective, small.draws = vae.objective, min(2, vae.draws)
     for n in (2, 1):
         rows, data = np.arange(n), np.ones((n, vae.row_dim), vae.dtype)  # positive, for a logarithm
         training_step(small, small.kernels.asarray(data, vae.dtype), rows, Recipe(n, l1=1.0, l2=1.0))

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -162,6 +163,39 @@ def test_the_loss_of_torch_is_ours(ours):
 
 
 @pytest.mark.peers
+def test_the_bound_of_torch_and_its_gradient_are_ours():
+    torch = pytest.importorskip("torch")
+    from minivae.benchmark.peers import torch_model
+    from minivae.benchmark.problem import layers_of
+
+    problem = replace(TINY, draws=5)
+    vae, x = problem.model("numpy"), problem.data()[: problem.batch_size]
+    eps = np.random.default_rng(1).standard_normal((problem.batch_size, 5, problem.latent_dim)).astype(np.float32)
+    model = torch_model(problem.layers(), 5)
+    loss = model(torch.from_numpy(x), torch.from_numpy(eps))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(vae.loss_and_gradients(x, eps).loss, rel=1e-6)
+    for name, (dW, db) in layers_of(vae.gradients).items():
+        layer = getattr(model, name)
+        np.testing.assert_allclose(layer.weight.grad.T, dW, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(layer.bias.grad, db, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.peers
+def test_the_bound_of_jax_is_ours(ours):
+    jax = pytest.importorskip("jax")
+    from minivae.benchmark.peers import jax_loss, jax_run
+
+    problem = replace(TINY, draws=5)
+    eps, x = jax.random.normal(jax.random.key(1), (TINY.batch_size, 5, TINY.latent_dim)), ours[1]
+    expected = problem.model("numpy").loss(x, np.asarray(eps)).loss
+    assert float(jax_loss(problem.layers(), x, eps)) == pytest.approx(expected, rel=1e-6)
+    for scan in (False, True):
+        first, last = jax_run(problem, scan)(20 * problem.batches)
+        assert last < first
+
+
+@pytest.mark.peers
 def test_the_series_of_steps_that_torch_takes_on_a_gpu_learns_here_too():
     torch = pytest.importorskip("torch")
     from minivae.benchmark.gpu import in_series
@@ -318,6 +352,7 @@ def test_json_has_the_contracted_keys_and_nothing_else_is_printed(minivae, stub)
     assert [*result["training_step_ms"]] == ["numpy"]
     assert result["training_step_ms"]["numpy"] == result["timings"]["numpy"]["median"] > 0
     assert result["gan_step_ms"]["numpy"] == result["gan"]["timings"]["numpy"]["median"] > 0
+    assert result["iwae_step_ms"]["numpy"] == result["iwae"]["timings"]["numpy"]["median"] > 0
     assert result["ratios"] == {}
     assert result["skipped"] == {"torch eager": "no torch today", "torch compile": "no torch today"}
     assert result["verified"] == {"numpy": len(CALLS)}

@@ -126,9 +126,9 @@ def test_names_and_signatures_are_the_references():
         assert getattr(backend, name) is ours
     of_tables = {"lognormal_nll", "poisson_nll", "poisson_mean", "negative_binomial_nll"}
     of_free_bits = {"free_bits_forward", "free_bits_backward"}  # a mean of (B, K): nothing to gain
-    assert (
-        set(reference.__all__) - set(numba_cpu.__all__) == {"to_numpy", "zeros", "take_rows"} | of_tables | of_free_bits
-    )
+    of_draws = {"log_weights", "importance_bound", "path_gradient"}  # measured: 0.6 % of a step
+    others = {"to_numpy", "zeros", "take_rows"} | of_tables | of_free_bits | of_draws
+    assert set(reference.__all__) - set(numba_cpu.__all__) == others
 
 
 def test_arrays_that_are_views_read_only_or_of_another_type_are_taken():

@@ -36,7 +36,7 @@ each_exercise = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entr
 def test_every_exercise_has_a_check_and_a_solution():
     names = {entry.name for entry in ENTRIES}
     assert names == {path.stem for path in (ROOT / "lessons/solutions").glob("*.py")}
-    assert [int(entry.number) for entry in ENTRIES] == [*range(1, 45), 48, 49]
+    assert [int(entry.number) for entry in ENTRIES] == [*range(1, 50)]
 
 
 @each_exercise
@@ -87,6 +87,31 @@ def test_a_listed_mistake_gets_its_own_diagnosis_and_no_other(entry, wrong):
     assert wrong.says in messages[wrong.of]
     assert others == []
     assert not any(message for name, message in messages.items() if name != wrong.of)
+
+
+def test_the_laws_of_the_bounds_tell_those_that_no_single_value_tells():
+    checks = {entry.number: entry.exercise for entry in ENTRIES}
+
+    def path_gradient(factor):
+        def backward(weights, dnll, mu, logvar, eps):
+            sigma = np.exp(logvar / 2)[:, None]
+            dz = factor(weights)[:, :, None] / len(weights) * (dnll + mu[:, None] + sigma * eps - eps / sigma)
+            return dz, dz.sum(axis=1), np.sum(dz * eps * sigma / 2, axis=1)
+
+        return backward
+
+    laws = checks["47"].laws
+    assert [law(path_gradient(np.square)) for law in laws] == ["", ""]
+    assert "0.32 on average; yours is 0.60" in " ".join(law(path_gradient(lambda w: w)) for law in laws)  # STL
+    (is_a_bound,) = checks["45"].laws
+    for says in ("the KL of lesson 7", "averaged with the normalised"):  # both published, both above log p(x)
+        wrong = next(wrong for wrong in checks["45"].wrong if says in wrong.says)
+
+        def false_bound(recon_nll, mu, logvar, eps, wrong=wrong):
+            value = wrong.formula(recon_nll=recon_nll, mu=mu, logvar=logvar, eps=eps)
+            return value, value if wrong.of == "bound" else np.log(np.exp(value).mean(axis=1))
+
+        assert "your bound is" in is_a_bound(false_bound)
 
 
 def one_entry_off(right, rng):

@@ -126,8 +126,9 @@ def test_all_solved_no_formula_of_the_reference_is_left_in_a_training_step(works
     noise_and_options = {"standard_normal", "uniform", "binarize", "sgd_update", "adagrad_update", "add_penalty"}
     for name in set(reference.__all__) - helpers - noise_and_options:
         monkeypatch.setattr(reference, name, lambda *_, name=name, **__: pytest.fail(f"{name} is the reference's"))
-    for vae, x in [(vae, x) for _, vae, x in cases.model_cases("mine") if np.isfinite(x).all()]:  # no holes in a table
-        fit(vae, x, epochs=1, progress=False)
+    for _, vae, x in cases.model_cases("mine"):
+        if np.isfinite(x).all() and vae.has_one_draw:  # the exercises have no holes in a table, and no weights
+            fit(vae, x, epochs=1, progress=False)
     assert vae.sample(3).shape == (3, 7)
     assert backend.load("mine").bernoulli_mean(np.zeros((1, 1))) == 0.5
 

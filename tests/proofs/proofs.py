@@ -287,6 +287,86 @@ def a_condition_moves_what_is_said_of_the_data(model):
         np.testing.assert_allclose(vae.log_likelihood(x, 3, condition=c), log_density(x, c), rtol=1e-10)
 
 
+# ---------------------------------------------------------------------------------------------------------
+# Bounds of several draws, where the posterior is known
+
+ENCODER_BIASES = ("encoder.mu.b", "encoder.logvar.b")
+
+
+def linear_gaussian(model, off, **options):
+    """Two columns, one latent, an encoder whose mean and log variance are ``off`` the posterior's; and log p(x)."""
+    vae = model(2, (), 1, likelihood=Gaussian(0.5), dtype="float64", **options)
+    W, b, variance = np.array([[1.0, -0.6]]), np.array([0.3, -0.2]), 0.5
+    precision = 1 + np.sum(W**2) / variance
+    values = {"decoder.output.W": W, "decoder.output.b": b, "encoder.logvar.W": np.zeros((2, 1))}
+    values |= {"encoder.mu.W": W.T / variance / precision, "encoder.mu.b": off[0] - b @ W.T / variance / precision}
+    for name, value in (values | {"encoder.logvar.b": [off[1] - np.log(precision)]}).items():
+        vae.parameters[name][...] = vae.kernels.asarray(np.asarray(value), "float64")
+    return vae, stats.multivariate_normal(b, W.T @ W + variance * np.eye(2)).logpdf
+
+
+def gradient_and_slope(vae, x, eps):
+    """What backpropagation says of the encoder's biases, and finite differences of the loss: (2,) each."""
+    vae.loss_and_gradients(x, eps)
+    gradient = [float(vae.gradients[name][0]) for name in ENCODER_BIASES]
+    slope = []
+    for name in ENCODER_BIASES:
+        bias, losses = vae.parameters[name], []
+        start = float(bias[0])
+        for step in (1e-5, -1e-5):
+            bias[...] = start + step
+            losses.append(vae.loss(x, eps).loss)
+        bias[...] = start
+        slope.append((losses[0] - losses[1]) / 2e-5)
+    return np.array(gradient), np.array(slope)
+
+
+def gradient_has_the_mean_of_the_slope(model, objective, draws):
+    """The mean over noise, of gradient and of the bound's slope with the same noise, to four standard errors."""
+    vae, rng = linear_gaussian(model, (0.3, 0.4), objective=objective, draws=draws)[0], np.random.default_rng(0)
+    found = []
+    for _ in range(25):
+        x, eps = rng.standard_normal((400, 2)), rng.standard_normal((400, draws, 1))
+        found.append(np.subtract(*gradient_and_slope(vae, x, eps)))
+    error = np.std(found, axis=0, ddof=1) / np.sqrt(len(found))
+    assert np.all(abs(np.mean(found, axis=0)) < 4 * error + 1e-8), f"{objective}, {draws} draws: biased"
+
+
+def iwae_and_dreg_are_unbiased(model):
+    for objective, draws in itertools.product(("iwae", "dreg"), (2, 5)):
+        gradient_has_the_mean_of_the_slope(model, objective, draws)
+
+
+def path_gradients_vanish_at_the_posterior(model):
+    """Not in the mean, but for every draw: sticking the landing. IWAE's does not."""
+    rng = np.random.default_rng(0)
+    x, eps = rng.standard_normal((1, 2)), rng.standard_normal((1, 5, 1))
+    for objective in ("stl", "dreg", "iwae"):
+        vae, _ = linear_gaussian(model, (0, 0), objective=objective, draws=5)
+        vae.loss_and_gradients(x, eps)
+        largest = max(abs(float(vae.gradients[name][0])) for name in ENCODER_BIASES)
+        assert largest < 1e-12 if objective != "iwae" else largest > 0.01, f"{objective}: {largest}"
+
+
+def a_bound_rises_with_its_draws_up_to_log_px(model):
+    """Where every weight is p(x) the bound is exact; else it rises, comes close, and never exceeds log p(x)."""
+    rng = np.random.default_rng(0)
+    for off in ((0, 0), (0.5, 1.0)):
+        gaps = []
+        for draws in (1, 4, 16, 512):
+            vae, log_px = linear_gaussian(model, off, objective="iwae", draws=draws)
+            x = rng.standard_normal((40, 500 if draws < 100 else 20, 2))
+            gap = [-vae.loss(rows, rng.standard_normal((len(rows), draws, 1))).loss - log_px(rows).mean() for rows in x]
+            gaps.append((np.mean(gap), np.std(gap, ddof=1) / np.sqrt(len(gap))))
+        means, errors = np.transpose(gaps)
+        if off == (0, 0):
+            np.testing.assert_allclose(means, 0, atol=1e-10)
+            continue
+        assert np.all(means < 4 * errors), "above log p(x)"
+        assert np.all(np.diff(means)[:2] > 4 * errors[:2]), "more draws, no tighter"
+        assert abs(means[-1]) < 4 * errors[-1] + 0.002, "it does not come to log p(x)"
+
+
 OF_KERNELS = (
     gradients_of_every_operation,
     gradients_of_every_operation_for_upstream_of_ones,
@@ -311,3 +391,8 @@ OF_MODELS_ON_THE_CPU = (
     free_bits_are_a_maximum_of_the_mean_without_a_jump,
     a_condition_moves_what_is_said_of_the_data,
 )
+OF_BOUNDS = (
+    iwae_and_dreg_are_unbiased,
+    path_gradients_vanish_at_the_posterior,
+    a_bound_rises_with_its_draws_up_to_log_px,
+)  # nor these

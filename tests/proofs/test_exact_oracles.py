@@ -131,6 +131,20 @@ def test_importance_sampling_agrees_with_quadrature(case, log_w):
     assert np.all(tolerance < 0.5), "too few samples to say anything"
 
 
+def test_the_bound_that_training_raises_comes_to_the_exact_value_from_below(case):
+    vae, x, exact = case
+    twin = copy.deepcopy(vae)
+    twin.objective, found = "iwae", []
+    for twin.draws in (1, 10, 100, 1000):
+        eps = np.random.default_rng(0).standard_normal((20, len(x), twin.draws, vae.latent_dim))
+        found.append(mean_and_error(np.array([-twin.loss(x, e).loss for e in eps])))
+    means, tolerances = np.transpose(found)
+    assert means[0] < means[1] < means[2], "more draws, no tighter"
+    np.testing.assert_array_less(means - exact.log_px.mean(), tolerances)
+    assert abs(means[3] - exact.log_px.mean()) < tolerances[3] + 0.01 < 0.1
+    assert abs(means[0] - exact.elbo.mean()) < tolerances[0]
+
+
 def test_one_importance_sample_is_the_elbo_in_expectation(case, log_w):
     vae, x, exact = case
     np.testing.assert_allclose(vae.log_likelihood(x, n_samples=1), log_w[0], rtol=1e-12)

@@ -34,6 +34,13 @@ def test_of_the_model_on_the_cpu(proof, kernels):
     proof(proofs.vae_class(kernels))
 
 
+@pytest.mark.parametrize("proof", proofs.OF_BOUNDS, ids=name_of)
+def test_of_the_bounds(proof, kernels):
+    if kernels.graph is not None:
+        pytest.skip("a GPU has one draw")
+    proof(proofs.vae_class(kernels))
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Every function agrees with the reference
 
@@ -68,6 +75,7 @@ TABLE = [
     Row("reparameterize_backward", lambda a: (a.dz, a.logvar, a.eps), ("dmu", "dlogvar")),
     Row("gaussian_kl_forward", lambda a: (a.mu, a.logvar), ("out",)),
     Row("gaussian_kl_backward", lambda a: (a.dnll, a.mu, a.logvar), ("dmu", "dlogvar")),
+    Row("log_weights", lambda a: (a.dnll, a.dz, a.logvar, a.eps)),
     Row("bernoulli_nll", lambda a: (a.logits, a.binary), ("nll",)),
     Row("bernoulli_nll", lambda a: (a.logits, a.grey, a.dnll), ("nll", "dlogits")),
     Row("bernoulli_mean", lambda a: (a.logits,)),
@@ -98,6 +106,9 @@ ON_THE_CPU = [  # a GPU has these not yet
     ),
     Row("free_bits_forward", lambda a: (a.mu, 0.1)),
     Row("free_bits_backward", lambda a: (a.dz[0], a.mu, 0.1)),
+    Row("importance_bound", lambda a: (a.dz,)),
+    Row("path_gradient", lambda a: (a.dz, a.dnll, a.mu, a.logvar, a.eps)),
+    Row("path_gradient", lambda a: (a.dz, a.dnll, a.mu, a.logvar, a.eps, a.factor)),
 ]
 ARRAYS = {"asarray", "session", "to_numpy", "zeros"}
 
@@ -111,7 +122,7 @@ def numbers(B, D, H, K, P):
     shapes = {"x": (B, D), "W": (D, H), "b": (H,), "da": (B, H), "logits": (B, D), "heads": (B, 2 * K), "eps": (B, K)}
     shapes |= {"dz": (B, K), "dnll": (B,), "one_logvar": (1,), "each_logvar": (D,), "w": (P,), "g": (P,), "m": (P,)}
     arrays = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
-    arrays["v"] = rng.random(P)
+    arrays["v"], arrays["factor"] = rng.random(P), rng.random(B)
     arrays["y"] = rng.random((B, H)) * (rng.random((B, H)) < 0.7)  # an output of any activation: some units are off
     arrays["grey"] = rng.random((B, D))
     arrays["binary"] = arrays["grey"] > 0.5
