@@ -166,7 +166,7 @@ def evaluate(
         kl = kl_of_columns(vae.kernels, mu, logvar)
         report = {
             **vae.loss_terms(estimate.recon_nll.mean(), estimate.kl.mean(), each_kl=kl[None])._asdict(),
-            **({} if vae.objective == "elbo" else {"loss": vae.loss_of_scaled(x, group=group).loss}),
+            **({} if vae.objective == "elbo" else {"loss": vae.loss_of_scaled(rows, group=group).loss}),
             **summary_of_log_px(estimate, np.count_nonzero(~np.isnan(x)) / len(x)),
             **summary_of_latents(vae.kernels, mu, logvar),
             "protocol": protocol(vae, x, n_samples, recipe),

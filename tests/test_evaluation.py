@@ -131,6 +131,8 @@ def test_the_protocol_says_how_the_numbers_came_about():
         "is_log_likelihood": True,
         "units": "nats per example",
         "beta": 0.5,
+        "objective": "elbo",
+        "draws": 1,
         "dtype": "float64",
         "active_threshold": 0.01,
         "minivae_version": minivae.__version__,

@@ -244,8 +244,8 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
         ((4, H), "tanh", Categorical((3, 4)), one_hot),
         ((H,), "tanh", MIXED, table),
         ((H,), "tanh", "gaussian", real, "iwae", 3),
-        ((H,), "tanh", "bernoulli", binary, "elbo", 2),
         ((), "tanh", "gaussian", given, "iwae", 2),
+        ((H,), "tanh", "bernoulli", binary, "elbo", 2),
     ):
         C = x.shape[1] - D
         if (likelihood is MIXED or draws or C) and load(backend).graph is not None:

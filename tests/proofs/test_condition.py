@@ -4,6 +4,7 @@ import copy
 import pickle
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -116,6 +117,18 @@ def test_rows_that_end_with_their_condition_are_the_same_as_both_by_themselves()
     ]
     for one, another in zip(other, [vae.encode(X, C), vae.decode(z, C), vae.sample(7, condition=C[1])], strict=True):
         assert not np.allclose(one, another), "the condition has a say"
+
+
+def test_bounds_of_several_draws_see_the_condition_of_each_row():
+    """With the exact posterior a bound is log p(x|c), whatever the draws."""
+    rng = np.random.default_rng(0)
+    x, c = 3 * rng.standard_normal((9, 4)), rng.standard_normal((9, 1))
+    for objective, draws in (("iwae", 3), ("dreg", 2), ("stl", 4)):
+        vae, log_density = proofs.conditional(partial(VAE, objective=objective, draws=draws))
+        exact = -log_density(x, c).mean()
+        assert vae.loss(x, condition=c).loss == pytest.approx(exact, rel=1e-10)
+        assert vae.loss_and_gradients(x, condition=c).loss == pytest.approx(exact, rel=1e-10)
+        assert evaluation.evaluate(vae, x, 5, condition=c)["loss"] == pytest.approx(exact, rel=1e-10)
 
 
 def test_odd_rows_are_odd_for_their_class():
