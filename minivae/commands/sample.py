@@ -52,7 +52,7 @@ def sample(options: argparse.Namespace) -> int:
         raise ValueError("draws from p(x|z), as in a .csv, are what a GAN has not: leave out --draw, and write a .npy")
     how: dict[str, Any] = {"draw": True} if draw else {}
     if getattr(run.model, "condition_dim", 0):
-        classes = run.vae.classes or ("",)  # names that rows_of will ask for
+        classes = run.vae.classes or ("",)  # without names rows_of refuses
         names = [getattr(options, "of_class", classes[i * len(classes) // options.n]) for i in range(options.n)]
         how["condition"] = rows_of(run.vae, names)
     elif "of_class" in options:
