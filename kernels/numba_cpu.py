@@ -20,15 +20,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import cache
 from typing import Any
 
 import llvmlite.binding
 import numpy as np
 from numba import config, int32, njit, prange, types
-from numba.extending import overload
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.numpy_support import from_dtype
 from numpy.typing import NDArray
 
-from .numba_threads import gemm_address, pool
+from .numba_threads import WORTH_A_TILE, gemm_address, pool
 from .philox import Stream
 from .reference import LEAK
 
@@ -789,6 +792,28 @@ def _gaussian_nll_tile(t, count, mean, logvar, precision, x, observed, dnll, nll
             _gaussian_gradient(mean[r], precision, x[r], seen, dnll[r], dmean[r], dlogvar[t])
 
 
+@compiled()
+def _of_each(logvar, width):
+    """The log variance of each column, and its precision exp(-logvar); one may be for all columns."""
+    of_each, precision = np.empty(width, logvar.dtype), np.empty(width, logvar.dtype)
+    for i in range(width):
+        of_each[i] = logvar[i if len(logvar) > 1 else 0]
+        precision[i] = _exp(-of_each[i])
+    return of_each, precision
+
+
+@compiled()
+def _sum_dlogvar(sums, dlogvar):
+    """The tiles' sums in their order; where all columns share one logvar, its gradient sums over them too."""
+    shared = sums.shape[1] // len(dlogvar)
+    for i in range(len(dlogvar)):
+        total = 0.0
+        for t in range(len(sums)):
+            for column in range(i * shared, (i + 1) * shared):
+                total += sums[t, column]
+        dlogvar[i] = total
+
+
 @compiled(parallel=True)
 def _gaussian_nll(count, mean, logvar, precision, x, observed, dnll, nll, dmean, dlogvar):
     if count == 1:
@@ -815,17 +840,16 @@ def gaussian_nll(
     value = _buffer(nll, mean.shape[:1], dtype)
     gradient = mean if dnll is None else _buffer(dmean, mean.shape, dtype)
     upstream = np.empty(0, dtype) if dnll is None else _c(dnll, dtype)
-    of_each = _c(np.broadcast_to(logvar, mean.shape[1:]), dtype)
     sums = np.zeros((count, mean.shape[1]), dtype)
-    given = (_c(mean, dtype), of_each, np.exp(-of_each), _c(x, dtype), _weights(observed, dtype))
+    variances = _of_each(_c(logvar, dtype), mean.shape[1])
+    given = (_c(mean, dtype), *variances, _c(x, dtype), _weights(observed, dtype))
     _gaussian_nll(count, *given, upstream, value, gradient, sums)
     value = _returned(value, nll)
     if dnll is None:
         return value, dmean, dlogvar
-    dlogvar = np.empty_like(logvar) if dlogvar is None else dlogvar
-    # Where all dimensions share one logvar, its gradient sums over them too.
-    dlogvar[...] = sums.sum(axis=0).reshape(-1, len(logvar)).sum(axis=0)
-    return value, _returned(gradient, dmean), dlogvar
+    total = _buffer(dlogvar, logvar.shape, dtype)
+    _sum_dlogvar(sums, total)
+    return value, _returned(gradient, dmean), _returned(total, dlogvar)
 
 
 @compiled(reassociate=True)
@@ -1034,6 +1058,12 @@ def _adam_update(count, w, g, m, v, step_size, forget1, forget2, epsilon, smalle
             _adam_update_tile(t, count, w, g, m, v, step_size, forget1, forget2, epsilon, smallest)
 
 
+def adam_numbers(t: int, learning_rate: float, beta1: float, beta2: float, epsilon: float) -> tuple[float, ...]:
+    """What the pass over the vectors needs of step ``t``: the step's size, 1 - beta1, 1 - beta2, and its epsilon."""
+    root = (1 - beta2**t) ** 0.5
+    return learning_rate * root / (1 - beta1**t), 1 - beta1, 1 - beta2, root * epsilon
+
+
 def adam_update(
     parameters: NDArray,
     gradients: NDArray,
@@ -1048,9 +1078,7 @@ def adam_update(
 ) -> None:
     """One pass: four vectors are read and three written."""
     _fit(parameters.shape, gradients.shape, m.shape, v.shape)
-    real, root = parameters.dtype.type, (1 - beta2**t) ** 0.5
-    step_size = learning_rate * root / (1 - beta1**t)
-    numbers = (real(step_size), real(1 - beta1), real(1 - beta2), real(root * epsilon))
+    numbers = map(parameters.dtype.type, adam_numbers(t, learning_rate, beta1, beta2, epsilon))
     count, smallest = pool.tiles(len(parameters)), SMALLEST_NORMAL[parameters.dtype]
     _adam_update(count, parameters, gradients, m, v, *numbers, smallest)
 
@@ -1188,3 +1216,239 @@ def standard_normal(seed: int, stream: int, step: int, examples: NDArray, *, out
 def binarize(x: NDArray, seed: int, step: int, examples: NDArray, *, out: NDArray) -> NDArray:
     """Row by row."""
     return _fill(COIN, seed, Stream.BINARIZE, step, examples, _c(x, out.dtype), out)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Many training steps in one call: the order of minivae/training/step.py and minivae/model/network.py, kernel by
+# kernel. Everything is in long vectors, so that one compiled function serves models of any depth.
+#
+# Kernels are called by their addresses, which ``train`` hands in: so it is their own machine code that runs, with the
+# same bits, and not a copy that would take LLVM half a minute to compile.
+
+_letters = {"i": types.int64, "u": types.uint64, "b": types.boolean, "n": types.none}
+_letters |= {"l": types.int64[::1], "d": types.float64[:, ::1]}
+_kernels: list[tuple[Any, str]] = []  # in the order of their addresses: the kernel, and a letter for each argument
+
+
+def _signature(letters: str, real: Any) -> tuple[Any, ...]:
+    """The types of arguments: v is a vector of ``real``, m a matrix, s one whose rows are part of longer ones."""
+    of_real = {"r": real, "v": real[::1], "m": real[:, ::1], "s": real[:, :]}
+    return tuple((_letters | of_real)[letter] for letter in letters)
+
+
+def _by_address(kernel: Any, letters: str) -> Any:
+    """What compiled code calls as ``call(addresses, (argument, ...))``."""
+    place = len(_kernels)
+    _kernels.append((kernel, letters))
+
+    @intrinsic
+    def call(typing, addresses, arguments):
+        real = next(t.dtype for t, letter in zip(arguments, letters, strict=True) if letter in "vms")
+        signature = _signature(letters, real)
+
+        def code(context, builder, _, values):
+            array = context.make_array(addresses)(context, builder, values[0])
+            address = builder.load(builder.gep(array.data, [context.get_constant(types.intp, place)]))
+            form = context.call_conv.get_function_type(types.none, signature)
+            function = builder.inttoptr(address, form.as_pointer())
+            given = cgutils.unpack_tuple(builder, values[1])
+            context.call_conv.call_function(builder, function, types.none, signature, given)
+            return context.get_dummy_value()
+
+        return types.void(addresses, types.Tuple(signature)), code
+
+    return call
+
+
+_call_linear_forward = _by_address(_linear_forward, "immvim")
+_call_linear_backward = _by_address(_linear_backward, "immmbmmv")
+_call_activation_backward = _by_address(_activation_backward, "ivviv")
+_call_reparameterize_forward = _by_address(_reparameterize_forward, "ssmm")
+_call_reparameterize_backward = _by_address(_reparameterize_backward, "msmmm")
+_call_kl_forward = _by_address(_gaussian_kl_forward, "ssv")
+_call_kl_backward = _by_address(_gaussian_kl_backward, "vssmm")
+_call_noise = _by_address(_noise, "iiluuuudmm")
+_call_penalty = _by_address(_add_penalty, "ivvrrd")
+_call_bernoulli = _by_address(_bernoulli_nll, "immnbvvm")
+_call_categorical = _by_address(_categorical_nll, "immnlvvmm")
+_call_gaussian = _by_address(_gaussian_nll, "imvvmnvvmm")
+_call_sgd = _by_address(_sgd_update, "ivvvrrr")
+_call_adagrad = _by_address(_adagrad_update, "ivvvrr")
+_call_adam = _by_address(_adam_update, "ivvvvrrrrr")
+ALWAYS = 9  # of these, then come those of the likelihoods and of the optimizers, each in the order of their numbers
+
+
+@compiled()
+def _tiles(elements, width):
+    """As ``pool.tiles``."""
+    return width if elements >= WORTH_A_TILE else 1
+
+
+@compiled()
+def _matrix(vector, start, n, width):
+    """The n rows that start there."""
+    return vector[start : start + n * width].reshape(n, width)
+
+
+# Of a layer: sizes; whether dx is wanted; where W and b begin in the vector, and y, in the end dx, in the workspace.
+IN, OUT, ACTIVATION, WANTS_DX, AT_W, AT_B, AT_Y = range(7)
+
+
+@compiled()
+def _chain(kernels, layers, vector, x, space, size, width):
+    for layer in layers:
+        W, b = _matrix(vector, layer[AT_W], layer[IN], layer[OUT]), vector[layer[AT_B] : layer[AT_B] + layer[OUT]]
+        y = _matrix(space, layer[AT_Y] * size, len(x), layer[OUT])
+        _call_linear_forward(kernels, (_tiles(y.size * len(W) // 32, width), x, W, b, layer[ACTIVATION], y))
+        x = y
+    return x
+
+
+@compiled()
+def _chain_backward(kernels, layers, vector, gradient, x, dy, space, size, width):
+    n = len(x)
+    for i in range(len(layers) - 1, -1, -1):
+        layer, wanted = layers[i], layers[i, WANTS_DX] == 1
+        y = _matrix(space, layer[AT_Y] * size, n, layer[OUT])
+        if layer[ACTIVATION] != IDENTITY:
+            da = dy.reshape(-1)
+            _call_activation_backward(kernels, (_tiles(y.size, width), da, y.reshape(-1), layer[ACTIVATION], da))
+        below = _matrix(space, layers[i - 1, AT_Y] * size, n, layer[IN]) if i > 0 else x
+        dx = _matrix(space, layer[AT_Y] * size, n, layer[IN]) if wanted else dy
+        W = _matrix(vector, layer[AT_W], layer[IN], layer[OUT])
+        dW = _matrix(gradient, layer[AT_W], layer[IN], layer[OUT])
+        db = gradient[layer[AT_B] : layer[AT_B] + layer[OUT]]
+        _call_linear_backward(kernels, (_tiles(dy.size * len(W) // 32, width), dy, below, W, wanted, dx, dW, db))
+        dy = dx
+    return dy
+
+
+BERNOULLI, CATEGORICAL, GAUSSIAN = range(3)
+KIND, FIRST, LAST, AT_LOGVAR, LOGVARS, AT_STARTS, STARTS = range(7)  # of the likelihood of some columns
+
+
+@compiled()
+def _part_nll(kernels, part, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width):
+    count = _tiles(output.size, width)
+    if part[KIND] == BERNOULLI:
+        _call_bernoulli(kernels, (count, output, x, None, True, dnll, nll, doutput))
+    elif part[KIND] == CATEGORICAL:
+        groups = starts[part[AT_STARTS] : part[AT_STARTS] + part[STARTS]]
+        log_p = np.empty((count, x.shape[1]), x.dtype)
+        _call_categorical(kernels, (count, output, x, None, groups, dnll, nll, log_p, doutput))
+    else:
+        learned = slice(part[AT_LOGVAR], part[AT_LOGVAR] + part[LOGVARS])
+        sums = np.zeros((count, x.shape[1]), x.dtype)
+        of_each, precision = _of_each(vector[learned] if part[LOGVARS] else fixed, x.shape[1])
+        _call_gaussian(kernels, (count, output, of_each, precision, x, None, dnll, nll, doutput, sums))
+        if part[LOGVARS]:
+            _sum_dlogvar(sums, gradient[learned])
+
+
+@compiled()
+def _nll(kernels, parts, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width):
+    if len(parts) == 1:
+        _part_nll(kernels, parts[0], starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width)
+        return
+    nll[:] = 0
+    for i in range(len(parts)):  # the columns of each by themselves, as the kernels want them
+        first, wide, value = parts[i, FIRST], parts[i, LAST] - parts[i, FIRST], np.empty_like(nll)
+        shape = (len(x), wide)
+        own_output, own_x, own_doutput = np.empty(shape, x.dtype), np.empty(shape, x.dtype), np.empty(shape, x.dtype)
+        for r in range(len(x)):
+            for c in range(wide):
+                own_output[r, c], own_x[r, c] = output[r, first + c], x[r, first + c]
+        arrays = (own_output, own_x, dnll, value, own_doutput)
+        _part_nll(kernels, parts[i], starts, vector, gradient, fixed[i:], *arrays, width)
+        for r in range(len(x)):
+            nll[r] += value[r]
+            for c in range(wide):
+                doutput[r, first + c] = own_doutput[r, c]
+
+
+@compiled()
+def _draw(kernels, kind, rows, step, stream, k0, k1, out, width):
+    count = _tiles(16 * out.size, width)
+    scratch = np.empty((count, (out.shape[1] + 3) // 4 * 4))
+    _call_noise(kernels, (count, kind, rows, np.uint64(step), np.uint64(stream), k0, k1, scratch, out, out))
+
+
+SGD, ADAGRAD, ADAM = range(3)
+EPS, BINARIZE = int(Stream.EPS), int(Stream.BINARIZE)
+
+
+@compiled()
+def _train(kernels, width, method, numbers, span, noise, x, order, model, arrays, penalty, batch, losses):
+    (begin, end, size, step), (coins, k0, k1), (l1, l2, n_weights) = span, noise, penalty
+    encoder, decoder, parts, starts, fixed, columns, beta, volume = model
+    vector, gradient, first, second = arrays
+    nlls, kls, penalties = losses
+    D, K, real = x.shape[1], decoder[0, IN], x.dtype
+    latent, space = np.empty((7, 2 * size * K), real), np.empty(size * columns, real)
+    doutputs, upstream = np.empty(size * D, real), np.empty((2, size), real)
+    for i in range(begin, end):
+        rows = order[i * size : (i + 1) * size]
+        n, nll, kl = len(rows), nlls[i * size : (i + 1) * size], kls[i * size : (i + 1) * size]
+        target, doutput = _matrix(batch, 0, n, D), _matrix(doutputs, 0, n, D)
+        for r in range(n):
+            for d in range(D):
+                target[r, d] = x[rows[r], d]
+        if coins:
+            _draw(kernels, COIN, rows, step + i - begin, BINARIZE, k0, k1, target, width)
+        eps, z = _matrix(latent[0], 0, n, K), _matrix(latent[1], 0, n, K)
+        _draw(kernels, NORMAL, rows, step + i - begin, EPS, k0, k1, eps, width)
+
+        heads = _chain(kernels, encoder, vector, target, space, size, width)
+        mu, logvar = heads[:, :K], heads[:, K:]
+        _call_reparameterize_forward(kernels, (mu, logvar, eps, z))
+        output = _chain(kernels, decoder, vector, z, space, size, width)
+        _call_kl_forward(kernels, (mu, logvar, kl))
+        dnll, dkl = upstream[0, :n], upstream[1, :n]
+        dnll[:], dkl[:] = 1 / n, beta / n
+        _nll(kernels, parts, starts, vector, gradient, fixed, output, target, dnll, nll, doutput, width)
+        for r in range(n):
+            nll[r] += volume
+
+        dz = _chain_backward(kernels, decoder, vector, gradient, z, doutput, space, size, width)
+        dmu, dlogvar = _matrix(latent[2], 0, n, K), _matrix(latent[3], 0, n, K)
+        dmu_kl, dlogvar_kl = _matrix(latent[4], 0, n, K), _matrix(latent[5], 0, n, K)
+        _call_reparameterize_backward(kernels, (dz, logvar, eps, dmu, dlogvar))
+        _call_kl_backward(kernels, (dkl, mu, logvar, dmu_kl, dlogvar_kl))
+        dheads = _matrix(latent[6], 0, n, 2 * K)
+        for r in range(n):
+            for k in range(K):
+                dheads[r, k] = dmu[r, k] + dmu_kl[r, k]
+                dheads[r, K + k] = dlogvar[r, k] + dlogvar_kl[r, k]
+        _chain_backward(kernels, encoder, vector, gradient, target, dheads, space, size, width)
+
+        if l1 > 0 or l2 > 0:
+            sums = np.empty((_tiles(n_weights, width), 2))
+            _call_penalty(kernels, (len(sums), vector[:n_weights], gradient[:n_weights], l1, l2, sums))
+            for t in range(len(sums)):
+                penalties[i, 0] += sums[t, 0]
+                penalties[i, 1] += sums[t, 1]
+        count, now = _tiles(len(vector), width), numbers[i - begin]
+        rate, a, b, c, smallest = now[0], now[1], now[2], now[3], now[4]
+        if method == SGD:
+            _call_sgd(kernels, (count, vector, gradient, first, rate, a, smallest))
+        elif method == ADAGRAD:
+            _call_adagrad(kernels, (count, vector, gradient, first, rate, a))
+        else:
+            _call_adam(kernels, (count, vector, gradient, first, second, rate, a, b, c, smallest))
+
+
+def train(real: Any, kinds: NDArray, method: int, *arguments: Any) -> None:
+    """Some steps of an epoch, without Python between them: see minivae/training/native.py."""
+    used = {*range(ALWAYS), *(ALWAYS + kinds), ALWAYS + 3 + method}
+    addresses = np.array([_address(i, real) if i in used else 0 for i in range(len(_kernels))])
+    _train(addresses, pool.tiles(WORTH_A_TILE), method, *arguments)
+
+
+@cache
+def _address(place: int, dtype: Any) -> int:
+    """Where a kernel's machine code is."""
+    kernel, letters = _kernels[place]
+    signature = _signature(letters, from_dtype(dtype))
+    kernel.compile(signature)
+    found = kernel.overloads[signature]
+    return found.library.get_pointer_to_function(found.fndesc.llvm_func_name)

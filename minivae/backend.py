@@ -36,7 +36,8 @@ __all__ = [
 ]
 
 Array = Any  # a NumPy array, or the device array of another backend
-# The functions of kernels/reference.py, ``name``; ``graph`` on a GPU (captured.py), ``fork`` of a learner, or None.
+# The functions of kernels/reference.py, ``name``; or None: ``graph`` on a GPU (captured.py), ``train`` and
+# ``adam_numbers`` of Numba (native.py), ``fork`` of a learner.
 Backend = SimpleNamespace
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 SUCCESS, NO_DEVICE = 0, 100
@@ -180,7 +181,8 @@ def _load(name: str) -> Backend:
 def from_module(module: ModuleType | SimpleNamespace, name: str) -> Backend:
     """The functions of a kernels module as a Backend; those it does not define come from the reference."""
     functions = {f: getattr(module, f, getattr(reference, f)) for f in reference.__all__}
-    return Backend(name=name, graph=getattr(module, "graph", None), fork=getattr(module, "fork", None), **functions)
+    extras = {extra: getattr(module, extra, None) for extra in ("graph", "train", "adam_numbers", "fork")}
+    return Backend(name=name, **extras, **functions)
 
 
 # -- is there a GPU? -----------------------------------------------------------------------------------------

@@ -134,7 +134,9 @@ def keep(place: Path, since: list[float], vae: VAE, epoch: int, metrics: dict[st
     checkpoint.save_training(vae, place / "checkpoint.safetensors")
 
 
-HEAD = "| row | paper | budget, by | seeds | -log p(x) | sampling | active units | draws, images | CPU minutes | machine |"
+HEAD = (
+    "| row | paper | budget, by | seeds | -log p(x) | sampling | active units | draws, images | CPU minutes | machine |"
+)
 
 
 def write(folder: Path, entry: dict[str, Any] | None = None) -> None:

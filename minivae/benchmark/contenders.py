@@ -16,7 +16,8 @@ from minivae.benchmark import game, gpu, peers
 from minivae.benchmark.plain import PLAIN, plain_run
 from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem, Run
 from minivae.model.vae import VAE
-from minivae.training.loop import steps_of_an_epoch, train_epoch
+from minivae.training.loop import Steps, steps_of_an_epoch, train_epoch
+from minivae.training.native import NativeSteps
 from minivae.training.optimizers import Adam
 from minivae.training.recipe import Recipe
 
@@ -68,32 +69,32 @@ def make(name: str, problem: Problem) -> Contender:
 
 
 def our_contender(problem: Problem, name: str) -> Contender:
-    """A backend of minivae: steps and epochs as ``fit`` makes them."""
+    """A backend of minivae: epochs as ``fit`` makes them."""
     vae, recipe = problem.model(name), Recipe(problem.batch_size)
     vae.optimizer = Adam(LEARNING_RATE, BETAS, EPSILON)
-    data, captured = vae.kernels.asarray(problem.data(), vae.dtype), vae.kernels.graph is not None
-    x = data if captured else data[:EPOCH]  # whole batches: the graph of the steps is also the epoch's
-    steps = steps_of_an_epoch(vae, x, recipe)
-    run = gpu.graph_run(problem, vae, x, steps) if captured else stepwise_run(problem, vae, data)
-    epoch = partial(train_epoch, vae, x, recipe, steps)
-    return Contender(run, epoch, problem.batches if captured else 1, passes_of(vae, data))
+    data = vae.kernels.asarray(problem.data(), vae.dtype)
+    steps = steps_of_an_epoch(vae, data, recipe)
+    if isinstance(steps, NativeSteps):
+        steps.worth = 0  # compile at once
+    run, epoch = epoch_run(problem, vae, data, steps), partial(train_epoch, vae, data, recipe, steps)
+    return Contender(run, epoch, problem.batches, passes_of(vae, data))
 
 
-def stepwise_run(problem: Problem, vae: VAE, data: Array) -> Run:
-    """The step that ``fit`` makes without a graph, but with a slice of the data (N, D) in place of gathered rows."""
-    examples = np.arange(len(data))
+def epoch_run(problem: Problem, vae: VAE, data: Array, steps: Steps) -> Run:
+    """The steps of whole epochs on ``data``, (batches * batch_size, D), with rows shuffled and gathered.
 
-    def train() -> float:
-        start = vae.step % problem.batches * problem.batch_size
-        rows = slice(start, start + problem.batch_size)
-        loss = vae.forward_backward(data[rows], vae.noise(examples[rows])).loss
-        vae.optimizer.step(vae)
-        return loss
+    The first loss of ``run(n)`` is that of the last epoch before its n // batches epochs, or of the untrained model.
+    """
+    first = vae.loss(vae.kernels.to_numpy(data[: problem.batch_size])).loss
 
     def run(n: int) -> tuple[float, float]:
-        with vae.kernels.session():  # as in fit
-            losses = [train() for _ in range(n)]
-        return losses[0], losses[-1]
+        nonlocal first
+        for _ in range(n // problem.batches):
+            with vae.kernels.session():  # as in fit
+                _, *terms = map(float, steps() / len(data))
+            vae.epoch += 1
+        before, first = first, vae.loss_terms(*terms).loss
+        return before, first
 
     return run
 

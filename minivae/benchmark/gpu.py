@@ -19,9 +19,6 @@ from minivae.benchmark.roofs import seconds_of
 if TYPE_CHECKING:
     import torch
 
-    from minivae.model.vae import VAE
-    from minivae.training.loop import Steps
-
 EAGER, COMPILED, GRAPH = "torch eager cuda", "torch compile cuda", "torch graph cuda"
 TORCH = (EAGER, COMPILED, GRAPH)
 CONTENDERS = ("cupy", *TORCH)
@@ -31,25 +28,6 @@ LARGE = 8192  # the side of the matrices whose product counts as the peak
 
 # ---------------------------------------------------------------------------------------------------------
 # Ours
-
-
-def graph_run(problem: Problem, vae: VAE, data: Any, steps: Steps) -> Run:
-    """The steps of whole epochs as ``fit`` makes them on a GPU: rows shuffled and gathered, each a replay of one graph.
-
-    ``steps`` makes all updates of an epoch on ``data``, shape (batches * batch_size, D), on the device. The first loss
-    of ``run(n)`` is that of the last epoch before its n // batches epochs, or of the untrained model.
-    """
-    first = vae.loss(vae.kernels.to_numpy(data[: problem.batch_size])).loss
-
-    def run(n: int) -> tuple[float, float]:
-        nonlocal first
-        for _ in range(n // problem.batches):
-            recon_nll, kl, _ = steps() / len(data)
-            vae.epoch += 1
-        before, first = first, float(recon_nll + kl)
-        return before, first
-
-    return run
 
 
 def peak() -> float:

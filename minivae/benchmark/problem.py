@@ -65,6 +65,10 @@ class Problem:
         return layers_of(self.model("numpy").parameters)
 
 
+# By the names of their rows: a step that is hardly arithmetic, and one of a table as most people have them.
+SMALL = {"overhead": Problem(4, 2**14, 8, 8, 2), "table": Problem(32, 2**15, 13, 50, 4)}
+
+
 def layers_of(arrays: Mapping[str, np.ndarray]) -> Layers:
     """Parameters or gradients by layer, copied; the two heads as one.
 

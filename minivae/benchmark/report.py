@@ -15,6 +15,8 @@ def report(result: Mapping[str, Any]) -> list[str]:
     """All there is to say."""
     lines = [*machine_lines(result["machine"]), "", *textwrap.wrap(result["protocol"], WIDTH), ""]
     lines += step_lines(result)
+    for name, row in result["small"].items():
+        lines += ["", *timing_lines(name, row["timings"], unit="us"), "", *ratio_lines(row["ratio_ranges"])]
     if result["gan_step_ms"]:
         lines += ["", *timing_lines("gan", result["gan"]["timings"]), "", *ratio_lines(result["gan"]["ratio_ranges"])]
     lines += ["", *timing_lines("iwae", result["iwae"]["timings"]), "", *ratio_lines(result["iwae"]["ratio_ranges"])]
@@ -65,13 +67,14 @@ def step_lines(result: Mapping[str, Any]) -> list[str]:
 
 
 def timing_lines(
-    title: str, timings: Mapping[str, Any], heading: str = "", notes: Mapping[str, str] | None = None
+    title: str, timings: Mapping[str, Any], heading: str = "", notes: Mapping[str, str] | None = None, unit: str = "ms"
 ) -> list[str]:
-    """Milliseconds per step."""
-    rows = [[title, "median ms", "min", "max", *([f"    {heading}"] if heading else [])]]
+    """Milliseconds per step, or microseconds."""
+    per_ms, digits = (1, 3) if unit == "ms" else (1000, 1)
+    rows = [[title, f"median {unit}", "min", "max", *([f"    {heading}"] if heading else [])]]
     for name, timing in timings.items():
         note = [f"{notes[name]:>{len(heading) + 4}}"] if notes else []
-        rows.append([name, *(f"{timing[key]:.3f}" for key in ("median", "min", "max")), *note])
+        rows.append([name, *(f"{per_ms * timing[key]:.{digits}f}" for key in ("median", "min", "max")), *note])
     return columns(rows)
 
 
@@ -113,7 +116,7 @@ def start_lines(result: Mapping[str, Any]) -> list[str]:
         seconds = [f"{start[key]:.2f}" for key in ("import_seconds", "first_step_seconds")]
         rows.append([name, *seconds, "unknown" if peak is None else f"{peak:.0f}"])
     note = (
-        "(the first step, a whole epoch of cupy and jax scan, compiles or loads what was compiled; in no other timing)"
+        "(the first step, a whole epoch of ours and jax scan, compiles or loads what was compiled; in no other timing)"
     )
     return [*columns(rows, other=14), note]
 

@@ -15,7 +15,7 @@ from minivae.benchmark import gpu, turns
 from minivae.benchmark.calls import calls_of
 from minivae.benchmark.contenders import EPOCH, PASS, PEER_NAMES, PEERS
 from minivae.benchmark.game import PREFIX
-from minivae.benchmark.problem import Problem
+from minivae.benchmark.problem import SMALL, Problem
 from minivae.benchmark.processes import PATIENCE, BenchmarkError, Child, Failed, Skipped
 from minivae.benchmark.roofs import under_the_roof
 from minivae.benchmark.turns import BLOCK, PAUSE, WARM_UP, say, show_rounds, spread, take_turns, time_epoch
@@ -51,12 +51,19 @@ class Suite:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # processes that wanted a core lately
         verified = self.verify()
         steps = self.time_steps(self.problem)
-        game, iwae = self.time_game(), self.time_others(draws=DRAWS)
+        small = {name: self.time_briefly(problem, name) for name, problem in SMALL.items()}
+        us = {
+            name: {who: 1e3 * timing["median"] for who, timing in row["timings"].items()} for name, row in small.items()
+        }
+        game, iwae = self.time_game(), self.time_briefly(replace(self.problem, draws=DRAWS))
         result = {
             "batch_size": self.problem.batch_size,
             "training_step_ms": {name: timing["median"] for name, timing in steps["timings"].items()},
             "ratios": {name: ratio["median"] for name, ratio in steps["ratio_ranges"].items()},
             **steps,
+            "overhead_us": us["overhead"],
+            "table_step_us": us["table"],
+            "small": small,
             "gan_step_ms": {name: timing["median"] for name, timing in game["timings"].items()},
             "gan": game,
             "iwae_step_ms": {name: timing["median"] for name, timing in iwae["timings"].items()},
@@ -67,7 +74,8 @@ class Suite:
             "load_average": load,
         }
         if self.full:
-            result["batches"] = {str(size): self.time_others(batch_size=size) for size in OTHER_BATCHES}
+            problems = {str(size): replace(self.problem, batch_size=size) for size in OTHER_BATCHES}
+            result["batches"] = {size: self.time_briefly(problem) for size, problem in problems.items()}
             result |= self.time_kernels() | self.time_epochs()
         if self.has_gpu:
             result["gpu"] = {"epoch": self.time_epoch_on_gpu(), **self.time_large_batch()}
@@ -80,22 +88,20 @@ class Suite:
             f"A step of {p.input_dim}-{p.hidden_dim}-{p.latent_dim}, float32, is: a slice of {p.batch_size} examples, "
             "fresh noise, forward, backward, Adam. Every contender has a process of its own; they take turns for "
             f"{self.rounds} rounds, each with {PAUSE:g} s of rest, about {WARM_UP:g} s of steps that do not count, and "
-            f"about {BLOCK:g} s of steps that do (jax scan: whole epochs). Compilation is in no timing. Ratios are "
-            "taken pair by pair in each round. A step of a GAN is that of lesson 19 on its ring: 8-128-128-2 against "
-            "2-128-128-1, batch 256, relativistic loss, approximate R1; PyTorch's autograd agrees with our gradients. "
+            f"about {BLOCK:g} s of steps that do (jax scan and ours: whole epochs; ours gather shuffled rows, as fit "
+            "does, and what it does once in an epoch is part of their steps). Compilation is in no timing. Ratios are "
+            "taken pair by pair in each round. Overhead is a step of 8-8-2 at batch 4, table one of 13-50-4 at batch "
+            "32. A step of a GAN is that of lesson 19 on its ring: 8-128-128-2 against 2-128-128-1, batch 256, "
+            "relativistic loss, approximate R1; PyTorch's autograd agrees with our gradients. "
             f"That of an IWAE has {DRAWS} draws of each example, and the plain gradient of their bound."
         ) + (self.protocol_on_gpu() if self.has_gpu else "")
 
     def protocol_on_gpu(self) -> str:
         """What is different there."""
         steps = as_long_as_mnist(self.problem).batches
-        peers = " Peers that are not on the GPU take part at this batch only." if self.full and self.peers else ""
+        peers = " Peers that are not on the GPU take part at this batch only." if self.peers else ""
         tf32 = " Products on the GPU are TF32's." if uses_tf32() else ""
-        return (
-            f" Those on the GPU have the data of an epoch of {steps} steps there; cupy is timed in whole epochs: its "
-            "rows are shuffled and gathered instead of sliced, and what it does once in an epoch is part of its steps."
-            f"{peers}{tf32}"
-        )
+        return f" Those on the GPU have the data of an epoch of {steps} steps there.{peers}{tf32}"
 
     # -- verification ----------------------------------------------------------------------------------------
 
@@ -163,9 +169,9 @@ class Suite:
                 say(f"{what}: {name} is ready (first step {answers[name]['first_step_seconds']:.2f} s)")
         return children, answers
 
-    def time_steps(self, problem: Problem) -> dict[str, Any]:
+    def time_steps(self, problem: Problem, what: str | None = None) -> dict[str, Any]:
         """Milliseconds per training step, contender by contender, and their ratios."""
-        what = f"batch {problem.batch_size}" + f", {problem.draws} draws" * (problem.draws > 1)
+        what = what or f"batch {problem.batch_size}" + f", {problem.draws} draws" * (problem.draws > 1)
         with ExitStack() as stack:
             children, starts = self.start_all(problem, stack, what)
             blocks = {name: turns.block_timer(child) for name, child in children.items()}
@@ -201,9 +207,9 @@ class Suite:
             "ratio_ranges": {name: spread(values) for name, values in ranges.items()},
         }
 
-    def time_others(self, **change: int) -> dict[str, Any]:
-        """Steps of a problem with another batch size or number of draws, in short."""
-        steps = self.time_steps(replace(self.problem, **change))
+    def time_briefly(self, problem: Problem, what: str | None = None) -> dict[str, Any]:
+        """The same of another problem, in short."""
+        steps = self.time_steps(problem, what)
         return {name: steps[name] for name in ("timings", "ratio_ranges")}
 
     def time_epoch_on_gpu(self) -> dict[str, Any]:

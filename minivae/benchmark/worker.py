@@ -17,7 +17,7 @@ from typing import Any
 
 from minivae import backend
 from minivae.benchmark import contenders, facts, game, gpu, roofs
-from minivae.benchmark.problem import Problem
+from minivae.benchmark.problem import SMALL, Problem
 from minivae.benchmark.verify import ODD, verify
 from minivae.errors import BackendError
 
@@ -80,7 +80,7 @@ class Worker:
         """Compare every kernel with the reference: a sentence about the first that is wrong, or None."""
         if self.name.startswith(game.PREFIX):
             return game.mismatch()
-        return verify(backend.load(self.name), ODD, self.problem.sizes)
+        return verify(backend.load(self.name), ODD, self.problem.sizes, *(small.sizes for small in SMALL.values()))
 
     def kernels(self) -> list[dict[str, Any]]:
         """Time every kernel."""

@@ -17,9 +17,10 @@ def add(commands: Any) -> None:
 def info(options: argparse.Namespace) -> int:
     """Print facts for a bug report or a benchmark."""
     from minivae.system.machine import facts
+    from minivae.training.native import POLICY
     from minivae.workers.mpi import found
 
-    values = facts() | {"mpi": found()}
+    values = facts() | {"epochs": POLICY, "mpi": found()}
     if options.json:
         print_json(values)
         return 0

@@ -20,6 +20,7 @@ from minivae.training.captured import CapturedSteps, can_be_captured
 from minivae.training.corruption import Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.examples import Rows, RowsOnDisk, held_out_rows, on_device, training_rows, with_fixed_noise
+from minivae.training.native import NativeSteps, tell, why_step_by_step
 from minivae.training.optimizers import Adam, Optimizer
 from minivae.training.recipe import (
     Callback,
@@ -30,7 +31,7 @@ from minivae.training.recipe import (
     check_schedule,
 )
 from minivae.training.runaway import Watch
-from minivae.training.step import check_finite, check_state, last_batch, minibatches, training_step
+from minivae.training.step import check_finite, check_state, host_steps, last_batch
 from minivae.training.warmup import warm_up
 from minivae.validation import check_int
 from minivae.workers.group import Alone, Group, check_same, digest
@@ -269,13 +270,9 @@ def steps_of_an_epoch(vae: VAE, x: Rows, recipe: Recipe) -> Steps:
     """A function that makes all updates of the next epoch, and returns the sums of its losses."""
     if vae.kernels.graph is not None and not isinstance(x, RowsOnDisk) and can_be_captured(vae, recipe):
         return CapturedSteps(vae, x, recipe)
+    if vae.kernels.train is not None:
+        reason = why_step_by_step(vae, x, recipe)
+        if reason is None:
+            return NativeSteps(vae, x, recipe)
+        tell(reason)
     return partial(host_steps, vae, x, recipe)
-
-
-def host_steps(vae: VAE, x: Rows, recipe: Recipe) -> np.ndarray:
-    """Train on every example once; returns the sums of penalty, recon_nll, kl and loss over them, (4,), in nats."""
-    sums, batches = np.zeros(4), minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch)
-    for i, rows in enumerate(batches):
-        terms, penalty = training_step(vae, x, rows, recipe, recipe.weight(vae.epoch + i / len(batches)))
-        sums += len(rows) * np.array((penalty, terms.recon_nll, terms.kl, terms.loss))
-    return sums

@@ -38,6 +38,15 @@ def training_step(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe, weight: f
     return terms, penalty
 
 
+def host_steps(vae: VAE, x: Rows, recipe: Recipe) -> np.ndarray:
+    """Train on every example once; returns the sums of penalty, recon_nll, kl and loss over them, (4,), in nats."""
+    sums, batches = np.zeros(4), minibatches(len(x), recipe.batch_size, recipe.seed, vae.epoch)
+    for i, rows in enumerate(batches):
+        terms, penalty = training_step(vae, x, rows, recipe, recipe.weight(vae.epoch + i / len(batches)))
+        sums += len(rows) * np.array((penalty, terms.recon_nll, terms.kl, terms.loss))
+    return sums
+
+
 def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe, weight: float) -> LossTerms:
     """The loss of a minibatch, and its gradient into ``vae.store``, by all workers of ``recipe.group``.
 

@@ -351,6 +351,9 @@ def test_json_has_the_contracted_keys_and_nothing_else_is_printed(minivae, stub)
     result = json.loads(out)
     assert [*result["training_step_ms"]] == ["numpy"]
     assert result["training_step_ms"]["numpy"] == result["timings"]["numpy"]["median"] > 0
+    for key, row in {"overhead_us": "overhead", "table_step_us": "table"}.items():
+        assert [*result[key]] == ["numpy"]
+        assert result[key]["numpy"] == 1e3 * result["small"][row]["timings"]["numpy"]["median"] > 0
     assert result["gan_step_ms"]["numpy"] == result["gan"]["timings"]["numpy"]["median"] > 0
     assert result["iwae_step_ms"]["numpy"] == result["iwae"]["timings"]["numpy"]["median"] > 0
     assert result["ratios"] == {}
@@ -365,6 +368,8 @@ def test_json_has_the_contracted_keys_and_nothing_else_is_printed(minivae, stub)
     text = "\n".join(report(result))
     assert text.isascii()
     assert "skipped torch eager: no torch today" in text
+    assert "overhead           median us" in text
+    assert "table              median us" in text
 
 
 @pytest.mark.parametrize(

@@ -146,10 +146,13 @@ def test_the_plain_command_has_all_that_the_goals_on_a_gpu_are_about(asked):
     assert "an epoch of 469 steps" in result["protocol"]
     assert result["training_step_ms"]["cupy"] == 0.5
     assert {f"{name} / cupy" for name in gpu.TORCH} < {*result["ratios"]}
+    assert result["overhead_us"] == dict.fromkeys(("numpy", "numba", "cupy", *gpu.TORCH), 500.0)
     assert (result["gpu"]["epoch"]["steps"], result["gpu"]["epoch"]["median"]) == (469, 0.25)
     assert result["gpu"]["fraction_of_peak"] == pytest.approx(gpu.step_flops(Problem(4096)) / 0.5e-3 / 5e13)
     lines = report(result)
-    assert [line.endswith("540.0 -> 200.0 after 469") for line in lines if line.startswith("cupy ")] == [False, True]
+    assert [line.endswith("540.0 -> 200.0 after 469") for line in lines if line.startswith("cupy ")] == [
+        *(False, True, False, False)  # its threads, the step, and the rows "overhead" and "table"
+    ]
     text = "\n".join(lines)
     assert "epoch           250.00 ms (250.00 to 250.00) for 469 steps of 128 by cupy" in text
     assert "torch compile cuda threads of its own" in text

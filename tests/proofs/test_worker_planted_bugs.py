@@ -19,7 +19,7 @@ COLUMNS = dict(zip(("step", "no rows", "bytes", "once"), worker_proofs.PROOFS, s
 
 NOISE = "vae.noise(mine, recipe.seed)"
 GRADIENT = "        return vae.kernels.to_numpy(vae.store.gradient)\n"
-LOSS = "of_all.reshape(n_shards, 2).sum(axis=0) / n\n"
+LOSS = "of_all.reshape(n_shards, 3).sum(axis=0)"
 NO_ROWS = "if not len(mine):"
 BY_TREE = "sum_by_tree(group, n_shards, gradient_of)"
 BY_RANK = "group.sum(lambda rank: sum(gradient_of(i).copy() for i in shards_of(rank, group.size, n_shards)))"
@@ -47,7 +47,7 @@ BUGS = {  # name: its edits (file, old text, new text), and the columns that cat
         {"step", "no rows"},
     ),
     "the loss of rank 0's rows": (
-        [(STEP, LOSS, "of_all[0].sum(axis=0) * group.size / n\n")],
+        [(STEP, LOSS, "of_all[0].sum(axis=0) * group.size")],
         {"step", "no rows", "bytes"},
     ),
     "a worker without rows takes part": ([(STEP, NO_ROWS, "if False:")], {"no rows", "bytes"}),
