@@ -278,6 +278,15 @@ def test_a_file_from_before_conditions_and_one_with_a_wrong_width(tmp_path):
             VAE.load(path)
 
 
+def test_both_backends_train_the_same_model(backend):
+    trained = []
+    for name in {"numpy", backend}:
+        vae = model(backend=name)
+        fit(vae, X, 3, 8, condition=C, progress=False)
+        trained.append(vae.store.vector)
+    np.testing.assert_allclose(trained[0], trained[-1], rtol=1e-10, atol=1e-13)
+
+
 def test_rows_on_disk_and_shards_train_the_same_bits(tmp_path):
     np.save(tmp_path / "x.npy", X)
     np.save(tmp_path / "rows.npy", ROWS)
