@@ -32,7 +32,7 @@ class ActiveUnits(NamedTuple):
 
 
 def log_likelihood(
-    vae: VAE, x: Any, n_samples: int = 5000, seed: int | None = None, progress: bool = False
+    vae: VAE, x: Any, n_samples: int = 5000, seed: int | None = None, progress: bool = False, condition: Any = None
 ) -> LogLikelihood:
     """log p(x) of each example by importance sampling, and how far it can be trusted.
 
@@ -71,6 +71,8 @@ def log_likelihood(
         Default: the model's. The noise is stream 3, a function of (seed, sample number, row, dimension).
     progress : bool, default False
         Show on standard error how it goes: a bar on a terminal, about ten plain lines elsewhere.
+    condition : array-like of shape (N, C), for a conditional model
+        Then log p(x|c) stands in the place of log p(x).
 
     Returns
     -------
@@ -96,7 +98,7 @@ def log_likelihood(
     """
     n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
     seed = vae.seed if seed is None else check_seed(seed)
-    return importance.log_likelihood(vae, vae.check(x), n_samples, seed, progress)
+    return importance.log_likelihood(vae, vae.check(x, condition=condition), n_samples, seed, progress)
 
 
 def evaluate(
@@ -107,6 +109,7 @@ def evaluate(
     binarize: str = "none",
     progress: bool = False,
     group: Group | None = None,
+    condition: Any = None,
 ) -> dict[str, Any]:
     """Everything that is reported about a model on a test set, with the protocol that it was measured by.
 
@@ -128,6 +131,8 @@ def evaluate(
         As for :func:`log_likelihood`.
     group : Mpi or Pretend, optional
         Workers that share the rows (lesson 18), each of which calls this function; the result is the same.
+    condition : array-like of shape (N, C), for a conditional model
+        Then log p(x|c) stands in the place of log p(x), and "protocol" says so in "condition": C.
 
     Returns
     -------
@@ -154,14 +159,14 @@ def evaluate(
     """
     n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
     recipe = Recipe(seed=check_seed(seed), binarize=binarize)
-    x = held_out_rows(vae, x, recipe)
-    estimate = importance.log_likelihood(vae, x, n_samples, recipe.seed, progress, group=group)
-    mu, logvar = vae.encode_scaled(x)
+    rows = held_out_rows(vae, x, recipe, condition)
+    estimate = importance.log_likelihood(vae, rows, n_samples, recipe.seed, progress, group=group)
+    (mu, logvar), x = vae.encode_scaled(rows), rows[:, : vae.input_dim]
     with np.errstate(all="ignore"):  # what is not finite shows in the report
         kl = kl_of_columns(vae.kernels, mu, logvar)
         report = {
             **vae.loss_terms(estimate.recon_nll.mean(), estimate.kl.mean(), each_kl=kl[None])._asdict(),
-            **({} if vae.objective == "elbo" else {"loss": vae.loss_of_scaled(x, group=group).loss}),
+            **({} if vae.objective == "elbo" else {"loss": vae.loss_of_scaled(rows, group=group).loss}),
             **summary_of_log_px(estimate, np.count_nonzero(~np.isnan(x)) / len(x)),
             **summary_of_latents(vae.kernels, mu, logvar),
             "protocol": protocol(vae, x, n_samples, recipe),
@@ -172,19 +177,20 @@ def evaluate(
 # -- the latent dimensions ---------------------------------------------------------------------------------
 
 
-def kl_per_dimension(vae: VAE, x: Any) -> np.ndarray:
+def kl_per_dimension(vae: VAE, x: Any, condition: Any = None) -> np.ndarray:
     """The mean KL( q(z_k|x) || N(0, 1) ) of each latent dimension, in nats; they add up to the mean KL.
 
     Parameters
     ----------
     vae : VAE
     x : array-like of shape (N, D)
+    condition : array-like of shape (N, C), for a conditional model
 
     Returns
     -------
     kl : ndarray of float64, shape (K,)
     """
-    return kl_of_columns(vae.kernels, *vae.encode(x))
+    return kl_of_columns(vae.kernels, *vae.encode(x, condition))
 
 
 def kl_of_columns(kernels: Backend, mu: np.ndarray, logvar: np.ndarray) -> np.ndarray:
@@ -194,7 +200,7 @@ def kl_of_columns(kernels: Backend, mu: np.ndarray, logvar: np.ndarray) -> np.nd
     return kl.reshape(mu.shape).mean(axis=0, dtype=np.float64)
 
 
-def active_units(vae: VAE, x: Any, threshold: float = ACTIVE) -> ActiveUnits:
+def active_units(vae: VAE, x: Any, threshold: float = ACTIVE, condition: Any = None) -> ActiveUnits:
     """The latent dimensions whose posterior mean depends on x: A_k = Var over x of E[z_k|x] = Var(mu_k) > threshold.
 
     Parameters
@@ -203,6 +209,7 @@ def active_units(vae: VAE, x: Any, threshold: float = ACTIVE) -> ActiveUnits:
     x : array-like of shape (N, D)
         The variance is over all N of them.
     threshold : float, default 0.01
+    condition : array-like of shape (N, C), for a conditional model
 
     Returns
     -------
@@ -213,7 +220,7 @@ def active_units(vae: VAE, x: Any, threshold: float = ACTIVE) -> ActiveUnits:
     ----------
     Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", arXiv:1509.00519, section 5.2.
     """
-    return activity(vae.encode(x)[0], check_float(threshold, "threshold"))
+    return activity(vae.encode(x, condition)[0], check_float(threshold, "threshold"))
 
 
 def activity(mu: np.ndarray, threshold: float) -> ActiveUnits:
@@ -271,6 +278,7 @@ def protocol(vae: VAE, x: np.ndarray, n_samples: int, recipe: Recipe) -> dict[st
         "binarize": recipe.binarize,
         "values": values,
         "likelihood": vae.likelihood.name,
+        "condition": vae.condition_dim,
         "columns": {"density": int(is_density.sum()), "probability": int((~is_density).sum())},
         "missing": int(np.isnan(x).sum()),
         "scaling": vae.scaling.kind,

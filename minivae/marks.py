@@ -28,8 +28,10 @@ def scale_of(vae: VAE, train: np.ndarray | None, x: np.ndarray, model: float) ->
     "pca": probabilistic PCA with as many dimensions, exact; "floor": the entropy of grey pixels. All are nats per row,
     of densities in the units of the data before their scaling.
     """
+    x = x[:, : vae.input_dim]  # marks know no condition
     marks: dict[str, float | None] = {"constant": None, "pca": None, "model": model, "floor": floor(vae, x)}
     if train is not None:
+        train = train[:, : vae.input_dim]
         with np.errstate(all="ignore"):  # a column that is constant has no density: None
             marks |= {"constant": constant(vae, train, x), "pca": pca(vae, train, x)}
     return plain(marks)

@@ -124,6 +124,7 @@ def test_the_protocol_says_how_the_numbers_came_about():
         "binarize": "none",
         "values": "binary",
         "likelihood": "bernoulli",
+        "condition": 0,
         "columns": {"density": 0, "probability": 7},
         "missing": 0,
         "scaling": "none",

@@ -44,7 +44,7 @@ BASE = ["train", "--no-pictures", "--hidden", 5, "--latent", 2, "--epochs", 3, "
 
 
 def python(file="table.npy", source=None, scale="standard", bias=False, patience=None, hidden=(5,), latent=2,
-           model=None, **arguments):  # fmt: skip
+           model=None, by_class=False, **arguments):  # fmt: skip
     """The weights that ``fit`` gives where the command is told ``BASE`` and what the arguments say."""
     data = datasets.load(file, **source or {})
     train, extra = data.train, {}
@@ -54,6 +54,9 @@ def python(file="table.npy", source=None, scale="standard", bias=False, patience
         train = np.delete(train, aside, axis=0)
     scaling = Scaling.of(scale, train)
     options = {"likelihood": "gaussian", "scaling": scaling} | (model or {})
+    if by_class:
+        extra["condition"] = (data.train_labels[:, None] == np.unique(data.train_labels)).astype(float)
+        options["condition_dim"] = extra["condition"].shape[1]
     vae = VAE(train.shape[1], hidden, latent, **options)
     if bias:
         vae.set_output_bias(train)
@@ -95,6 +98,8 @@ OF_THE_COMMAND = [
     *(("objective", ["--objective", name, "--draws", 3], {"model": {"objective": name, "draws": 3}})
       for name in ("iwae", "stl", "dreg")),
     ("draws", ["--draws", 3], {"model": {"draws": 3}}),
+    ("conditional", ["--data", "counts.csv", "--labels", 2, "--conditional"],
+     {"file": "counts.csv", "source": {"labels": "2"}, "by_class": True}),
     *(("activation", ["--activation", name], {"model": {"activation": name}})
       for name in ("tanh", "sigmoid", "softplus")),
     *(("init", ["--init", name], {"model": {"init": name}}) for name in ("glorot", "he")),
@@ -214,9 +219,10 @@ X, HELD_OUT = RNG.random((50, 7)), RNG.random((9, 7))
 
 
 def by_hand(epochs=3, batch_size=16, optimizer=None, seed=0, l1=0.0, l2=0.0, binarize="none", corruption=None,
-            schedule=lambda epoch: 1.0, beta_schedule=lambda epoch: 1.0):  # fmt: skip
+            schedule=lambda epoch: 1.0, beta_schedule=lambda epoch: 1.0, condition=None):  # fmt: skip
     """Training written out, without minivae.training.loop: the weights of VAE(7, (5,), 3) on ``X``."""
-    vae, optimizer = VAE(7, (5,), 3, dtype="float64"), optimizer or Adam(1e-3)
+    condition = np.empty((len(X), 0)) if condition is None else condition
+    vae, optimizer = VAE(7, (5,), 3, dtype="float64", condition_dim=condition.shape[1]), optimizer or Adam(1e-3)
     for epoch in range(epochs):
         for i, rows in enumerate(batches := minibatches(len(X), batch_size, seed, epoch)):
             target = {"none": X, "threshold": (X >= 0.5).astype(float), "stochastic": X}[binarize][rows]
@@ -228,7 +234,7 @@ def by_hand(epochs=3, batch_size=16, optimizer=None, seed=0, l1=0.0, l2=0.0, bin
                 x = corruption.apply(K, target, seed, vae.step, rows, out=np.empty(target.shape))
             eps = K.standard_normal(seed, Stream.EPS, vae.step, rows, out=np.empty((len(rows), 3)))
             vae.beta = beta_schedule(epoch + i / len(batches))
-            vae.forward_backward(x, eps, target)
+            vae.forward_backward(np.hstack([x, condition[rows]]), eps, target)
             for name, weights in vae.parameters.items():
                 if name.endswith(".W"):
                     vae.gradients[name] += l1 * np.sign(weights) + l2 * weights
@@ -252,6 +258,7 @@ OF_FIT = [
     ("binarize", {"binarize": "threshold"}), ("binarize", {"binarize": "stochastic"}),
     ("corruption", {"corruption": Masking(0.3)}), ("schedule", {"schedule": StepList([1, 2], 0.5)}),
     ("beta_schedule", {"beta_schedule": LinearBeta(2)}), ("beta_schedule", {"beta_schedule": CyclicBeta(3, 2)}),
+    ("condition", {"condition": RNG.random((50, 2))}),
 ]  # fmt: skip
 
 
@@ -260,7 +267,7 @@ def test_every_argument_of_fit_does_what_a_loop_by_hand_does_with_it():
     assert {name for name, _ in OF_FIT} | SEEN_ELSEWHERE == set(inspect.signature(fit).parameters)
     plain = by_hand()
     for _, arguments in [("nothing", {}), *OF_FIT]:
-        vae = VAE(7, (5,), 3, dtype="float64")
+        vae = VAE(7, (5,), 3, dtype="float64", condition_dim=2 * ("condition" in arguments))
         fit(vae, X, **{"epochs": 3, "batch_size": 16, "progress": False} | arguments)
         np.testing.assert_allclose(
             vae.store.vector, by_hand(**arguments), rtol=1e-11, atol=1e-13, err_msg=str(arguments)

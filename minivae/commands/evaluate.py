@@ -104,7 +104,7 @@ def evaluate(options: argparse.Namespace) -> int:
 def report(result: dict[str, Any]) -> list[str]:
     """The result as lines of text, in nats per example."""
     protocol, ess = result["protocol"], result["effective_sample_size"]
-    name = "log p(x)" if protocol["is_log_likelihood"] else "bound (*)"
+    name = ("log p(x|c)" if protocol["condition"] else "log p(x)") if protocol["is_log_likelihood"] else "bound (*)"
     low, high = map(shown, result["log_likelihood_interval"])
     lines = [
         f"data        {protocol['data']}: {protocol['examples']} examples ({protocol['part']}), {protocol['values']} "

@@ -17,6 +17,8 @@ def add(commands: Any) -> None:
     add_run(parser)
     parser.add_argument("-n", type=int, default=48, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    shares = "of a --conditional RUN (default: equal shares of all, one after the other)"
+    parser.add_argument("--class", dest="of_class", metavar="NAME", default=argparse.SUPPRESS, help=shares)
     parser.add_argument("--draw", action="store_true", help="draw x itself, not the mean of p(x|z)")
     parser.add_argument(
         "--out",
@@ -32,6 +34,7 @@ def sample(options: argparse.Namespace) -> int:
     import numpy as np
 
     from minivae.gan.gan import GAN
+    from minivae.runs.classes import rows_of
     from minivae.runs.folder import open_run
 
     run = open_run(options.run, getattr(options, "backend", None))
@@ -47,7 +50,13 @@ def sample(options: argparse.Namespace) -> int:
         raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")
     if isinstance(run.model, GAN) and draw:
         raise ValueError("draws from p(x|z), as in a .csv, are what a GAN has not: leave out --draw, and write a .npy")
-    how = {"draw": True} if draw else {}
+    how: dict[str, Any] = {"draw": True} if draw else {}
+    if getattr(run.model, "condition_dim", 0):
+        classes = run.vae.classes or ("",)  # without names rows_of refuses
+        names = [getattr(options, "of_class", classes[i * len(classes) // options.n]) for i in range(options.n)]
+        how["condition"] = rows_of(run.vae, names)
+    elif "of_class" in options:
+        raise ValueError(f"--class is for runs that were trained with --conditional, and {run.path} was not")
     with np.errstate(all="ignore"):  # the next line looks
         samples = run.model.sample(options.n, seed=options.seed, **how)
     if not np.all(np.isfinite(samples)):

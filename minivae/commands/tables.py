@@ -22,6 +22,7 @@ def add(commands: Any) -> None:
         parser = add_command(commands, name, command, text)
         add_run(parser)
         parser.add_argument("--data", metavar="FILE", required=True, help="rows of the columns that RUN was trained on")
+        parser.add_argument("--labels", metavar="COLUMN", help="its classes, for a RUN that is --conditional")
         parser.add_argument("--out", metavar="FILE", required=True, help=".csv, .npy or .npz; never an input")
         if name == "score":
             parser.add_argument("--samples", type=int, default=500, help="importance samples for each row")
@@ -41,7 +42,7 @@ def opened(options: argparse.Namespace) -> Rows:
 
     run = open_run(options.run, getattr(options, "backend", None))
     check_out(run, options.out, options.data)
-    return read_rows(run, options.data)
+    return read_rows(run, options.data, options.labels)
 
 
 def done(options: argparse.Namespace, rows: Rows, what: str, **more: Any) -> int:

@@ -84,6 +84,7 @@ def add_model(group: Any) -> None:
     objectives = ("elbo", "iwae", "stl", "dreg")
     setting(group, "--objective", "the bound on log p(x) that training raises (lesson 21)", choices=objectives)
     setting(group, "--draws", "of z for each example, in each step", type=int)
+    setting(group, "--conditional", "let both networks see each example's class, by its label", action="store_true")
     functions = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus")
     setting(group, "--activation", "of the hidden layers", choices=functions)
     setting(group, "--init", "initial weights", choices=("torch", "glorot", "he"))

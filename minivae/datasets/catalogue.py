@@ -32,7 +32,7 @@ class Dataset:
     name : str
     train, test : ndarray of shape (N, D), float32 or float64
     train_labels, test_labels : ndarray of shape (N,), int64, or None
-        Never shown to the model: for pictures and for measuring what the latent space has found.
+        Shown to conditional models alone: else for pictures and for measuring what the latent space has found.
     image_shape : (int, int) or None
         (h, w) with h * w = D if the rows are images.
     columns : tuple of str

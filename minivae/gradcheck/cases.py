@@ -226,36 +226,41 @@ def check_kernels(kernels: Backend, seed: int = 0) -> Iterator[Check]:
 
 
 def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[tuple[str, VAE, np.ndarray]]:
-    """Small models, each with its name and data (B, D), that together use every likelihood, activation and depth."""
+    """Small models, each with its name and rows, that together use every likelihood, activation and depth."""
     rng = np.random.default_rng(0)
     binary = (rng.random((B, D)) < 0.5).astype(float)
     real = rng.standard_normal((B, D))
     one_hot = _with_x("one-hot")(rng)["x"]
     table = np.hstack([real[:, :2], np.exp(real[:, 2:3]), np.floor(np.exp(1 + real[:, 3:4])), one_hot[:, :3]])
     table[[0, 1, 2, 3], [0, 1, 2, 3]] = table[4, 4:] = np.nan  # a hole in each kind of column
+    given = np.hstack([real, rng.standard_normal((B, 2))])  # under a condition
     for hidden_dims, activation, likelihood, x, *draws in (
         ((H,), "tanh", "bernoulli", binary),
         ((H,), "relu", "bernoulli", binary),
         ((H, 4), "softplus", "gaussian", real),
         ((), "tanh", Gaussian("per_dimension"), real),
         ((H,), "sigmoid", Gaussian(0.5), real),
+        ((H,), "tanh", "gaussian", given),
         ((4, H), "tanh", Categorical((3, 4)), one_hot),
         ((H,), "tanh", MIXED, table),
         ((H,), "tanh", "gaussian", real, "iwae", 3),
+        ((), "tanh", "gaussian", given, "iwae", 2),
         ((H,), "tanh", "bernoulli", binary, "elbo", 2),
     ):
-        if (likelihood is MIXED or draws) and load(backend).graph is not None:
-            continue  # a GPU has no kernels for it yet
+        C = x.shape[1] - D
+        if (likelihood is MIXED or draws or C) and load(backend).graph is not None:
+            continue  # a GPU does not compute it yet
         options: dict[str, Any] = {"likelihood": likelihood, "backend": backend, "dtype": "float64"}
+        options |= {"condition_dim": C, "missing": "mask"} if C else {}
         if likelihood is MIXED:
             options |= {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED)}
             options |= {} if draws else {"free_bits": 0.3}
         options |= dict(zip(("objective", "draws"), draws, strict=False))
         vae = model(D, hidden_dims, K, activation=activation, beta=1.0 if "iwae" in draws else 1.7, **options)
-        if likelihood is MIXED and vae.kernels.graph is not None:
+        if (likelihood is MIXED or C) and vae.kernels.graph is not None:
             continue
-        widths = "-".join(str(width) for width in (D, *hidden_dims, K))
-        yield f"VAE[{' '.join(map(str, (widths, activation, vae.likelihood, *draws)))}]", vae, x
+        widths, c = "-".join(str(width) for width in (D, *hidden_dims, K)), [f"given {C} columns"] if C else []
+        yield f"VAE[{' '.join(map(str, (widths, activation, vae.likelihood, *draws, *c)))}]", vae, x
 
 
 def check_directions(backend: str | None = None, n: int = 5) -> Iterator[Check]:

@@ -71,14 +71,15 @@ def terms_of_piece(
     network: Network, x: np.ndarray, eps: np.ndarray, target: np.ndarray, upstream: float | None, weight: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """:func:`terms_of_draws` of so few examples that all their draws are in memory together; eps (B, S, K)."""
-    k, is_elbo, (B, S, K), D = network.kernels, network.objective == "elbo", eps.shape, network.input_dim
-    b = network.workspace.named(B * S, z=(K,), mu=(K,), logvar=(K,), target=(D,), doutput=(D,))
+    k, is_elbo, (B, S, K) = network.kernels, network.objective == "elbo", eps.shape
+    D, width = network.input_dim, network.row_dim
+    b = network.workspace.named(B * S, z=(K,), mu=(K,), logvar=(K,), target=(width,), doutput=(D,))
     mu, logvar = network.posterior(x)
     for rows, array in ((b.mu, mu), (b.logvar, logvar), (b.target, target)):
         rows.reshape(B, S, -1)[...] = array[:, None]
     eps = eps.reshape(B * S, K)
     z = k.reparameterize_forward(b.mu, b.logvar, eps, out=b.z)
-    output = network.decoder.forward(z)
+    output = network.output(z, b.target)
     recon_nll, kl = network.recon_nll(output, b.target), k.gaussian_kl_forward(mu, logvar)
     of_example = recon_nll.reshape(B, S).mean(axis=1)
     if is_elbo:
@@ -94,7 +95,7 @@ def terms_of_piece(
     dnll = upstream * weights
     of_variance = network.store.gradients.get("decoder.output.logvar")
     network.recon_nll(output, b.target, dnll, doutput=b.doutput, dlogvar=of_variance)
-    dz = network.decoder.backward(b.doutput)
+    dz = network.output_backward(b.doutput)
     if is_elbo:
         ways = k.reparameterize_backward(dz, b.logvar, eps)
     else:

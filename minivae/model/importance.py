@@ -178,7 +178,7 @@ def log_weights(network: Network, x: Array, mu: Array, logvar: Array, eps: Array
     z = network.kernels.reparameterize_forward(
         mu, logvar, eps, out=network.workspace.rows("z", len(x), network.latent_dim)
     )
-    recon_nll = network.recon_nll(network.decoder.forward(z), x)
+    recon_nll = network.recon_nll(network.output(z, x), x)
     return network.kernels.log_weights(recon_nll, z, logvar, eps), recon_nll
 
 

@@ -30,7 +30,7 @@ def impute(network: Network, x: np.ndarray, n_draws: int | None, seed: int, n_sa
     """
     check_int(n_samples, "n_samples", 1, MOST_SAMPLES)
     check_int(1 if n_draws is None else n_draws, "n_draws", 1, MOST_SAMPLES)
-    filled = np.tile(x, (n_draws or 1, 1, 1))
+    filled = np.tile(x[:, : network.input_dim], (n_draws or 1, 1, 1))
     with_holes = np.flatnonzero(np.isnan(x).any(axis=1))
     at_once = max(1, SAMPLES_AT_ONCE // n_samples)
     gradient = network.store.gradient.copy()
@@ -39,11 +39,12 @@ def impute(network: Network, x: np.ndarray, n_draws: int | None, seed: int, n_sa
         z, log_w = posterior_samples(network, x[rows], rows, n_samples, seed)
         weights = np.exp(log_w - np.logaddexp.reduce(log_w))  # (S, B), each column adds up to 1
         if n_draws is None:
-            means = mean_of_data(network, z.reshape(-1, z.shape[2])).reshape(*weights.shape, -1)
+            copies = np.tile(x[rows], (n_samples, 1))
+            means = mean_of_data(network, z.reshape(-1, z.shape[2]), copies).reshape(*weights.shape, -1)
             filled[0, rows] = np.einsum("sb,sbd->bd", weights, means)
         else:
             for draw in range(n_draws):
-                filled[draw, rows] = draw_of_data(network, z, weights, rows, draw, seed)
+                filled[draw, rows] = draw_of_data(network, z, x[rows], weights, rows, draw, seed)
     network.store.gradient[...] = gradient  # the search for a mixture has passed through decoder.backward
     return filled[0] if n_draws is None else filled
 
@@ -65,21 +66,21 @@ def posterior_samples(
     return z, of_joint - log_q
 
 
-def mean_of_data(network: Network, z: np.ndarray) -> np.ndarray:
-    """E[x|z] in scaled units: (n, K) -> (n, D)."""
+def mean_of_data(network: Network, z: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """E[x|z] in scaled units, (n, K) -> (n, D), under the condition of the rows x (n, D + C)."""
     k = network.kernels
-    output = network.decoder.forward(k.asarray(z, network.dtype))
+    output = network.output(k.asarray(z, network.dtype), k.asarray(x, network.dtype))
     return k.to_numpy(network.likelihood.mean_given(k, output, network.logvar)).astype(np.float64)
 
 
 def draw_of_data(
-    network: Network, z: np.ndarray, weights: np.ndarray, examples: np.ndarray, draw: int, seed: int
+    network: Network, z: np.ndarray, x: np.ndarray, weights: np.ndarray, examples: np.ndarray, draw: int, seed: int
 ) -> np.ndarray:
-    """x (B, D) from p(x|z), for a z of each row that is drawn with the ``weights`` (S, B) of its z (S, B, K)."""
+    """New rows (B, D) from p(x|z), for a z of each that is drawn with the ``weights`` (S, B) of its z (S, B, K)."""
     noise, B = load("numpy"), len(examples)
     u = noise.uniform(seed, Stream.IMPUTATION, 2 * draw + 1, examples, out=np.empty((B, 1)))[:, 0]
     chosen = np.minimum((np.cumsum(weights, axis=0) <= u).sum(axis=0), len(weights) - 1)
-    mean = mean_of_data(network, z[chosen, np.arange(B)])
+    mean = mean_of_data(network, z[chosen, np.arange(B)], x)
     where = (seed, Stream.IMPUTATION, 2 * draw + 2, examples)
     return network.draw(
         mean,

@@ -156,11 +156,12 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 }
 
 
-def check_on(backend: str, likelihood: Likelihood, missing: str, free_bits: float) -> None:
-    """BackendError for what a GPU has no kernels for yet."""
+def check_on(backend: str, likelihood: Likelihood, missing: str, free_bits: float, condition_dim: int = 0) -> None:
+    """BackendError for what a GPU has no kernels for yet, or was never seen to compute."""
     of_tables = isinstance(likelihood, LogNormal | Mixed | Poisson)
     what = f"the likelihood {likelihood.name!r}" if of_tables else "free_bits" * bool(free_bits)
     what = "missing='mask'" if missing == "mask" else what
+    what = "a condition" if condition_dim else what
     if backend == "cupy" and what:
         raise BackendError(f"the cupy backend does not compute {what} yet: use numpy or numba")
 

@@ -5,6 +5,9 @@
 
 NaN in x is a hole (lesson 17): the encoder sees 0 there, and recon_nll is that of what was observed.
 
+With a condition c (B, C), p(x|z, c) and q(z|x, c): both networks see c beside their input, and its gradient is dropped.
+Then rows x here are [x | c], (B, D + C), wherever rows go; z joins its row's c at the decoder (lesson 22).
+
 The formulas are in kernels/reference.py; here is their order. Arrays come in checked and scaled, on the device of the
 kernels: whoever holds data in their own units calls :class:`minivae.VAE`. Every array of a pass is a buffer of the
 workspace, which the next pass overwrites: copy what must be kept.
@@ -109,6 +112,8 @@ class Network:
 
     kernels: Backend
     columns: Columns | None = None  # what the columns of x are called and mean, for whoever holds a table
+    classes: tuple[str, ...] = ()  # and those of a condition that is a one-hot class
+    has_said_grey: bool = False
 
     def __init__(
         self,
@@ -127,8 +132,10 @@ class Network:
         objective: str,
         draws: int,
         free_bits: float,
+        condition_dim: int,
     ):
         self.input_dim, self.hidden_dims, self.latent_dim = input_dim, hidden_dims, latent_dim
+        self.condition_dim, self.row_dim = condition_dim, input_dim + condition_dim
         self.activation, self.likelihood, self.beta = activation, likelihood, beta
         self.init, self.dtype, self.seed, self.scaling = init, dtype, seed, scaling
         self.missing, self.objective, self.draws, self.free_bits = missing, objective, draws, free_bits
@@ -140,9 +147,9 @@ class Network:
         self.lock = RLock()  # the buffers hold one pass at a time; VAE lets threads take turns
         _networks.add(self)
         self.workspace = Workspace(self.kernels, self.dtype)
-        dims = (self.hidden_dims, self.latent_dim, self.activation)
-        self.encoder = Encoder((1 + (self.missing == "mask")) * self.input_dim, *dims, self.workspace)
-        self.decoder = Decoder(self.input_dim, *dims)
+        K, n_inputs = self.latent_dim, self.row_dim + (self.missing == "mask") * self.input_dim
+        self.encoder = Encoder(n_inputs, self.hidden_dims, K, self.activation, self.workspace)
+        self.decoder = Decoder(self.input_dim, self.hidden_dims, K + self.condition_dim, self.activation)
         layers = [*self.encoder.layers, *self.decoder.layers]
         blocks = [block for layer in layers for block in layer.blocks()]
         logvar_shape = self.likelihood.logvar_shape(self.input_dim)
@@ -165,7 +172,7 @@ class Network:
     def config(self) -> dict[str, Any]:
         """The arguments that make an untrained twin of this model, with plain values only; without its scaling."""
         names = ("input_dim", "hidden_dims", "latent_dim", "activation", "beta", "init", "dtype", "seed", "missing")
-        plain = {name: getattr(self, name) for name in (*names, "objective", "draws", "free_bits")}
+        plain = {name: getattr(self, name) for name in (*names, "objective", "draws", "free_bits", "condition_dim")}
         return plain | {"backend": self.kernels.name, "likelihood": self.likelihood.config()}
 
     def draw(self, mean: np.ndarray, uniform: Noise, normal: Noise) -> np.ndarray:
@@ -175,18 +182,30 @@ class Network:
 
     def posterior(self, x: Array) -> tuple[Array, Array]:
         """mu, logvar (B, K) of q(z|x), for x (B, D)."""
-        seen = self.scaling.seen(self.likelihood.encoder_view(x)) if self.has_view else x
+        D, seen = self.input_dim, x
+        if self.has_view:
+            seen = np.concatenate([self.scaling.seen(self.likelihood.encoder_view(x[:, :D])), x[:, D:]], axis=1)
         seen, observed = fill_holes(seen)
         if self.missing == "mask":
             observed = np.ones_like(seen) if observed is None else observed
-            seen = np.concatenate([seen, observed], axis=1)
+            seen = np.concatenate([seen, observed[:, :D]], axis=1)
         return self.encoder.forward(seen)
+
+    def output(self, z: Array, x: Array) -> Array:
+        """The decoder's output (B, D) for z (B, K), under the condition of the rows x (B, D + C)."""
+        if self.condition_dim:
+            z = np.concatenate([z, x[:, self.input_dim :]], axis=1)
+        return self.decoder.forward(z)
+
+    def output_backward(self, doutput: Array) -> Array:
+        """doutput (B, D) -> dz (B, K); the condition's gradient is dropped: it is given. Overwrites ``doutput``."""
+        return self.decoder.backward(doutput)[:, : self.latent_dim]
 
     def forward(self, x: Array, eps: Array) -> tuple[Array, Array, Array]:
         """x (B, D), eps (B, K) -> mu, logvar (B, K) of q(z|x), and the decoder's output (B, D) for one z of each."""
         mu, logvar = self.posterior(x)
         z = self.kernels.reparameterize_forward(mu, logvar, eps, out=self.workspace.rows("z", len(x), self.latent_dim))
-        return mu, logvar, self.decoder.forward(z)
+        return mu, logvar, self.output(z, x)
 
     def backward(self, doutput: Array, dkl: Array, mu: Array, logvar: Array, eps: Array) -> None:
         """doutput (B, D), dkl (B,) -> the gradients of all layers; ``mu`` and ``logvar`` as :meth:`forward` gave them.
@@ -196,7 +215,7 @@ class Network:
         k, K = self.kernels, self.latent_dim
         buffers = self.workspace.named(len(mu), dmu=(K,), dlogvar=(K,), dmu_kl=(K,), dlogvar_kl=(K,))
 
-        dz = self.decoder.backward(doutput)
+        dz = self.output_backward(doutput)
 
         if k.fork is not None and dkl.ndim == 1:  # a learner's: exercise 16 has all that follows, but for free bits
             dmu, dlogvar = k.fork(dz, dkl, mu, logvar, eps, dmu=buffers.dmu, dlogvar=buffers.dlogvar)
@@ -301,7 +320,7 @@ class Network:
     ) -> Array:
         """-log p(x|z) of what was observed, before its scaling, in nats: (B, D), (B, D) -> (B,); see Likelihood.nll."""
         logvar = self.logvar if logvar is None else logvar
-        x, observed = fill_holes(x)
+        x, observed = fill_holes(x[:, : self.input_dim])
         if observed is not None:
             out["observed"] = observed
         recon_nll = self.likelihood.nll(self.kernels, output, x, logvar, drecon_nll, **out)

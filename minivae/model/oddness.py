@@ -88,7 +88,7 @@ def surprise(network: Network, x: np.ndarray, part: slice, seed: int) -> np.ndar
     for s in range(S):
         k.standard_normal(seed, Stream.IMPORTANCE, s, np.zeros(len(x), np.int64), out=eps)
         z = k.reparameterize_forward(mu, logvar, eps)
-        output = network.decoder.forward(z)
+        output = network.output(z, others)
         log_ratio = 0.5 * (eps * eps + logvar - z * z).sum(axis=1)  # of p(z) and q(z|x_others)
         log_w[s] = k.to_numpy(log_ratio - network.recon_nll(output, others))
         log_w_p[s] = log_w[s] - k.to_numpy(network.recon_nll(output, alone))

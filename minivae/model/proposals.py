@@ -50,7 +50,8 @@ class Mixture(NamedTuple):
 def log_joint(network: Network, z: np.ndarray, x: np.ndarray) -> np.ndarray:
     """log p(x|z) + log p(z), plus K/2 log 2 pi: z (B, K), x (B, D) -> (B,)."""
     k = network.kernels
-    recon_nll = network.recon_nll(network.decoder.forward(k.asarray(z, network.dtype)), k.asarray(x, network.dtype))
+    z_here, x_here = k.asarray(z, network.dtype), k.asarray(x, network.dtype)
+    recon_nll = network.recon_nll(network.output(z_here, x_here), x_here)
     return -k.to_numpy(recon_nll).astype(np.float64) - 0.5 * (z * z).sum(axis=1)
 
 
@@ -58,15 +59,16 @@ def log_joint_and_slope(network: Network, z: np.ndarray, x: np.ndarray) -> tuple
     """:func:`log_joint`, and its gradient for z, (B, K). The gradients of the parameters are overwritten."""
     k, buffers = network.kernels, network.workspace.named(len(z), drecon_nll=(), doutput=(network.input_dim,))
     buffers.drecon_nll[:] = 1
+    z_here, x_here = k.asarray(z, network.dtype), k.asarray(x, network.dtype)
     recon_nll = network.recon_nll(
-        network.decoder.forward(k.asarray(z, network.dtype)),
-        k.asarray(x, network.dtype),
+        network.output(z_here, x_here),
+        x_here,
         buffers.drecon_nll,
         doutput=buffers.doutput,
         dlogvar=network.store.gradients.get("decoder.output.logvar"),
     )
     value = -k.to_numpy(recon_nll).astype(np.float64) - 0.5 * (z * z).sum(axis=1)
-    return value, -k.to_numpy(network.decoder.backward(buffers.doutput)).astype(np.float64) - z  # -z: the prior
+    return value, -k.to_numpy(network.output_backward(buffers.doutput)).astype(np.float64) - z  # -z: the prior
 
 
 def climb(network: Network, z: np.ndarray, x: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

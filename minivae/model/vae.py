@@ -7,8 +7,8 @@ threads take, and the files.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,9 @@ import numpy as np
 from minivae import backend as backends
 from minivae.backend import Array, Stream
 from minivae.columns.table import decoded, encoded
-from minivae.errors import DataError, GreyDataWarning
-from minivae.model import importance, imputation, oddness, weights
+from minivae.model import importance, imputation, incoming, oddness, weights
 from minivae.model.bounds import check_objective
-from minivae.model.likelihoods import GREY, Bernoulli, Likelihood, check_on, resolve
+from minivae.model.likelihoods import Likelihood, check_on, resolve
 from minivae.model.network import LossTerms, Network, mean, one_at_a_time
 from minivae.model.parameters import Views
 from minivae.model.scaling import Scaling
@@ -79,6 +78,9 @@ class VAE(Network):
     free_bits : float, default 0.0
         Nats of KL that a latent dimension has for nothing: the loss is recon_nll + beta sum_k max(free_bits, KL_k),
         with KL_k the mean over a minibatch (Kingma et al., arXiv:1606.04934; lesson 22). ``kl`` stays the true one.
+    condition_dim : int, default 0
+        C, the width of a condition c, such as a one-hot class: then the model is p(x|c), and methods need
+        ``condition=`` (N, C) of about unit size, or ``x`` and ``z`` that end with these columns (lesson 22).
 
     Attributes
     ----------
@@ -91,6 +93,8 @@ class VAE(Network):
         Epochs trained so far.
     columns : Columns or None
         Set it, and methods take frames of these columns as ``x``, and return frames; kept in files.
+    classes : tuple of str
+        The names of the columns of a one-hot condition, for commands and pictures; kept in files.
 
     Raises
     ------
@@ -125,9 +129,9 @@ class VAE(Network):
         objective: str = "elbo",
         draws: int = 1,
         free_bits: float = 0.0,
+        condition_dim: int = 0,
     ):
         self.optimizer: Any = None  # the one that fit used last; a second fit goes on with it
-        self._said_grey = False
         input_dim = check_int(input_dim, "input_dim", 1, LARGEST_WIDTH)
         likelihood, scaling = resolve(likelihood), Scaling() if scaling is None else scaling
         kernels = backends.load(backend)
@@ -136,7 +140,7 @@ class VAE(Network):
         scaling.check_dim(input_dim)
         check_choice(missing, "missing", ("zero", "mask"))
         beta, free_bits = check_float(beta, "beta"), check_float(free_bits, "free_bits")
-        check_on(self.backend, likelihood, missing, free_bits)
+        check_on(self.backend, likelihood, missing, free_bits, condition_dim)
         draws = check_objective(objective, draws, beta, free_bits, self.backend)
         super().__init__(
             input_dim,
@@ -154,6 +158,7 @@ class VAE(Network):
             objective,
             draws,
             free_bits,
+            check_int(condition_dim, "condition_dim", 0, LARGEST_WIDTH),
         )
         if scaling.seen_shift.size:  # logarithms start at their mean: from 0, ten of them take ten thousand steps
             self.parameters["decoder.output.b"] += self.kernels.asarray(scaling.seen_shift, self.dtype)
@@ -194,33 +199,21 @@ class VAE(Network):
     def __repr__(self) -> str:
         widths = "-".join(str(width) for width in (self.input_dim, *self.hidden_dims, self.latent_dim))
         size = f"{len(self.store.vector):,} parameters"
+        size += f", given {self.condition_dim} columns" * (self.condition_dim > 0)
         return f"<VAE {widths} {self.activation}, {self.likelihood!r}, {size}, {self.dtype} on {self.backend}>"
 
-    def check(self, x: Any, grey_is_fine: bool = False) -> np.ndarray:
+    def check(self, x: Any, grey_is_fine: bool = False, condition: Any = None) -> np.ndarray:
         """``x`` scaled, as an array (N, D) of the model's dtype that its likelihood can take; errors as for ``loss``.
 
-        Warns once, with GreyDataWarning, where a Bernoulli model meets grey values, unless they will be binarised.
+        With a condition, rows [x | c] (N, D + C). Warns once, with GreyDataWarning, where a Bernoulli model meets grey
+        values, unless they will be binarised.
         """
-        x = self._scaled(x)
-        try:
-            self.likelihood.check(x)
-        except DataError as error:
-            if self.scaling.kind == "none":
-                raise
-            raise DataError(f"after {self.scaling.kind} scaling, fitted to other rows: {error}") from None
-        if isinstance(self.likelihood, Bernoulli) and not (grey_is_fine or self._said_grey) and Bernoulli.is_grey(x):
-            self._said_grey = True
-            warnings.warn(GREY, GreyDataWarning, stacklevel=3)
-        return x
-
-    def _scaled(self, x: Any) -> np.ndarray:
-        holes = self.backend != "cupy" and self.likelihood.takes_holes
-        return self.scaling.check(encoded(self.columns, x), self.dtype, self.input_dim, allow_nan=holes)
+        return incoming.checked(self, x, grey_is_fine, condition)
 
     # -- the loss ------------------------------------------------------------------------------------------
 
     @one_at_a_time
-    def loss(self, x: Any, eps: Any = None) -> LossTerms:
+    def loss(self, x: Any, eps: Any = None, condition: Any = None) -> LossTerms:
         """The loss of a batch or of a whole data set.
 
         Parameters
@@ -229,6 +222,7 @@ class VAE(Network):
         eps : array-like of shape (N, K), or (N, S, K) with S draws, optional
             Default: the noise of the current step (stream 0 at rows 0 to N - 1), so that a second call returns
             the same.
+        condition : array-like of shape (N, C), for a conditional model
 
         Returns
         -------
@@ -240,12 +234,12 @@ class VAE(Network):
         DataError, TypeError
             If ``x`` does not fit the model or its likelihood.
         """
-        x = self.check(x)
+        x = self.check(x, condition=condition)
         return self.loss_of_scaled(x, check_eps(eps, self.dtype, (len(x), self.draws, self.latent_dim)))
 
     @one_at_a_time
     def loss_of_scaled(self, x: np.ndarray, eps: np.ndarray | None = None, group: Group | None = None) -> LossTerms:
-        """:meth:`loss` of what :meth:`check` has returned, (N, D), and noise (N, S * K) of the model's dtype."""
+        """:meth:`loss` of what :meth:`check` has returned, and noise (N, S * K) of the model's dtype."""
         parts, width = pieces(len(x), self.draws), 3 + self.latent_dim * bool(self.free_bits)
 
         def sums_of(i: int) -> tuple[float, ...]:
@@ -259,12 +253,12 @@ class VAE(Network):
         return self.loss_terms(recon_nll, kl, None if self.free_bits else loss, np.array([each]))
 
     @one_at_a_time
-    def loss_and_gradients(self, x: Any, eps: Any = None) -> LossTerms:
+    def loss_and_gradients(self, x: Any, eps: Any = None, condition: Any = None) -> LossTerms:
         """The loss of a batch, and d loss / d parameter into ``gradients``.
 
         Parameters, returned value and errors are those of :meth:`loss`. Penalties are not included.
         """
-        x = self.check(x)
+        x = self.check(x, condition=condition)
         eps = check_eps(eps, self.dtype, (len(x), self.draws, self.latent_dim))
         return self.forward_backward(self.kernels.asarray(x, self.dtype), self._eps(eps, slice(0, len(x))))
 
@@ -275,55 +269,56 @@ class VAE(Network):
 
     def set_output_bias(self, x: Any) -> None:
         """Let an untrained decoder start at the data's mean: sets ``decoder.output.b`` from ``x`` (N, D)."""
-        x = self.check(x, grey_is_fine=True)
+        x = self.check(x, True, np.zeros((1, self.condition_dim)) if self.condition_dim else None)[:, : self.input_dim]
         check_columns_known(x)
         self.parameters["decoder.output.b"] = self.likelihood.constant(x)[0]
 
     # -- what a trained model is for -------------------------------------------------------------------------
 
-    def encode(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, x: Any, condition: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """The posterior q(z|x) of each example.
 
         Parameters
         ----------
         x : array-like of shape (N, D)
+        condition : array-like of shape (N, C), for a conditional model
 
         Returns
         -------
         mu, logvar : ndarray, each of shape (N, K)
             Mean and log variance (log sigma^2).
         """
-        return self.encode_scaled(self._scaled(x))
+        return self.encode_scaled(incoming.scaled(self, x, condition))
 
     @one_at_a_time
     def encode_scaled(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """:meth:`encode` of what :meth:`check` has returned: (N, D) -> mu, logvar (N, K)."""
+        """:meth:`encode` of what :meth:`check` has returned: mu, logvar (N, K)."""
         mu, logvar = np.empty((2, len(x), self.latent_dim), self.dtype)
         for rows in pieces(len(x)):
             piece = self.posterior(self.kernels.asarray(x[rows], self.dtype))
             mu[rows], logvar[rows] = (self.kernels.to_numpy(array) for array in piece)
         return mu, logvar
 
-    def decode(self, z: Any) -> np.ndarray:
-        """The mean of p(x|z) in data space (probabilities, not logits): (N, K) -> (N, D)."""
-        return self.scaling.invert(self._mean_of_scaled(z))
+    def decode(self, z: Any, condition: Any = None) -> np.ndarray:
+        """The mean of p(x|z) in data space (probabilities, not logits): (N, K), condition (N, C) -> (N, D)."""
+        return self.scaling.invert(self._mean_of_scaled(z, condition))
 
     @one_at_a_time
-    def _mean_of_scaled(self, z: Any) -> np.ndarray:
-        z = check_matrix(z, self.dtype, what="z")
-        if z.shape[1] != self.latent_dim:
-            raise ValueError(f"z has {z.shape[1]} columns, but this model has {self.latent_dim} latent dimensions")
+    def _mean_of_scaled(self, z: Any, condition: Any) -> np.ndarray:
+        z = incoming.latent(self, z, condition)
         mean = np.empty((len(z), self.input_dim), self.dtype)
         for rows in pieces(len(z)):
             output = self.decoder.forward(self.kernels.asarray(z[rows], self.dtype))
             mean[rows] = self.kernels.to_numpy(self.likelihood.mean_given(self.kernels, output, self.logvar))
         return mean
 
-    def reconstruct(self, x: Any) -> np.ndarray:
-        """The mean of p(x|z) at the posterior mean z = mu(x): (N, D) -> (N, D)."""
-        return decoded(self.columns, self.decode(self.encode(x)[0]), x)
+    def reconstruct(self, x: Any, condition: Any = None) -> np.ndarray:
+        """The mean of p(x|z) at the posterior mean z = mu(x): (N, D), condition (N, C) -> (N, D)."""
+        rows = incoming.scaled(self, x, condition)
+        mu, _ = self.encode_scaled(rows)
+        return decoded(self.columns, self.decode(np.hstack([mu, rows[:, self.input_dim :]])), x)
 
-    def sample(self, n: int, seed: int = 0, draw: bool = False) -> np.ndarray:
+    def sample(self, n: int, seed: int = 0, draw: bool = False, condition: Any = None) -> np.ndarray:
         """New data from the prior.
 
         Parameters
@@ -333,6 +328,7 @@ class VAE(Network):
             The samples are a function of it (stream 4).
         draw : bool
             False: the means of p(x|z). True: draws x itself, such as binary pixels or one-hot rows.
+        condition : array-like of shape (C,), the same for all, or (n, C), for a conditional model
 
         Returns
         -------
@@ -341,24 +337,18 @@ class VAE(Network):
         n, seed = check_int(n, "n", 1), check_seed(seed)
         noise, rows = backends.load("numpy"), np.arange(n)
         z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
-        if not draw:
-            return decoded(self.columns, self.decode(z))
-        mean = self._mean_of_scaled(z)
-
-        # Step 0 of the stream has gone into z, step 1 goes into x.
-        def uniform() -> np.ndarray:
-            return noise.uniform(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
-
-        def normal() -> np.ndarray:
-            return noise.standard_normal(seed, Stream.PRIOR, 1, rows, out=np.empty(mean.shape))
-
-        return decoded(self.columns, self.scaling.invert(self.draw(mean, uniform, normal)))
+        x = self._mean_of_scaled(z, None if condition is None else np.atleast_2d(condition))
+        if draw:  # step 0 of the stream has gone into z, step 1 goes into x
+            shape, where = x.shape, (seed, Stream.PRIOR, 1, rows)
+            uniform = partial(noise.uniform, *where, out=np.empty(shape))
+            x = self.draw(x, uniform, partial(noise.standard_normal, *where, out=np.empty(shape)))
+        return decoded(self.columns, self.scaling.invert(x))
 
     @one_at_a_time
-    def log_likelihood(self, x: Any, n_samples: int = 5000) -> np.ndarray:
+    def log_likelihood(self, x: Any, n_samples: int = 5000, condition: Any = None) -> np.ndarray:
         """log p(x) in nats by importance sampling, (N, D) -> (N,); see :func:`minivae.evaluation.log_likelihood`."""
         n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
-        estimate = importance.log_likelihood(self, self.check(x), n_samples, self.seed)
+        estimate = importance.log_likelihood(self, self.check(x, condition=condition), n_samples, self.seed)
         importance.warn_of_outliers(estimate)
         return estimate.log_px
 
@@ -367,13 +357,15 @@ class VAE(Network):
         return oddness.score(self, x, train, n_samples, self.seed if seed is None else check_seed(seed))
 
     @one_at_a_time
-    def impute(self, x: Any, n_draws: int | None = None, seed: int = 0, n_samples: int = 1000) -> Any:
+    def impute(
+        self, x: Any, n_draws: int | None = None, seed: int = 0, n_samples: int = 1000, condition: Any = None
+    ) -> Any:
         """Fill the holes, NaN in ``x`` (N, D), from the rest of their rows; see :mod:`minivae.model.imputation`.
 
         With means, (N, D), of a category its probabilities; or with draws, (n_draws, N, D), a category one-hot.
         """
-        filled = imputation.impute(self, self.check(x), n_draws, check_seed(seed), n_samples)
-        given = check_matrix(encoded(self.columns, x), "float64", allow_nan=True)
+        filled = imputation.impute(self, self.check(x, condition=condition), n_draws, check_seed(seed), n_samples)
+        given = check_matrix(encoded(self.columns, x), "float64", allow_nan=True)[:, : self.input_dim]
         filled = np.where(np.isnan(given), self.scaling.invert(filled), given)
         return decoded(self.columns, filled, x, fill=True)
 
@@ -423,5 +415,6 @@ class VAE(Network):
             vae = cls(**weights.configuration(tensors, metadata), backend=backend)
             vae.step, vae.epoch = weights.counters(metadata)
             vae.columns = weights.columns_of(metadata, vae.input_dim)
+            vae.classes = tuple(map(str, metadata.get("classes", ())))
         weights.fill(vae, tensors, path)
         return vae

@@ -47,6 +47,7 @@ def content(network: Network, kind: str, run: str | None) -> tuple[Tensors, Meta
         "step": network.step,
         "epoch": network.epoch,
         **({} if network.columns is None else {"columns": network.columns.config()}),
+        **({"classes": list(network.classes)} if network.classes else {}),
     }
 
 
@@ -122,7 +123,7 @@ def counters(metadata: Metadata) -> tuple[int, int]:
 def check_widths_of(config: dict[str, Any], tensors: Tensors) -> None:
     """CheckpointError unless the widths are those of the tensors."""
     # Otherwise a small file could ask for any amount of memory. The matrices decide: vectors may promise much more.
-    inputs = config["input_dim"] * (2 if config.get("missing") == "mask" else 1)
+    inputs = config["input_dim"] * (2 if config.get("missing") == "mask" else 1) + config.get("condition_dim", 0)
     widths = (inputs, *config["hidden_dims"], config["latent_dim"])
     names = [f"encoder.hidden.{i}.W" for i in range(len(widths) - 2)] + ["encoder.mu.W"]
     for name, shape in zip(names, pairwise(widths), strict=True):

@@ -138,7 +138,7 @@ def image_grid(
     axes = figure.subplots()
     show_images(axes, tile(rows, image_shape, limits[0]), limits)
     middles = np.arange(len(labels)) * (image_shape[0] + gap_of(image_shape)) + (image_shape[0] - 1) / 2
-    axes.set_yticks(middles, labels, fontsize=9)
+    axes.set_yticks(middles, labels, fontsize=9, parse_math=False)
     return figure
 
 

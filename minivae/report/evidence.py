@@ -20,7 +20,10 @@ ROWS, ESTIMATED, SAMPLES, STEPS = 2000, 100, 200, 400
 
 
 class Evidence:
-    """A run, at most ``ROWS`` of its rows on either side, ``train`` (N, D) and ``test`` (M, D), scaled, and codes."""
+    """A run, at most ``ROWS`` of its rows on either side, ``train`` (N, D) and ``test`` (M, D), scaled, and codes.
+
+    Rows of a conditional run are [x | c]; ``x`` and ``decoded`` (N, D) are not.
+    """
 
     def __init__(self, run: Run):
         if run.settings is None:
@@ -45,11 +48,13 @@ class Evidence:
         self.estimate = importance.log_likelihood(self.vae, self.test[:ESTIMATED], SAMPLES, 0)
         self.noise = np.random.default_rng(0).standard_normal(self.mu.shape)
         self.decoded = self.means(self.mu + np.exp(self.logvar / 2) * self.noise)
-        self.x = np.where(np.isnan(self.train), self.decoded, self.train)  # holes say nothing
+        x = self.train[:, : self.vae.input_dim]
+        self.x = np.where(np.isnan(x), self.decoded, x)  # holes say nothing
 
     def means(self, z: np.ndarray) -> np.ndarray:
-        """The means of p(x|z), scaled: (N, K) -> (N, D)."""
-        return self.vae.scaling.apply(self.vae.decode(z))
+        """The means of p(x|z), scaled, under the conditions of the first training rows: (n, K) -> (n, D)."""
+        given = self.train[: len(z), self.vae.input_dim :]
+        return self.vae.scaling.apply(self.vae.decode(np.hstack([z, given])))
 
     @property
     def variance(self) -> np.ndarray:
@@ -60,7 +65,10 @@ class Evidence:
 
     def live(self, beta: float) -> int:
         """How many dimensions a linear model of this beta keeps: eigenvalues of the covariance above beta sigma^2."""
-        return marks.live_dimensions(self.x, self.vae.latent_dim, beta * float(self.variance.mean()))
+        given, x = self.train[:, self.vae.input_dim :], self.x
+        if self.vae.condition_dim:  # what the condition explains needs no latents
+            x = x - given @ np.linalg.lstsq(given, x)[0]
+        return marks.live_dimensions(x, self.vae.latent_dim, beta * float(self.variance.mean()))
 
     def gain_at(self, factor: float) -> float:
         """How much lower the same model ends, trained anew for a few steps at ``factor`` times its rate, in nats.

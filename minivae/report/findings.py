@@ -179,4 +179,5 @@ def command(e: Evidence, change: dict[str, Any]) -> str:
     """The training that made the run, with some settings changed."""
     values = e.settings.of_the_run() | {"backend": None, **change, "out": f"{e.run.path}-2"}
     given = [(n, v) for n, v in values.items() if v is not None and (v != DEFAULTS[n] or n in ("data", *change))]
-    return shlex.join(["minivae", "train", *(text for n, v in given for text in (option(n), shown(v)))])
+    words = (text for n, v in given for text in (option(n), shown(v))[: 1 if v is True else 2])
+    return shlex.join(["minivae", "train", *words])

@@ -259,13 +259,13 @@ class Run:
 
     def check_same(self, data: Dataset) -> None:
         """DataError unless these are the data of the run: another split would mix training and test examples."""
-        if self.data is not None and self.data["fingerprint"] != fingerprint(data):
+        if self.data is not None and self.data["fingerprint"] != fingerprint(data, self.vae.condition_dim > 0):
             raise DataError(f"{data.name!r} is not as it was when {self.path} was trained: the values have changed")
 
     def say_if_far_off(self, x: np.ndarray) -> None:
         """A note on standard error if values are far outside those of the data of the run: other units, perhaps."""
-        if self.data is not None and x.shape[1] == self.vae.input_dim:  # another width is refused elsewhere
-            low, high = self.data["value_range"]
+        if self.data is not None and x.shape[1] == self.vae.row_dim:  # another width is refused elsewhere
+            (low, high), x = self.data["value_range"], x[:, : self.vae.input_dim]
             if x.min() < low - (high - low) or x.max() > high + (high - low):
                 print_line(
                     f"note: values reach from {x.min():g} to {x.max():g}, but the model was trained on values from "

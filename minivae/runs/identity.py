@@ -13,14 +13,15 @@ from minivae.datasets import Dataset
 from minivae.runs.settings import DEFAULTS, ONLY, Settings
 
 # Older runs know none of these, and did what the defaults do.
-NEWER = ("columns", "shards", "objective", "draws", "beta_warm_up", "free_bits")
+NEWER = ("columns", "shards", "objective", "draws", "beta_warm_up", "free_bits", "conditional")
 DESCRIBED = ("name", "image_shape", "columns", "label_names", "value_range", "fingerprint")
 
 
-def fingerprint(data: Dataset) -> str:
-    """SHA-256 of both parts: their shapes, dtypes and values."""
+def fingerprint(data: Dataset, conditional: bool = False) -> str:
+    """SHA-256 of both parts: their shapes, dtypes and values; of their labels too where a model is shown them."""
     digest = hashlib.sha256()
-    for part in (data.train, data.test):
+    labels = (data.train_labels, data.test_labels) if conditional else ()
+    for part in (data.train, data.test, *(part for part in labels if part is not None)):
         digest.update(f"{part.shape} {part.dtype}\n".encode())
         digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()

@@ -57,11 +57,12 @@ def note_constant(known: Known) -> Iterator[tuple[str, str]]:
 
 def note_collapse(known: Known) -> Iterator[tuple[str, str]]:
     """The latents say nothing about the data."""
+    of_a_class = " of a class" if known.settings.conditional else ""
     if known.mu is not None and len(known.mu) > 1 and not evaluation.activity(known.mu, evaluation.ACTIVE).active.any():
         yield (
             f"the posterior has collapsed: none of {known.mu.shape[1]} latent dimensions depends on the data, so that "
-            "all examples get one reconstruction; try a smaller --beta, more --epochs, or another --scale or "
-            "--likelihood",
+            f"all examples{of_a_class} get one reconstruction; try a smaller --beta, more --epochs, or another --scale "
+            "or --likelihood",
             "--beta",
         )
 

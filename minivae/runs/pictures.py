@@ -43,6 +43,7 @@ class Scene:
 
     ``rows`` (n,) of the N test examples are shown: ``x`` (n, D), their classes ``labels`` (n,) and posterior means
     ``mu_of_x`` (n, K). ``mu`` (N, K) are those of all; ``kl`` (K,) in nats and ``active`` (K,) are of the latents.
+    Of a conditional model ``mu_of_x`` is [mu | c], (n, K + C).
     """
 
     vae: VAE
@@ -59,13 +60,14 @@ class Scene:
     def of(cls, vae: VAE, data: Dataset, mu: np.ndarray, logvar: np.ndarray) -> Scene:
         """At most 5000 test examples; what is said of latent dimensions comes from all of them.
 
-        ``mu``, ``logvar`` (N, K) are the posteriors of ``data.test``.
+        ``mu``, ``logvar`` (N, K) are the posteriors of ``data.test``; of a conditional model [mu | c] and logvar.
         """
         rows = plotting.thinned(len(data.test), EXAMPLES)
         labels = None if data.test_labels is None else data.test_labels[rows]
+        mu_of_x, mu = mu[rows], mu[:, : vae.latent_dim]
         kl = evaluation.kl_of_columns(vae.kernels, mu, logvar)
         active = evaluation.activity(mu, evaluation.ACTIVE).active
-        return cls(vae, data, rows, data.test[rows], labels, mu[rows], mu, kl, active)
+        return cls(vae, data, rows, data.test[rows], labels, mu_of_x, mu, kl, active)
 
     @property
     def columns(self) -> Sequence[str]:
@@ -91,7 +93,7 @@ def draw(
     data : Dataset
         As the model was shown them: binarised, if it was trained on that.
     mu, logvar : ndarray of shape (N, K)
-        The posteriors of ``data.test``.
+        The posteriors of ``data.test``; of a conditional model [mu | c], (N, K + C), and logvar.
     history : mapping of str to sequence of float
         As :func:`minivae.fit` returns it. Without epochs there are no curves, and ``loss.png`` is left out.
     best_epoch : int, optional
@@ -152,12 +154,26 @@ def reconstructions(scene: Scene) -> Figure:
 
 def samples(scene: Scene) -> Figure:
     """The means of new images, or the distribution of new rows of a table, noise and all."""
+    if scene.data.image_shape and scene.vae.classes:
+        return samples_by_class(scene, scene.data.image_shape)
     if scene.data.image_shape:
         images = scene.vae.sample(IMAGES)
         figure = plotting.image_samples(images, scene.data.image_shape, shown_range(scene.data))
         figure.axes[0].set_title("means of p(x|z), z drawn from the prior", fontsize=9)
         return figure
-    return plotting.table_samples(scene.data.train, scene.vae.sample(ROWS, draw=True), scene.columns)
+    given = np.resize(scene.mu_of_x[:, scene.vae.latent_dim :], (ROWS, scene.vae.condition_dim))
+    drawn = scene.vae.sample(ROWS, draw=True, condition=given if scene.vae.classes else None)
+    return plotting.table_samples(scene.data.train, drawn, scene.columns)
+
+
+def samples_by_class(scene: Scene, image_shape: tuple[int, int]) -> Figure:
+    """A row of images for each class of a conditional model; those in a column share their z."""
+    given = np.eye(len(scene.vae.classes))[:IMAGES]
+    rows = [scene.vae.sample(plotting.COLUMNS_SHOWN, condition=condition) for condition in given]
+    names = [plotting.shorten(name, 16) for name in scene.vae.classes[:IMAGES]]
+    figure = plotting.image_grid(rows, image_shape, names, shown_range(scene.data))
+    figure.axes[0].set_title("means of p(x|z, c): a class in each row, a z from the prior in each column", fontsize=9)
+    return figure
 
 
 def interpolations(scene: Scene) -> Figure:
@@ -167,11 +183,15 @@ def interpolations(scene: Scene) -> Figure:
     mu = scene.mu_of_x[pairs][:, :, None]
     t = np.linspace(0, 1, STEPS)[:, None]
     z = (1 - t) * mu[:, 0] + t * mu[:, 1]
-    decoded = scene.vae.decode(z.reshape(-1, scene.vae.latent_dim)).reshape(len(pairs), STEPS, -1)
+    decoded = scene.vae.decode(z.reshape(-1, z.shape[2])).reshape(len(pairs), STEPS, -1)
     if scene.data.image_shape:
-        return latent_figures.interpolation_images(decoded, scene.data.image_shape, ends, shown_range(scene.data))
-    names = [" to ".join(name_of(scene, row) for row in pair) for pair in pairs]
-    return latent_figures.interpolation_tables(decoded, scene.columns, ends, names)
+        figure = latent_figures.interpolation_images(decoded, scene.data.image_shape, ends, shown_range(scene.data))
+    else:
+        names = [" to ".join(name_of(scene, row) for row in pair) for pair in pairs]
+        figure = latent_figures.interpolation_tables(decoded, scene.columns, ends, names)
+    if scene.vae.classes:
+        figure.suptitle("the condition goes from one class to the other as z does", fontsize=9)
+    return figure
 
 
 def pairs_of(n: int, labels: np.ndarray | None, most: int) -> np.ndarray:
@@ -207,11 +227,13 @@ def manifold(scene: Scene) -> Figure:
 
     dims = latent_figures.leading(scene.kl)
     plane = np.meshgrid(*[ndtri(QUANTILES)] * len(dims))  # the first dimension changes fastest, as images are numbered
-    z = np.zeros((plane[0].size, scene.vae.latent_dim))
-    z[:, dims] = np.stack([axis.ravel() for axis in plane], axis=1)
-    values, names = scene.vae.decode(z), [latent_figures.dimension_name(i, scene.kl) for i in dims]
     k = scene.vae.latent_dim
+    z = np.zeros((plane[0].size, k + scene.vae.condition_dim))
+    z[:, dims], z[:, k : k + 1] = np.stack([axis.ravel() for axis in plane], axis=1), 1  # the first class, if any
+    values, names = scene.vae.decode(z), [latent_figures.dimension_name(i, scene.kl) for i in dims]
     title = f"the two of {k} latent dimensions with the largest KL, the others at 0" if k > 2 else ""
+    if scene.vae.classes:
+        title = f"{title}; class {plotting.shorten(scene.vae.classes[0])}".removeprefix("; ").replace("$", r"\$")
     if scene.data.image_shape:
         limits = shown_range(scene.data)
         return latent_figures.manifold_images(values, scene.data.image_shape, QUANTILES, names, limits, title)

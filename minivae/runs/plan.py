@@ -25,6 +25,7 @@ from minivae.gan.gan import GAN
 from minivae.model.likelihoods import Mixed
 from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
+from minivae.runs.classes import class_names, with_classes
 from minivae.runs.settings import Settings
 from minivae.training.corruption import CORRUPTIONS, Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
@@ -111,17 +112,23 @@ def make_plan(
         gan = model if isinstance(model, GAN) else build_gan(settings, data)
         scaled, test = (gan.scaling.check(x, gan.dtype, gan.data_dim) for x in (data.train, data.test))
         return Plan(gan, Recipe(settings.batch_size), None, scaled, test, test, data)
+    classes = class_names(data) if settings.conditional else ()
     data, aside = set_validation_aside(settings, data)
     if not isinstance(model, VAE):
-        model, early_stopping = build_model(settings, data), build_early_stopping(settings)
+        model, early_stopping = build_model(settings, data, classes), build_early_stopping(settings)
     vae, recipe = model, build_recipe(settings, group or Alone())
     recipe.check_fits(vae)
-    train = training_rows(vae, data.train, recipe)
-    test = held_out_rows(vae, data.test, recipe)
-    validation = test if aside is None else held_out_rows(vae, aside, recipe)
-    shown = data if recipe.binarize == "none" else replace(data, test=vae.scaling.invert(test))
+
+    def rows(x: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        return with_classes(vae, x, labels, data.label_names, data.name)
+
+    train = training_rows(vae, rows(data.train, data.train_labels), recipe)
+    test = held_out_rows(vae, rows(data.test, data.test_labels), recipe)
+    validation = test if aside is None else held_out_rows(vae, rows(aside.test, aside.test_labels), recipe)
+    shown = data if recipe.binarize == "none" else replace(data, test=vae.scaling.invert(test[:, : vae.input_dim]))
     if recipe.binarize != "none" and not data.image_shape:  # no picture of images shows training examples
-        shown = replace(shown, train=as_trained(vae, data.train, recipe))
+        binarised = as_trained(vae, rows(data.train, data.train_labels), recipe)
+        shown = replace(shown, train=binarised[:, : vae.input_dim])
     return Plan(vae, recipe, early_stopping, train, validation, test, shown)
 
 
@@ -185,8 +192,8 @@ def default_epochs(n: int, batch_size: int) -> int:
     return min(200, max(10, math.ceil(UPDATES * batch_size / n)))
 
 
-def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, np.ndarray | None]:
-    """The data to train with, and a tenth of the training examples, (M, D), where early stopping chooses by their loss.
+def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, Dataset | None]:
+    """The data to train with, and in a test set a tenth of them, where early stopping chooses by their loss.
 
     None: no choice is made, so that the test set can be looked at after each epoch.
     """
@@ -201,14 +208,15 @@ def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, np
     aside = held_out(data.train, max(1, n // 10), epoch=1)
     kept = np.setdiff1d(np.arange(n), aside)
     log.info("validation  %d of the training examples, for early stopping: the test set has no say in it", len(aside))
-    labels = None if data.train_labels is None else data.train_labels[kept]
-    return replace(data, train=data.train[kept], train_labels=labels), data.train[aside]
+    labels, labels_aside = (None if data.train_labels is None else data.train_labels[rows] for rows in (kept, aside))
+    looked_at = replace(data, test=data.train[aside], test_labels=labels_aside)
+    return replace(data, train=data.train[kept], train_labels=labels), looked_at
 
 
 # -- what is built -------------------------------------------------------------------------------------------
 
 
-def build_model(settings: Settings, data: Dataset) -> VAE:
+def build_model(settings: Settings, data: Dataset, classes: tuple[str, ...] = ()) -> VAE:
     """The untrained model that the settings describe, with its optimizer; only training rows decide its scaling."""
     mixed = Mixed(data.schema.parts) if settings.likelihood == "mixed" and data.schema is not None else None
     vae = VAE(
@@ -226,8 +234,9 @@ def build_model(settings: Settings, data: Dataset) -> VAE:
         dtype=settings.dtype,
         seed=settings.seed,
         scaling=Scaling.of(settings.scale, data.train, data.white, mixed),
+        condition_dim=len(classes),
     )
-    vae.columns = data.schema
+    vae.classes, vae.columns = classes, data.schema
     if data.schema is None and len(set(data.columns)) == data.train.shape[1]:  # a data set by name
         vae.columns = Columns.plain(data.columns, data.train)
     vae.optimizer = OPTIMIZERS[settings.optimizer](settings.lr)

@@ -16,6 +16,7 @@ from minivae.datasets import LOADERS, Dataset, mixed, tables
 from minivae.datasets.cells import whole_number
 from minivae.datasets.split import hashes
 from minivae.errors import DataError
+from minivae.runs.classes import with_classes
 from minivae.runs.folder import Run
 from minivae.runs.identity import fingerprint
 from minivae.runs.settings import Settings, same_file
@@ -27,8 +28,9 @@ SHOWN_LABELS = 10
 class Examples(NamedTuple):
     """Rows in the data's own units.
 
-    ``x`` is (N, D), ``labels`` is (N,) or None, ``part`` is "test" or "all", ``name`` is that of the data set; label k
-    is called ``label_names[k]``, if it has a name; ``is_own`` where these are the data that the run was trained on.
+    ``x`` is (N, D), or rows [x | c] of a run with classes; ``labels`` is (N,) or None, ``part`` is "test" or "all",
+    ``name`` is that of the data set; label k is called ``label_names[k]``, if it has a name; ``is_own`` where these are
+    the data that the run was trained on.
     """
 
     name: str
@@ -73,14 +75,14 @@ def examples_for(run: Run, data: str | None, labels: str | None, all_rows_of_fil
             run.check_same(found)
         check_width(run, found.test, data, labels)
         classes = numbered_as_in_training(run, found.test_labels, found.label_names)
-        return Examples(found.name, "test", found.test, *classes, is_own)
+        return Examples(found.name, "test", with_classes(run.vae, found.test, *classes, data), *classes, is_own)
     table = read_like_the_run(run, data, labels, own)
     for remark in table.remarks:
         print_line(f"note: {data!r}: {remark}", to_stderr=True)
     check_width(run, table.x, data, labels)
     run.check_columns(table.columns, data)
     classes = numbered_as_in_training(run, table.labels, table.label_names)
-    return Examples(Path(data).stem, "all", table.x, *classes, is_own)
+    return Examples(Path(data).stem, "all", with_classes(run.vae, table.x, *classes, data), *classes, is_own)
 
 
 def numbered_as_in_training(
@@ -125,7 +127,7 @@ def rows_trained_on(run: Run, examples: Examples) -> int | None:
 
 
 def training_rows_of(run: Run, examples: Examples) -> np.ndarray | None:
-    """The rows (N, D) that the run could train on; None where they are not to be read as they were."""
+    """The rows ``x`` that the run could train on; None where they are not to be read as they were."""
     if run.settings is None or (run.settings.data == "mnist" and not examples.is_own):  # which might be a download
         return None
     try:
@@ -133,7 +135,7 @@ def training_rows_of(run: Run, examples: Examples) -> np.ndarray | None:
         run.check_same(own)
     except (DataError, OSError):
         return None
-    return own.train
+    return with_classes(run.vae, own.train, own.train_labels, own.label_names, own.name)
 
 
 def read_like_the_run(run: Run, data: str, labels: str | None, own: Settings | None) -> tables.Table:
@@ -172,7 +174,7 @@ def settings_of_a_copy(run: Run, data: str, labels: str | None) -> Settings | No
     array = replace(begun, labels=None, header="auto")
     for settings in dict.fromkeys([begun, array, replace(array, drop=())]):
         with suppress(DataError, OSError):  # whoever reads it as another file's examples will say what is wrong
-            if fingerprint(load_again(data, settings, labels)) == run.data["fingerprint"]:
+            if fingerprint(load_again(data, settings, labels), begun.conditional) == run.data["fingerprint"]:
                 return settings
     return None
 

@@ -30,6 +30,7 @@ class Settings:
     free_bits: float = 0.0
     objective: str = "elbo"
     draws: int = 1
+    conditional: bool = False
     activation: str = "relu"
     init: str = "torch"
     output_bias: str = "init"
@@ -128,7 +129,7 @@ ONLY = {
         *("columns", "likelihood", "beta", "init", "output_bias", "binarize", "corruption", "corruption_level"),
         *("objective", "draws"),
         *("corruption_target", "epochs", "schedule", "milestones", "factor", "patience", "l1", "l2"),
-        *("shards", "beta_warm_up", "free_bits"),
+        *("shards", "beta_warm_up", "free_bits", "conditional"),
     ),
 }
 HOLDOUTS = ("random", "last")

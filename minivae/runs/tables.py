@@ -11,6 +11,7 @@ import numpy as np
 from minivae.columns.table import Columns
 from minivae.datasets import LOADERS, arrayfiles, mixed, tables
 from minivae.errors import DataError
+from minivae.runs.classes import with_classes
 from minivae.runs.folder import FILES, Run
 from minivae.runs.rows import load_again
 from minivae.runs.settings import same_file
@@ -21,7 +22,10 @@ ENDINGS = (".csv", ".npy", ".npz")
 
 
 class Rows(NamedTuple):
-    """Rows (N, D) in the units of the data, NaN for a hole, and the cells of the text file that they are from."""
+    """Rows (N, D) in the units of the data, NaN for a hole, and the cells of the text file that they are from.
+
+    Of a run with classes, rows [x | c].
+    """
 
     run: Run
     x: np.ndarray
@@ -44,18 +48,20 @@ def check_out(run: Run, out: str, *inputs: str | None) -> None:
             raise ValueError(f"--out {out} would be written over {path}: choose another name")
 
 
-def read_rows(run: Run, data: str) -> Rows:
+def read_rows(run: Run, data: str, labels: str | None) -> Rows:
     """The rows of a text file, whose columns may be in any order, or of an array of the model's width."""
     if tables.ending_of(data) not in tables.TEXT:
         array = arrays_in(data)
-        return Rows(run, array.reshape(len(array), -1), None)
+        return Rows(run, with_classes(run.vae, array.reshape(len(array), -1), None, (), data), None)
     trained_on_text = run.settings is not None and tables.ending_of(run.settings.data) in tables.TEXT
     header = run.settings.header if run.settings is not None and trained_on_text else "auto"
     schema = schema_of(run)
-    frame, _, remarks = mixed.read_frame(data, None, header, {}, (), schema)
+    if run.settings is not None and run.settings.conditional:
+        labels = labels or run.settings.labels
+    frame, texts, remarks = mixed.read_frame(data, labels, header, {}, (), schema)
     for remark in remarks:
         print_line(f"note: {data!r}: {remark}", to_stderr=True)
-    return Rows(run, schema.encode(frame), frame)
+    return Rows(run, with_classes(run.vae, schema.encode(frame), *tables.as_classes(texts), data), frame)
 
 
 def arrays_in(path: str) -> np.ndarray:
@@ -66,12 +72,12 @@ def arrays_in(path: str) -> np.ndarray:
 
 
 def training_rows(run: Run) -> np.ndarray:
-    """The rows that a run was trained on, (N, D)."""
+    """The rows that a run was trained on, as those of :class:`Rows`."""
     if run.settings is None or (run.settings.data not in LOADERS and not Path(run.settings.data).exists()):
         raise DataError(f"{run.path}: what it was trained on, which rows are compared with, is not there any more")
     data = load_again(run.settings.data, run.settings)
     run.check_same(data)
-    return data.train
+    return with_classes(run.vae, data.train, data.train_labels, data.label_names, data.name)
 
 
 def write_rows(rows: Rows, out: Path, x: np.ndarray, fill: bool = False) -> None:

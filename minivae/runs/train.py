@@ -71,7 +71,7 @@ def train(settings: Settings, progress: bool = True, group: Group | None = None)
         if data.schema is not None and not data.schema.is_plain:
             for line in str(data.schema).split("\n"):
                 log.info("columns     %s", line)
-        settings, mark = group.agree(lambda: (decide(settings, data), fingerprint(data)))
+        settings, mark = group.agree(lambda: (decide(settings, data), fingerprint(data, settings.conditional)))
         check_same(group, lambda: bytes.fromhex(mark), "data")
         notes.say_all(Known(data, settings))
         folder = RunFolder(settings.out or Path("runs") / data.name)
@@ -146,7 +146,7 @@ def carry_out(plan: Plan, recorder: Recorder | None, progress: bool, notes: Note
         summary = finish_game(folder, plan, settings, history)
     else:
         summary = finish(folder, plan, notes, history)
-        train = binarised_once(marks.some_of(plan.train), Recipe(binarize=settings.binarize))
+        train = binarised_once(plan.model, marks.some_of(plan.train), Recipe(binarize=settings.binarize))
         scale = marks.scale_of(plan.model, train, plan.test, -summary["test"]["elbo"])
         summary |= {"scale": scale, "scale_error": marks.error_of(marks.bounds(plan.model, plan.test))}
     return summary | now | {"notes": [note._asdict() for note in notes]}
@@ -159,6 +159,7 @@ def finish(folder: RunFolder, plan: Plan, notes: Notes, history: dict[str, list[
     mu, logvar = vae.encode_scaled(plan.test)
     notes.say_all(notes.known._replace(mu=mu))
     if not settings.no_pictures:
+        mu = np.hstack([mu, plan.test[:, vae.input_dim :]])
         pictures.draw(folder.path, vae, plan.shown, mu, logvar, history, best_epoch)
     return summarise(folder, plan, settings, history, best_epoch or vae.epoch)
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from minivae.backend import Array, Backend, Stream, load
 from minivae.errors import DataError
-from minivae.model.network import LossTerms, has_holes
+from minivae.model import incoming
+from minivae.model.network import has_holes
 from minivae.model.vae import VAE
 from minivae.training.recipe import Recipe
 from minivae.validation import check_columns_known
@@ -27,15 +28,19 @@ class RowsOnDisk:
     happens within the microseconds of a copy. Then a run's last checkpoint stays whole.
     """
 
-    def __init__(self, vae: VAE, x: np.ndarray, recipe: Recipe):
+    def __init__(self, vae: VAE, x: np.ndarray, recipe: Recipe, condition: Any = None):
         self.vae, self.x, self.recipe, self.map = vae, x, recipe, map_under(x)
+        self.condition = condition
+        if condition is not None:  # which is in memory
+            _, condition = incoming.split(vae, x, vae.input_dim, condition)
+            self.condition = incoming.joined(vae, np.empty((len(x), 0), vae.dtype), condition)
         group = recipe.group
         check_columns_known(group.gather(lambda rank: group.agree(lambda: self.largest(rank))))
 
     def largest(self, rank: int) -> np.ndarray:
         """Read and check a worker's part of the rows; the largest value of each column, (D,), NaN where all are."""
         step = max(1, min(4096, VALUES_CHECKED_AT_ONCE // self.vae.input_dim))
-        largest = np.full(self.vae.input_dim, np.nan)
+        largest = np.full(self.vae.row_dim, np.nan)
         for start in range(0, max(1, len(self)), step)[rank :: self.recipe.group.size]:
             try:
                 largest = np.fmax(largest, np.fmax.reduce(self[start : start + step], axis=0))
@@ -55,7 +60,9 @@ class RowsOnDisk:
                 f"{str(self.map.filename)!r} was cut short while it is trained on, from {start + len(pages)} bytes to "
                 f"{pages.size()}: put the whole file back, and go on from the last finished epoch"
             )
-        return check_examples(self.vae, self.x[rows], self.recipe)
+        return check_examples(
+            self.vae, self.x[rows], self.recipe, None if self.condition is None else self.condition[rows]
+        )
 
 
 def map_under(x: Any) -> Any:
@@ -65,29 +72,32 @@ def map_under(x: Any) -> Any:
     return x if isinstance(x, np.memmap) else None
 
 
-Rows = Array | RowsOnDisk  # (N, D), scaled
+Rows = Array | RowsOnDisk  # (N, D), scaled; [x | c] (N, D + C) for a conditional model, whenever rows are scaled
 
 
-def training_rows(vae: VAE, x: Any, recipe: Recipe) -> Rows:
+def training_rows(vae: VAE, x: Any, recipe: Recipe, condition: Any = None) -> Rows:
     """``x`` (N, D), checked, scaled and, if the recipe says so, thresholded; rows on disk stay there."""
     if map_under(x) is not None:
-        return RowsOnDisk(vae, x, recipe)
-    rows = check_examples(vae, x, recipe)
+        return RowsOnDisk(vae, x, recipe, condition)
+    rows = check_examples(vae, x, recipe, condition)
     check_columns_known(rows)
     return rows
 
 
-def check_examples(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
+def check_examples(vae: VAE, x: Any, recipe: Recipe, condition: Any = None) -> np.ndarray:
     """:func:`training_rows` for rows in memory, (N, D) -> (N, D); never a view of the model, which training changes."""
     if recipe.binarize == "none":
-        x, own = vae.check(x), (vae.store.vector, vae.store.gradient)
+        x, own = vae.check(x, condition=condition), (vae.store.vector, vae.store.gradient)
         return x.copy() if any(isinstance(a, np.ndarray) and np.may_share_memory(x, a) for a in own) else x
     if vae.likelihood.name != "bernoulli":
         raise ValueError(
             f"binarize={recipe.binarize!r} needs likelihood='bernoulli', this model has {vae.likelihood.name!r}"
         )
-    x = vae.check(x, grey_is_fine=True)
-    return np.where(np.isnan(x), x, x >= 0.5).astype(vae.dtype) if recipe.binarize == "threshold" else x
+    rows = vae.check(x, True, condition)
+    if recipe.binarize == "threshold":
+        x = rows[:, : vae.input_dim]
+        rows = np.hstack([np.where(np.isnan(x), x, x >= 0.5).astype(vae.dtype), rows[:, vae.input_dim :]])
+    return rows
 
 
 def binarize(kernels: Backend, x: Array, seed: int, step: int | Array, rows: Array, out: Array) -> Array:
@@ -99,16 +109,18 @@ def binarize(kernels: Backend, x: Array, seed: int, step: int | Array, rows: Arr
     return out
 
 
-def held_out_rows(vae: VAE, x: Any, recipe: Recipe) -> np.ndarray:
+def held_out_rows(vae: VAE, x: Any, recipe: Recipe, condition: Any = None) -> np.ndarray:
     """A validation set (M, D), checked, scaled, and binarised once, so that epochs can be compared."""
-    return binarised_once(check_examples(vae, x, recipe), recipe)
+    return binarised_once(vae, check_examples(vae, x, recipe, condition), recipe)
 
 
-def binarised_once(x: np.ndarray, recipe: Recipe) -> np.ndarray:
+def binarised_once(vae: VAE, rows: np.ndarray, recipe: Recipe) -> np.ndarray:
     """Rows (M, D) of :func:`check_examples`, drawn black or white if each training step draws them anew."""
-    if recipe.binarize != "stochastic":
-        return x
-    return binarize(load("numpy"), x, recipe.seed, VALIDATION_STEP, np.arange(len(x)), np.empty_like(x))
+    if recipe.binarize == "stochastic":
+        rows = rows.copy()
+        x = rows[:, : vae.input_dim]
+        binarize(load("numpy"), x, recipe.seed, VALIDATION_STEP, np.arange(len(x)), x)
+    return rows
 
 
 def on_device(vae: VAE, x: Rows) -> Rows:
@@ -118,23 +130,19 @@ def on_device(vae: VAE, x: Rows) -> Rows:
 
 def take_rows(vae: VAE, x: Rows, rows: np.ndarray) -> Array:
     """The minibatch with the indices ``rows`` (B,), (B, D), in the model's buffer."""
-    batch = vae.workspace.rows("x", len(rows), vae.input_dim)
+    batch = vae.workspace.rows("x", len(rows), vae.row_dim)
     if not isinstance(x, RowsOnDisk):
         return vae.kernels.take_rows(x, rows, out=batch)
     batch[...] = vae.kernels.asarray(x[rows], vae.dtype)
     return batch
 
 
-def loss_of(vae: VAE, x: Any, recipe: Recipe) -> LossTerms:
-    """The loss of ``x`` (N, D), computed as that of a validation set in :func:`minivae.fit`."""
-    return vae.loss_of_scaled(held_out_rows(vae, x, recipe))
-
-
 def as_trained(vae: VAE, x: Any, recipe: Recipe) -> Any:
-    """``x`` (N, D) in its own units, binarised like a validation set."""
+    """``x`` (N, D) in its own units, binarised like a validation set, and its condition, if it has one, beside it."""
     if recipe.binarize == "none":
         return x
-    return vae.scaling.invert(held_out_rows(vae, x, recipe))
+    x, condition = np.split(held_out_rows(vae, x, recipe), [vae.input_dim], axis=1)
+    return np.hstack([vae.scaling.invert(x), condition])
 
 
 def with_fixed_noise(vae: VAE, x: np.ndarray, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:

@@ -60,6 +60,7 @@ def fit(
     group: Group | None = None,
     shards: int | None = None,
     beta_schedule: Callable[[float], float] | None = None,
+    condition: Any = None,
 ) -> History:
     """Train a VAE by minibatch gradient descent.
 
@@ -82,7 +83,8 @@ def fit(
         Default: the one of the last call, or ``Adam(1e-3)``.
     validation : array-like of shape (M, D), optional
         Its loss is computed after each epoch; with ``early_stopping`` from the same noise each time, and several draws
-        of it where examples are few, so that an epoch is not chosen for its luck.
+        of it where examples are few, so that an epoch is not chosen for its luck. Of a conditional model, the pair of
+        both: ``validation=(x, condition)``.
     seed : int, default 0
         Of the shuffling, the noise, the binarisation and the corruption.
     l1, l2 : float, default 0
@@ -109,6 +111,8 @@ def fit(
     beta_schedule : LinearBeta or CyclicBeta, optional
         A factor on the model's beta in each step: a callable of the epochs done, such as 2.25 (lesson 22). A warning
         says if training ends before a warm-up does. Early stopping looks at epochs of full weight alone.
+    condition : array-like of shape (N, C), for a conditional model
+        What is known of each example (lesson 22). Noise and binarisation leave it as it is.
 
     Returns
     -------
@@ -145,9 +149,10 @@ def fit(
     optimizer, callbacks = check_optimizer(optimizer), check_callbacks(callbacks)
     check_early_stopping(early_stopping, validation)
     with workers.together():
-        train = training_rows(vae, x, recipe)
+        train = training_rows(vae, x, recipe, condition)
         if validation is not None:
-            validation = held_out_rows(vae, validation, recipe)
+            pair = validation if vae.condition_dim and isinstance(validation, tuple) else (validation, None)
+            validation = held_out_rows(vae, pair[0], recipe, pair[1])
         vae.optimizer = optimizer or vae.optimizer or Adam()
         return fit_prepared(vae, train, recipe, epochs, validation, early_stopping, callbacks, progress)
 

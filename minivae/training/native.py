@@ -45,6 +45,7 @@ def why_step_by_step(vae: VAE, x: Any, recipe: Recipe) -> str | None:
         "a corruption or a schedule of beta": replace(recipe, group=known.group, shards=None) != known,
         "an optimizer of your own": type(vae.optimizer) not in METHODS,
         f"the likelihood {vae.likelihood!r}": any(type(part) not in KINDS for part, *_ in parts_of(vae)),
+        "a condition": vae.condition_dim > 0,
         "values that are missing": vae.missing != "zero" or has_holes(x),
         f"a batch beyond {LARGEST_BATCH:,}": min(recipe.batch_size, len(x)) > LARGEST_BATCH,
     }

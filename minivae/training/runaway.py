@@ -60,7 +60,7 @@ def of_the_loss(vae: VAE, x: Array, loss: float) -> str | None:
     if type(vae.likelihood) not in LIKELIHOODS.values():
         return None
     k = vae.kernels
-    output, logvar = vae.likelihood.constant(k.to_numpy(x))
+    output, logvar = vae.likelihood.constant(k.to_numpy(x)[:, : vae.input_dim])
     outputs = k.asarray(np.tile(output, (len(x), 1)), vae.dtype)
     logvar = None if logvar is None else k.asarray(logvar, vae.dtype)
     cost = float(vae.recon_nll(outputs, k.asarray(x, vae.dtype), logvar=logvar).mean(dtype="float64"))

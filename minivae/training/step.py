@@ -74,15 +74,20 @@ def gradient_of_batch(vae: VAE, x: Rows, rows: np.ndarray, recipe: Recipe, weigh
 
 
 def noisy_minibatch(vae: VAE, x: Rows, rows: Array, step: int | Array, recipe: Recipe) -> tuple[Array, Array]:
-    """What goes into the encoder and what shall come out of the decoder, both (B, D); ``step`` decides the noise."""
-    k = vae.kernels
+    """What goes into the encoder and what shall come out of the decoder, both (B, D); ``step`` decides the noise.
+
+    A condition beside them stays as it is.
+    """
+    k, data = vae.kernels, slice(vae.input_dim)
     target = take_rows(vae, x, rows)
     if recipe.binarize == "stochastic":
-        binarize(k, target, recipe.seed, step, rows, target)
+        binarize(k, target[:, data], recipe.seed, step, rows, target[:, data])
     if recipe.corruption is None:
         return target, target
-    noisy = vae.workspace.rows("noisy x", len(rows), vae.input_dim)
-    recipe.corruption.apply(k, target, recipe.seed, step, rows, out=noisy)
+    noisy = vae.workspace.rows("noisy x", len(rows), vae.row_dim)
+    if vae.condition_dim:
+        noisy[:, vae.input_dim :] = target[:, vae.input_dim :]
+    recipe.corruption.apply(k, target[:, data], recipe.seed, step, rows, out=noisy[:, data])
     return noisy, target if recipe.corruption.denoise else noisy
 
 
@@ -90,7 +95,7 @@ def last_batch(vae: VAE, n: int, recipe: Recipe) -> Array:
     """The examples of an epoch's last minibatch, (B, D), or of its last shard, which are still in their buffer."""
     size = n % recipe.batch_size or min(n, recipe.batch_size)
     of_shard = shard(size, recipe.n_shards, recipe.n_shards - 1)  # never empty; the last rank's, others see older rows
-    return vae.workspace.rows("x", of_shard.stop - of_shard.start, vae.input_dim)
+    return vae.workspace.rows("x", of_shard.stop - of_shard.start, vae.row_dim)
 
 
 def check_state(vae: VAE, terms: LossTerms, batch: Array) -> None:

@@ -37,7 +37,7 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
         The time it took; about 0 for NumPy, and for code that is compiled already.
     """
     optimizer = optimizer or vae.optimizer or Adam()
-    deep = "deep" if vae.hidden_dims else "linear"
+    deep = f"{'deep' if vae.hidden_dims else 'linear'}, condition {vae.condition_dim > 0}"
     how = "" if vae.has_one_draw else "draws"
     how += "free bits" * bool(vae.free_bits)
     kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep, how)
@@ -52,14 +52,15 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
 def _exercise(vae: VAE, optimizer: Optimizer) -> None:
     """Call every kernel with two examples, and with one, whose views have another memory layout."""
     dims = (vae.input_dim, [2] * len(vae.hidden_dims), 2)
-    small = type(vae)(*dims, vae.activation, vae.likelihood, backend=vae.backend, dtype=vae.dtype)
+    options = {"backend": vae.backend, "dtype": vae.dtype, "condition_dim": vae.condition_dim}
+    small = type(vae)(*dims, vae.activation, vae.likelihood, **options)
     small.optimizer, small.free_bits = optimizer, vae.free_bits
     small.objective, small.draws = vae.objective, min(2, vae.draws)
     for n in (2, 1):
-        rows, data = np.arange(n), np.ones((n, vae.input_dim), vae.dtype)  # positive, for a logarithm
+        rows, data = np.arange(n), np.ones((n, vae.row_dim), vae.dtype)  # positive, for a logarithm
         training_step(small, small.kernels.asarray(data, vae.dtype), rows, Recipe(n, l1=1.0, l2=1.0))
-        batch = small.workspace.rows("x", n, vae.input_dim)
+        batch = small.workspace.rows("x", n, vae.row_dim)
         small.kernels.binarize(batch, 0, 0, rows, out=batch)
         small.loss_of_scaled(data)
         small.encode_scaled(data)
-        small.decode(np.zeros((n, 2)))
+        small.decode(np.zeros((n, 2 + vae.condition_dim)))

@@ -259,6 +259,34 @@ def a_hole_costs_nothing_and_moves_nothing(model):
     assert vae.loss(x).loss == before
 
 
+def conditional(model, missing="zero"):
+    """A linear model of x given c, by hand, whose encoder is the exact posterior; the density of p(x|c), as SciPy's."""
+    W, V, b, variance = np.array([[1.0, 2, 0, -1], [2, -1, 3, 0]]), np.array([[3.0, 0, 1, 0]]), np.arange(4.0), 0.7
+    vae = model(4, (), 2, likelihood=Gaussian(variance), dtype="float64", condition_dim=1, missing=missing)
+    m = np.diag(W @ W.T) + variance  # orthogonal rows of W: the posterior's precision is diagonal
+    unseen = np.zeros((4 * (missing == "mask"), 2))
+    for name, value in {
+        "decoder.output.W": np.vstack([W, V]),
+        "decoder.output.b": b,
+        "encoder.mu.W": np.vstack([W.T / m, -(V @ W.T) / m, unseen]),
+        "encoder.mu.b": -(W @ b) / m,
+        "encoder.logvar.W": np.zeros((5 + len(unseen), 2)),
+        "encoder.logvar.b": np.log(variance / m),
+    }.items():
+        vae.parameters[name][...] = vae.kernels.asarray(value, "float64")
+    covariance = W.T @ W + variance * np.eye(4)
+    return vae, lambda x, c: stats.multivariate_normal(np.zeros(4), covariance).logpdf(x - b - c @ V)
+
+
+def a_condition_moves_what_is_said_of_the_data(model):
+    """With the exact posterior every weight is p(x|c): a condition that one network does not see shows at once."""
+    rng = np.random.default_rng(0)
+    x, c = 3 * rng.standard_normal((9, 4)), rng.standard_normal((9, 1))
+    for missing in ("zero", "mask"):
+        vae, log_density = conditional(model, missing)
+        np.testing.assert_allclose(vae.log_likelihood(x, 3, condition=c), log_density(x, c), rtol=1e-10)
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Bounds of several draws, where the posterior is known
 
@@ -358,7 +386,11 @@ OF_MODELS = (
     loss_goes_down,
     overfits_16_digits,
 )
-OF_MODELS_ON_THE_CPU = (a_hole_costs_nothing_and_moves_nothing, free_bits_are_a_maximum_of_the_mean_without_a_jump)
+OF_MODELS_ON_THE_CPU = (
+    a_hole_costs_nothing_and_moves_nothing,
+    free_bits_are_a_maximum_of_the_mean_without_a_jump,
+    a_condition_moves_what_is_said_of_the_data,
+)
 OF_BOUNDS = (
     iwae_and_dreg_are_unbiased,
     path_gradients_vanish_at_the_posterior,

@@ -208,6 +208,30 @@ OTHERS += [
     ("free bits: the gradient is a sum over the batch", [(REFERENCE, "dcost / len(kl)", "dcost")], FREE_BITS),
 ]
 
+GIVEN, SEEN = "np.concatenate([z, x[:, self.input_dim :]], axis=1)", "        return self.encoder.forward(seen)"
+OTHERS += [
+    (
+        "the decoder does not see the condition",
+        [(NETWORK, GIVEN, GIVEN.replace("x[:,", "0 * x[:,"))],
+        proofs.a_condition_moves_what_is_said_of_the_data,
+    ),
+    (
+        "the encoder does not see the condition",
+        [(NETWORK, SEEN, SEEN.replace("(seen)", "(np.where(np.arange(seen.shape[1]) // D == 1, 0, seen))"))],
+        proofs.a_condition_moves_what_is_said_of_the_data,
+    ),
+    (
+        "the decoder sees another row's condition",
+        [(NETWORK, GIVEN, GIVEN.replace("x[:,", "x[::-1,"))],
+        proofs.a_condition_moves_what_is_said_of_the_data,
+    ),
+    (
+        "the gradient of the condition passes for that of z",
+        [(NETWORK, "(doutput)[:, : self.latent_dim]", "(doutput)[:, -self.latent_dim :]")],
+        proofs.gradients_of_the_whole_loss,
+    ),
+]
+
 LOG_W = "k.log_weights(recon_nll, z, b.logvar, eps)"
 BOUND = "largest[:, 0] + np.log(w.mean(axis=1))"
 OTHERS += [  # the public codes that had the first three are named in lesson 21

@@ -169,6 +169,7 @@ class Mine(Adam):
 HOLES = np.where(np.eye(7) == 1, np.nan, 1.0).astype("float32")
 REASONS = {
     "an objective of several draws, or free bits": (VAE(7, free_bits=0.1, backend="numba"), np.ones((7, 7)), {}),
+    "a condition": (VAE(5, condition_dim=2, backend="numba"), np.ones((7, 7)), {}),
     "a corruption or a schedule of beta": (VAE(7, backend="numba"), np.ones((7, 7)), {"corruption": Masking(0.1)}),
     "workers or shards": (VAE(7, backend="numba"), np.ones((7, 7)), {"group": Pretend(2)}),
     "values that are missing": (VAE(7, backend="numba"), HOLES, {}),
