@@ -224,6 +224,7 @@ def configuration(language: str) -> dict:
         "html_show_sphinx": False,
         "html_permalinks": False,
         "mathjax_path": "tex-svg.js",
+        "mathjax3_config": {"loader": {"load": ["[tex]/textmacros"]}, "tex": {"packages": {"[+]": ["textmacros"]}}},
         "highlight_language": "none",
         "myst_enable_extensions": ["dollarmath"],
         "myst_fence_as_directive": ["math"],
@@ -364,7 +365,9 @@ def main(arguments: list[str] | None = None) -> None:
     assert mathjax.origin is not None
     for pages in (out, *(out / language for language in editions)):
         static = pages / "_static"
-        shutil.copy(Path(mathjax.origin).parent / "static" / "mathjax" / "tex-svg.js", static)
+        for name in ("tex-svg.js", "input/tex/extensions/textmacros.js"):  # the latter for \_ in \text
+            (static / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(Path(mathjax.origin).parent / "static" / "mathjax" / name, static / name)
         here = python | {"base": os.path.relpath(out / "python", static) + "/"} if options.offline_bundle else python
         (static / "python.js").write_text(f"export default {json.dumps(here)};\n", encoding="utf-8")
         package(static)
