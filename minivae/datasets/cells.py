@@ -52,6 +52,11 @@ def has_meant_number(cells: Iterable[str]) -> bool:
     return any(map(is_meant_as_number, cells))
 
 
+def have_meant_numbers(rows: Iterable[Iterable[str]]) -> bool:
+    """Whether each row has a cell that is meant as a number."""
+    return all(map(has_meant_number, rows))
+
+
 def whole_number(text: str) -> int | None:
     """The whole number of 64 bits that ``text`` is, such as "3" or "3.0"; None for any other text."""
     value = number(text)

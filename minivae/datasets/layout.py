@@ -20,6 +20,7 @@ from minivae.datasets.cells import (
     has_meant_number,
     has_number,
     has_sign,
+    have_meant_numbers,
     is_meant_as_number,
     number,
 )
@@ -87,7 +88,7 @@ def csv_rows(lines: list[str], separator: str) -> list[list[str]]:
 def makes_a_table(rows: list[list[str]]) -> bool:
     """Whether rows have one width, more than one cell, and numbers in each."""
     widths = {len(cells) for cells in rows}
-    return len(widths) == 1 and max(widths) > 1 and all(has_meant_number(cells) for cells in rows)
+    return len(widths) == 1 and max(widths) > 1 and have_meant_numbers(rows)
 
 
 # -- what stands above the numbers -------------------------------------------------------------------------

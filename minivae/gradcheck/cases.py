@@ -257,7 +257,7 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
             options |= {} if draws else {"free_bits": 0.3}
         options |= dict(zip(("objective", "draws"), draws, strict=False))
         vae = model(D, hidden_dims, K, activation=activation, beta=1.0 if "iwae" in draws else 1.7, **options)
-        if (likelihood is MIXED or C) and vae.kernels.graph is not None:
+        if (likelihood is MIXED or draws or C) and vae.kernels.graph is not None:
             continue
         widths, c = "-".join(str(width) for width in (D, *hidden_dims, K)), [f"given {C} columns"] if C else []
         yield f"VAE[{' '.join(map(str, (widths, activation, vae.likelihood, *draws, *c)))}]", vae, x

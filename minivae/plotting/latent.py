@@ -224,10 +224,9 @@ def interpolation_images(
 def interpolation_tables(values: np.ndarray, columns: Sequence[str], ends: np.ndarray, names: Sequence[str]) -> Figure:
     """Each decoded column (pairs, steps, D) along the line between the two examples ``ends`` (pairs, 2, D)."""
     figure, panels = figures.column_panels(columns)
-    times = np.linspace(0, 1, values.shape[1])
+    times, styles = np.linspace(0, 1, values.shape[1]), [figures.look(j) for j in range(len(values))]
     for i, axes in enumerate(panels):
-        for j, (way, end) in enumerate(zip(values[:, :, i], ends[:, :, i], strict=True)):
-            colour, line, shape = figures.look(j)
+        for (colour, line, shape), way, end in zip(styles, values[:, :, i], ends[:, :, i], strict=True):
             axes.plot(times, way, color=colour, linestyle=line)
             axes.plot([0, 1], end, shape, color=colour, markersize=4)
         axes.set_xticks([0, 0.5, 1])
