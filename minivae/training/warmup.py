@@ -13,7 +13,7 @@ from minivae.training.optimizers import Adam, Optimizer
 from minivae.training.recipe import Recipe
 from minivae.training.step import training_step
 
-_compiled: set[tuple[str, ...]] = set()
+_compiled: set[tuple[str | bool, ...]] = set()
 
 
 def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True) -> float:
@@ -37,10 +37,8 @@ def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True)
         The time it took; about 0 for NumPy, and for code that is compiled already.
     """
     optimizer = optimizer or vae.optimizer or Adam()
-    deep = f"{'deep' if vae.hidden_dims else 'linear'}, condition {vae.condition_dim > 0}"
-    how = "" if vae.has_one_draw else "draws"
-    how += "free bits" * bool(vae.free_bits)
-    kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, deep, how)
+    yes_or_no = bool(vae.hidden_dims), vae.condition_dim > 0, vae.has_one_draw, vae.free_bits > 0
+    kind = (vae.backend, vae.dtype, vae.activation, repr(vae.likelihood), type(optimizer).__name__, *yes_or_no)
     start = perf_counter()
     if vae.backend not in ("numpy", "mine") and kind not in _compiled:
         with said_if_slow(f"compiling the {vae.backend} kernels", progress), np.errstate(all="ignore"):
