@@ -68,8 +68,9 @@ def joined(network: Network, x: np.ndarray, condition: Any) -> np.ndarray:
     if condition is None:
         return x
     if np.ndim(condition) == 1 and len(condition) == len(x) > 1:
-        how = f"{network.condition_dim} columns, such as numpy.eye({network.condition_dim})[labels] of classes from 0"
-        raise ValueError(f"condition is one number for each example: hand in {how}")
+        how, C = "condition.reshape(-1, 1)", network.condition_dim
+        how = f"{C} columns, such as numpy.eye({C})[labels] of classes from 0" if C > 1 else how
+        raise ValueError(f"condition is one number for each example, without columns: hand in {how}")
     condition = check_matrix(condition, network.dtype, network.condition_dim, "condition")
     if len(condition) not in (1, len(x)):
         raise ValueError(f"condition has {len(condition)} rows, and there are {len(x)} examples: each needs its own")
