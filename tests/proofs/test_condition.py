@@ -186,6 +186,8 @@ def test_what_a_model_cannot_take_is_refused_in_one_sentence():
         fit(vae, X, validation=[list(row) for row in X[:2]], condition=C)
     with pytest.raises(ValueError, match="needs a condition"):
         fit(vae, X, validation=(X,), condition=C)
+    pairs = [fit(model(), X, 1, validation=pair([X, C]), condition=C, progress=False) for pair in (tuple, list)]
+    assert pairs[0] == pairs[1]
     with pytest.raises(ValueError, match="at least 0"):
         model(condition_dim=-1)
     assert vae.step == 0
