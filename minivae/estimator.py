@@ -295,6 +295,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 )
         self.model_.beta = check_float(self.beta, "beta")
         self.model_.optimizer.learning_rate = check_float(self.learning_rate, "learning_rate", positive=True)
+        warm_up = check_int(self.beta_warm_up, "beta_warm_up", 0)
         self.history_ = fit(
             self.model_,
             X,
@@ -304,7 +305,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             l2=self.l2,
             validation=validation,
             early_stopping=early_stopping,
-            beta_schedule=LinearBeta(self.beta_warm_up) if self.beta_warm_up else None,
+            beta_schedule=LinearBeta(warm_up) if warm_up else None,
             progress=bool(self.verbose),
         )
         self.n_iter_ += len(self.history_["loss"])

@@ -270,7 +270,15 @@ def test_bad_data_are_refused_clearly(fitted, data, error, message):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_iter": 0}, {"latent_dim": 0}, {"learning_rate": -1.0}, {"batch_size": 0}, {"likelihood": "cauchy"}]
+    "wrong",
+    [
+        {"max_iter": 0},
+        {"latent_dim": 0},
+        {"learning_rate": -1.0},
+        {"batch_size": 0},
+        {"likelihood": "cauchy"},
+        {"beta_warm_up": -1},
+    ],
 )
 def test_bad_parameters_are_refused_by_fit_and_not_before(wrong):
     estimator = VariationalAutoencoder(**wrong)

@@ -253,8 +253,7 @@ def model_cases(backend: str | None = None, model: type[VAE] = VAE) -> Iterator[
         options: dict[str, Any] = {"likelihood": likelihood, "backend": backend, "dtype": "float64"}
         options |= {"condition_dim": C, "missing": "mask"} if C else {}
         if likelihood is MIXED:
-            options |= {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED)}
-            options |= {} if draws else {"free_bits": 0.3}
+            options |= {"missing": "mask", "scaling": Scaling.of("standard", x, likelihood=MIXED), "free_bits": 0.3}
         options |= dict(zip(("objective", "draws"), draws, strict=False))
         vae = model(D, hidden_dims, K, activation=activation, beta=1.0 if "iwae" in draws else 1.7, **options)
         if (likelihood is MIXED or draws or C) and vae.kernels.graph is not None:

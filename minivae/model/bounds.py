@@ -103,9 +103,8 @@ def terms_of_piece(
         ways = k.path_gradient(dz, dnll, z, b.logvar, eps, factor)
     dmu, dlogvar = (array.reshape(B, S, K).sum(axis=1) for array in ways)
     if is_elbo:
-        dmu_kl, dlogvar_kl = k.gaussian_kl_backward(
-            np.full(B, upstream * weight * network.beta, network.dtype), mu, logvar
-        )
+        dkl = np.full(B, upstream * weight * network.beta, network.dtype)
+        dmu_kl, dlogvar_kl = k.gaussian_kl_backward(dkl, mu, logvar)
         dmu, dlogvar = dmu + dmu_kl, dlogvar + dlogvar_kl
     network.encoder.backward(dmu, dlogvar)
     return of_example, kl, loss

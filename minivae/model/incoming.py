@@ -67,6 +67,10 @@ def joined(network: Network, x: np.ndarray, condition: Any) -> np.ndarray:
     """Rows [x | c] of x (N, width) and a condition (N, C), or (1, C) for all; ``x`` itself where that is None."""
     if condition is None:
         return x
+    if np.ndim(condition) == 1 and len(condition) == len(x) > 1:
+        how, C = "condition.reshape(-1, 1)", network.condition_dim
+        how = f"{C} columns, such as numpy.eye({C})[labels] of classes from 0" if C > 1 else how
+        raise ValueError(f"condition is one number for each example, without columns: hand in {how}")
     condition = check_matrix(condition, network.dtype, network.condition_dim, "condition")
     if len(condition) not in (1, len(x)):
         raise ValueError(f"condition has {len(condition)} rows, and there are {len(x)} examples: each needs its own")

@@ -57,13 +57,15 @@ def note_constant(known: Known) -> Iterator[tuple[str, str]]:
 
 def note_collapse(known: Known) -> Iterator[tuple[str, str]]:
     """The latents say nothing about the data."""
-    of_a_class = " of a class" if known.settings.conditional else ""
+    settings = known.settings
+    of_a_class = " of a class" if settings.conditional else ""
+    how, answer = ("", "--beta") if settings.objective == "elbo" else ("--objective elbo with ", "--objective elbo")
     if known.mu is not None and len(known.mu) > 1 and not evaluation.activity(known.mu, evaluation.ACTIVE).active.any():
         yield (
             f"the posterior has collapsed: none of {known.mu.shape[1]} latent dimensions depends on the data, so that "
-            f"all examples{of_a_class} get one reconstruction; try a smaller --beta, more --epochs, or another --scale "
-            "or --likelihood",
-            "--beta",
+            f"all examples{of_a_class} get one reconstruction; try {how}a smaller --beta, more --epochs, or another "
+            "--scale or --likelihood",
+            answer,
         )
 
 

@@ -111,6 +111,8 @@ def draw(
         figure = plotting.loss_curve(history, best_epoch, held_out)
         if vae.objective != "elbo":
             figure.axes[0].set_title(f"loss = -bound ({vae.objective}, draws {vae.draws})", fontsize=10)
+        elif vae.free_bits:
+            figure.axes[0].set_title(f"loss, at least {vae.free_bits:g} nats of KL a dimension", fontsize=10)
         return figure
 
     of_loss = {LOSS: curves} if history.get("epoch") else {}

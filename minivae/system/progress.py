@@ -15,11 +15,11 @@ History = dict[str, list[float]]
 Advance = Callable[[int], object]
 
 
-def summary(history: History, is_elbo: bool = True) -> str:
+def summary(history: History, is_sum: bool = True) -> str:
     """The last epoch in one line; the loss need not be the two terms' sum."""
     last = {name: values[-1] for name, values in history.items()}
-    parts = f"reconstruction {last['recon_nll']:.3f} + {'beta * ' * is_elbo}KL {last['kl']:.3f}"
-    text = f"loss {last['loss']:.3f}" + f", -ELBO {-last['elbo']:.3f}" * (not is_elbo) + f" = {parts}"
+    parts = f"reconstruction {last['recon_nll']:.3f} + {'beta * ' * is_sum}KL {last['kl']:.3f}"
+    text = f"loss {last['loss']:.3f}" + f", -ELBO {-last['elbo']:.3f}" * (not is_sum) + f" = {parts}"
     return text + (f", validation {last['val_loss']:.3f}" if "val_loss" in last else "")
 
 

@@ -151,8 +151,10 @@ def fit(
     with workers.together():
         train = training_rows(vae, x, recipe, condition)
         if validation is not None:
-            pair = validation if vae.condition_dim and isinstance(validation, tuple) else (validation, None)
-            validation = held_out_rows(vae, pair[0], recipe, pair[1])
+            parts = validation if vae.condition_dim and isinstance(validation, tuple | list) else ()
+            is_pair = len(parts) == 2 and np.ndim(parts[0]) == 2  # and not two rows
+            held_out, given = parts if is_pair else (validation, None)
+            validation = held_out_rows(vae, held_out, recipe, given)
         vae.optimizer = optimizer or vae.optimizer or Adam()
         return fit_prepared(vae, train, recipe, epochs, validation, early_stopping, callbacks, progress)
 
@@ -180,7 +182,10 @@ def fit_prepared(
     train = on_device(vae, train)
     warm_up(vae, progress=progress)
     steps, watch = steps_of_an_epoch(vae, train, recipe), Watch(vae)
-    numbers, line = range(vae.epoch + 1, vae.epoch + epochs + 1), partial(summary, is_elbo=vae.objective == "elbo")
+    numbers, line = (
+        range(vae.epoch + 1, vae.epoch + epochs + 1),
+        partial(summary, is_sum=vae.objective == "elbo" and not vae.free_bits),
+    )
     shown = epochs_shown(numbers, history, progress and group.rank == 0, summarise=line)
     for epoch in shown:
         with undone_if_cut_short(vae, early_stopping), one_blas_thread() if recipe.n_shards > 1 else nullcontext():

@@ -46,7 +46,9 @@ class Recipe:
             raise TypeError(f"group must be an object such as Mpi() or Pretend(4), got {self.group!r}")
         if self.shards is not None:
             check_shards(check_int(self.shards, "shards", 1), self.group.size)
-        if self.beta_schedule is not None and not callable(self.beta_schedule):
+        if self.beta_schedule is not None and (
+            not callable(self.beta_schedule) or isinstance(self.beta_schedule, type)
+        ):
             raise TypeError(f"beta_schedule must be an object such as LinearBeta(10), got {self.beta_schedule!r}")
 
     @cached_property

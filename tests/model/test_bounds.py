@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from minivae.checkpoint import load_training, save_training
 from minivae.gradcheck import numerical_gradient
 from minivae.kernels import reference
 from minivae.model import bounds, weights
+from minivae.runs.notes import Known, note_collapse
+from minivae.runs.settings import Settings
 from minivae.workers.group import Pretend
 
 RNG = np.random.default_rng(0)
@@ -278,3 +281,12 @@ def test_the_command_says_which_bound_it_raised_and_evaluate_with_what_protocol(
     status, _, err = minivae("train", *data[:-1], "other", "--objective", "iwae", "--beta", 2)
     assert status != 0
     assert "beta=2 belongs to the objective 'elbo'" in err
+
+
+def test_what_is_said_of_a_collapse_is_nothing_that_a_bound_refuses():
+    settings, mu = Settings(likelihood="bernoulli"), np.zeros((5, 2))
+    [(sentence, answer)] = note_collapse(Known(None, settings, mu))
+    assert ("one reconstruction; try a smaller --beta, more" in sentence, answer) == (True, "--beta")
+    [(sentence, answer)] = note_collapse(Known(None, replace(settings, objective="iwae"), mu))
+    assert "; try --objective elbo with a smaller --beta, more" in sentence
+    assert answer == "--objective elbo"

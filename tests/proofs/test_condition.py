@@ -178,6 +178,16 @@ def test_what_a_model_cannot_take_is_refused_in_one_sentence():
         fit(vae, X, validation=X, condition=C)
     with pytest.raises(ValueError, match="needs a condition"):
         vae.score(X, X)
+    with pytest.raises(ValueError, match=r"without columns: hand in 3 columns, such as numpy\.eye\(3\)\[labels\]"):
+        vae.loss(X, condition=C.argmax(axis=1))
+    with pytest.raises(ValueError, match=r"without columns: hand in condition\.reshape\(-1, 1\)"):
+        model(condition_dim=1).loss(X, condition=C[:, 0])
+    with pytest.raises(ValueError, match="needs a condition"):  # two rows are no pair of data and condition
+        fit(vae, X, validation=[list(row) for row in X[:2]], condition=C)
+    with pytest.raises(ValueError, match="needs a condition"):
+        fit(vae, X, validation=(X,), condition=C)
+    pairs = [fit(model(), X, 1, validation=pair([X, C]), condition=C, progress=False) for pair in (tuple, list)]
+    assert pairs[0] == pairs[1]
     with pytest.raises(ValueError, match="at least 0"):
         model(condition_dim=-1)
     assert vae.step == 0

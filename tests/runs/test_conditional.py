@@ -99,9 +99,14 @@ def test_what_cannot_be_is_refused_in_one_sentence(minivae, flowers):
         file.write("a,b,c,d,species\n5,3,1,0.2,tulip\n5.1,3,1,0.3,setosa\n")
     need = "has no labels, which a conditional model needs: name their column with --labels"
     knows = "the model knows no class 'tulip': expected one of $versi_color, setosa, virginica"
+    alone = "class 'tulip' is among the held-out rows alone: leave it out, or hold out others with --test"
     for command, words in (
         (["train", "--data", "rows.npy", *QUIET, "--out", "no"], "--conditional needs labels, and 'rows' has none"),
         (["train", "--model", "gan", "--conditional", "--out", "no"], "--conditional belongs to --model vae"),
+        (
+            ["train", "--data", "flowers.csv", "--test", "other.csv", "--labels", "species", *QUIET, "--out", "no"],
+            alone,
+        ),
         (["sample", "run", "--class", "tulip"], knows),
         (["sample", "plain", "--class", "setosa"], "--class is for runs that were trained with --conditional"),
         (["sample", "own.safetensors", "--out", "x.npy"], "have no names: set vae.classes"),

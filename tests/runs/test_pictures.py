@@ -85,6 +85,22 @@ def test_the_best_epoch_reaches_the_curves(tmp_path, monkeypatch):
     assert seen == [(2, "validation"), (None, "test")]
 
 
+@pytest.mark.parametrize(
+    ("options", "title"),
+    [
+        ({}, "loss = reconstruction + beta KL"),
+        ({"objective": "dreg", "draws": 3}, "loss = -bound (dreg, draws 3)"),
+        ({"free_bits": 0.1}, "loss, at least 0.1 nats of KL a dimension"),
+    ],
+)
+def test_the_curves_say_what_the_loss_is_made_of(options, title, tmp_path, monkeypatch):
+    titles = []
+    monkeypatch.setattr(pictures.plotting, "save", lambda figure, path: titles.append(figure.axes[0].get_title()))
+    monkeypatch.setattr(pictures, "OF_A_MODEL", {})
+    draw(tmp_path, VAE(12, (8,), 2, **options), images(), HISTORY)
+    assert titles == [title]
+
+
 def test_reconstructions_are_in_the_units_of_the_data():
     data = table()
     shown = scene(data)

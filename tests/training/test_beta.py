@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,11 @@ def test_workers_and_shards_train_the_same_bits_under_a_schedule(backend):
         (lambda: CyclicBeta(8, cycles=0), ValueError, "cycles must be at least 1"),
         (lambda: CyclicBeta(8, ramp=0), ValueError, "ramp must be finite and greater than 0"),
         (lambda: fit(small(), X, beta_schedule="linear"), TypeError, "beta_schedule must be an object such as Linear"),
+        (
+            lambda: fit(small(), X, beta_schedule=LinearBeta),
+            TypeError,
+            "beta_schedule must be an object such as Linear",
+        ),
         (lambda: fit(small(), X, beta_schedule=lambda t: -1, progress=False), ValueError, "a factor on beta must be"),
         (lambda: small(free_bits=-0.1), ValueError, "free_bits must be finite and at least 0"),
         (lambda: fit(small(free_bits=0.1), X, shards=2), ValueError, "free bits need the mean KL of a whole minibatch"),
@@ -219,9 +225,13 @@ def test_free_bits_are_kept_in_files_pickles_and_copies(tmp_path):
 def test_the_command_says_what_is_paid_at_least(minivae):
     np.save("x.npy", X)
     base = ["train", "--data", "x.npy", "--hidden", 4, "--latent", 2, "--no-pictures", "--epochs", 3, "--free-bits", 2]
-    status, out, _ = minivae(*base, "--out", "run")
+    status, out, err = minivae(*base, "--out", "run")
     assert status == 0
     assert out.count(", at least 2 a dimension") == 2
+    shown = re.findall(r"epoch .* loss (.*), -ELBO (.*) = reconstruction (.*) \+ KL (.*), validation", err)
+    assert len(shown) == 3
+    for loss, *terms in shown:  # the sum that is shown is one
+        assert float(loss) > float(terms[0]) == pytest.approx(float(terms[1]) + float(terms[2]), abs=0.002)
     assert VAE.load("run/model.safetensors").free_bits == 2
     status, _, err = minivae(*base, "--shards", 2, "--out", "other")
     assert status == 2
