@@ -1359,7 +1359,7 @@ def _nll(kernels, parts, starts, vector, gradient, fixed, output, x, dnll, nll, 
             for c in range(wide):
                 own_output[r, c], own_x[r, c] = output[r, first + c], x[r, first + c]
         arrays = (own_output, own_x, dnll, value, own_doutput)
-        _part_nll(kernels, parts[i], starts, vector, gradient, fixed[i:], *arrays, width)
+        _part_nll(kernels, parts[i], starts, vector, gradient, fixed[i : i + 1], *arrays, width)
         for r in range(len(x)):
             nll[r] += value[r]
             for c in range(wide):
