@@ -210,13 +210,17 @@ def turn_memory(vae):
 
 
 @pytest.mark.parametrize("change", [change_numbers, change_optimizer, change_objective, turn_memory])
-def test_what_a_callback_changes_counts_from_the_next_epoch_on(change, monkeypatch):
+def test_what_a_callback_changes_counts_from_the_next_epoch_on(change, monkeypatch, caplog):
+    native.tell.cache_clear()
+    caplog.set_level(logging.INFO, "minivae")
+
     def callback(vae, epoch, metrics):
         if epoch < 3:  # after the last one the optimizer has no state yet that could be compared
             change(vae)
 
     runs = [trained(monkeypatch, worth, Bernoulli(), Adam(), callbacks=[callback]) for worth in (STEP_BY_STEP, 0)]
     assert runs[0] == runs[1]
+    assert ("step by step" in caplog.text) == (change in (change_optimizer, change_objective))
 
 
 HOLES = np.where(np.eye(7) == 1, np.nan, 1.0).astype("float32")
