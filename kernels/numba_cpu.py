@@ -1296,6 +1296,7 @@ IN, OUT, ACTIVATION, WANTS_DX, AT_W, AT_B, AT_Y = range(7)
 
 @compiled()
 def _chain(kernels, layers, vector, x, space, size, width):
+    """As MLP.forward of minivae/model/layers.py, for a network whose ``layers`` are rows of the table above."""
     for layer in layers:
         W, b = _matrix(vector, layer[AT_W], layer[IN], layer[OUT]), vector[layer[AT_B] : layer[AT_B] + layer[OUT]]
         y = _matrix(space, layer[AT_Y] * size, len(x), layer[OUT])
@@ -1306,6 +1307,7 @@ def _chain(kernels, layers, vector, x, space, size, width):
 
 @compiled()
 def _chain_backward(kernels, layers, vector, gradient, x, dy, space, size, width):
+    """As MLP.backward. A layer's dx takes the place of its y, which nobody needs any more."""
     n = len(x)
     for i in range(len(layers) - 1, -1, -1):
         layer, wanted = layers[i], layers[i, WANTS_DX] == 1
@@ -1329,6 +1331,7 @@ KIND, FIRST, LAST, AT_LOGVAR, LOGVARS, AT_STARTS, STARTS = range(7)  # of the li
 
 @compiled()
 def _part_nll(kernels, part, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width):
+    """Value and gradients of one likelihood. Where its log variance is not learned, it is ``fixed`` (1,)."""
     count = _tiles(output.size, width)
     if part[KIND] == BERNOULLI:
         _call_bernoulli(kernels, (count, output, x, None, True, dnll, nll, doutput))
@@ -1347,27 +1350,24 @@ def _part_nll(kernels, part, starts, vector, gradient, fixed, output, x, dnll, n
 
 @compiled()
 def _nll(kernels, parts, starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width):
+    """As Mixed.nll of minivae/model/likelihoods.py, if there is more than one part."""
     if len(parts) == 1:
         _part_nll(kernels, parts[0], starts, vector, gradient, fixed, output, x, dnll, nll, doutput, width)
         return
     nll[:] = 0
     for i in range(len(parts)):  # the columns of each by themselves, as the kernels want them
-        first, wide, value = parts[i, FIRST], parts[i, LAST] - parts[i, FIRST], np.empty_like(nll)
-        shape = (len(x), wide)
-        own_output, own_x, own_doutput = np.empty(shape, x.dtype), np.empty(shape, x.dtype), np.empty(shape, x.dtype)
-        for r in range(len(x)):
-            for c in range(wide):
-                own_output[r, c], own_x[r, c] = output[r, first + c], x[r, first + c]
+        columns = slice(parts[i, FIRST], parts[i, LAST])
+        own_output, own_x, value = output[:, columns].copy(), x[:, columns].copy(), np.empty_like(nll)
+        own_doutput = np.empty_like(own_output)
         arrays = (own_output, own_x, dnll, value, own_doutput)
-        _part_nll(kernels, parts[i], starts, vector, gradient, fixed[i:], *arrays, width)
-        for r in range(len(x)):
-            nll[r] += value[r]
-            for c in range(wide):
-                doutput[r, first + c] = own_doutput[r, c]
+        _part_nll(kernels, parts[i], starts, vector, gradient, fixed[i : i + 1], *arrays, width)
+        nll += value
+        doutput[:, columns] = own_doutput
 
 
 @compiled()
 def _draw(kernels, kind, rows, step, stream, k0, k1, out, width):
+    """As ``_fill``, with the two halves of the seed."""
     count = _tiles(16 * out.size, width)
     scratch = np.empty((count, (out.shape[1] + 3) // 4 * 4))
     _call_noise(kernels, (count, kind, rows, np.uint64(step), np.uint64(stream), k0, k1, scratch, out, out))
@@ -1379,6 +1379,11 @@ EPS, BINARIZE = int(Stream.EPS), int(Stream.BINARIZE)
 
 @compiled()
 def _train(kernels, width, method, numbers, span, noise, x, order, model, arrays, penalty, batch, losses):
+    """The updates ``begin`` to ``end`` of an epoch whose rows of ``x`` come in ``order``.
+
+    A row of ``numbers`` is what the optimizer wants to know of an update; ``batch`` the buffer that the last minibatch
+    is left in; into ``losses`` go nll and kl of every example, and of every update the two sums of its penalty.
+    """
     (begin, end, size, step), (coins, k0, k1), (l1, l2, n_weights) = span, noise, penalty
     encoder, decoder, parts, starts, fixed, columns, beta, volume = model
     vector, gradient, first, second = arrays

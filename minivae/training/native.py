@@ -23,15 +23,16 @@ from minivae.training.recipe import Recipe
 from minivae.training.step import host_steps
 
 WORTH_COMPILING = 2000  # updates: whoever makes fewer shall not wait for the compiler, or for its cache on disk
-WORK_OF_A_CALL = 2**31  # parameters times examples, about a tenth of a second: so long does Ctrl-C wait
+WORK_OF_A_CALL = 2**31  # about a tenth of a second, so long does Ctrl-C wait: of parameters times examples, and ...
+WORK_OF_AN_EXAMPLE = 2**15  # ... what else an example costs, by which small models are not cheaper
 LARGEST_BATCH = 4096  # of more numbers np.mean does not add all in one piece
 METHODS = (SGD, Adagrad, Adam)  # in the order of their numbers in kernels/numba_cpu.py, as the two below
 ACTIVATIONS = ("identity", "relu", "tanh", "sigmoid", "softplus", "leaky_relu")
 KINDS = (Bernoulli, Categorical, Gaussian)
 POLICY = (
     f"numba compiles one as a whole after {WORTH_COMPILING:,} updates; step by step, with the same bits, go rows on "
-    "disk, workers or shards, several draws, free bits, a schedule of beta, corruption, missing values, Poisson and "
-    f"log-normal columns, optimizers and likelihoods of your own, batches beyond {LARGEST_BATCH:,}"
+    "disk, workers or shards, several draws, free bits, a schedule of beta, corruption, conditions, missing values, "
+    f"Poisson and log-normal columns, models, optimizers and likelihoods of your own, batches beyond {LARGEST_BATCH:,}"
 )
 
 
@@ -43,6 +44,7 @@ def why_step_by_step(vae: VAE, x: Any, recipe: Recipe) -> str | None:
         "workers or shards": recipe.n_shards > 1,
         "an objective of several draws, or free bits": not vae.has_one_draw or bool(vae.free_bits),
         "a corruption or a schedule of beta": replace(recipe, group=known.group, shards=None) != known,
+        "a model of your own": type(vae) is not VAE,
         "an optimizer of your own": type(vae.optimizer) not in METHODS,
         f"the likelihood {vae.likelihood!r}": any(type(part) not in KINDS for part, *_ in parts_of(vae)),
         "a condition": vae.condition_dim > 0,
@@ -68,7 +70,7 @@ def parts_of(vae: VAE) -> list[tuple[Likelihood, slice, slice | None]]:
 
 
 class NativeSteps:
-    """All updates of an epoch; ``x`` (N, D) is scaled. The first ``worth`` updates go step by step."""
+    """All updates of an epoch; ``x`` (N, D) is scaled. A model's first ``worth`` updates go step by step."""
 
     def __init__(self, vae: VAE, x: Array, recipe: Recipe):
         self.vae, self.x, self.recipe = vae, x, recipe
@@ -78,12 +80,14 @@ class NativeSteps:
         """Train on every example once; returns the sums of penalty, recon_nll and kl, (3,), in nats."""
         vae, recipe, size, n = self.vae, self.recipe, self.size, len(self.x)
         steps = -(-n // size)
-        self.worth -= steps
-        if self.worth >= 0:
+        reason = why_step_by_step(vae, self.x, recipe)  # a callback may have changed the model since the last epoch
+        if reason is not None:
+            tell(reason)
+        if reason is not None or vae.step + steps <= self.worth:
             return host_steps(vae, self.x, recipe)
         order, rate = permutation(recipe.seed, vae.epoch, n), recipe.factor(vae.epoch) * vae.optimizer.learning_rate
         losses = np.empty(n, vae.dtype), np.empty(n, vae.dtype), np.zeros((steps, 2))
-        at_once = 1 + WORK_OF_A_CALL // (size * len(vae.store.vector))
+        at_once = 1 + WORK_OF_A_CALL // (size * (WORK_OF_AN_EXAMPLE + len(vae.store.vector)))
         for begin in range(0, steps, at_once):  # Ctrl-C comes between two calls, and so does another thread
             with vae.lock:
                 self.train(begin, min(steps, begin + at_once), order, rate, losses)
@@ -95,7 +99,7 @@ class NativeSteps:
         """The updates ``begin`` to ``end`` of the epoch."""
         vae, recipe, real = self.vae, self.recipe, np.dtype(self.vae.dtype).type
         state, model = vae.optimizer.state_of(vae), model_of(vae)
-        memory = [*state.arrays.values()]
+        memory = [state.arrays[name] for name in vae.optimizer.state_names]
         vae.kernels.train(
             np.dtype(real),
             model[2][:, 0],

@@ -24,17 +24,17 @@ from minivae.workers.group import Pretend
 
 pytestmark = pytest.mark.skipif(why_unavailable("numba") is not None, reason="needs numba")
 STEP_BY_STEP = 10**9
-MIXED = Mixed([("gaussian", 1), ("categorical", 3), ("bernoulli", 1), (Gaussian(0.5), 1), ("gaussian", 1)])
+MIXED = Mixed([("gaussian", 1), ("categorical", 3), ("bernoulli", 1), (Gaussian(0.5), 2), ("gaussian", 1)])
 
 
 def examples(likelihood, n, dtype="float32"):
-    """What a likelihood may see: (n, 7)."""
+    """What a likelihood may see: (n, 7), or (n, 8) of the mixed one."""
     rng = np.random.default_rng(0)
     normal, coins = rng.standard_normal((n, 7)), rng.random((n, 7)) < 0.5
     one_hot = [np.eye(width)[rng.integers(width, size=n)] for width in (4, 3)]
     x = {"gaussian": normal, "categorical": np.hstack(one_hot)}.get(likelihood.name, coins)
     if likelihood.name == "mixed":
-        x = np.hstack([normal[:, :1], one_hot[1], coins[:, :1], normal[:, 1:3]])
+        x = np.hstack([normal[:, :1], one_hot[1], coins[:, :1], normal[:, 1:4]])
     return x.astype(dtype)
 
 
@@ -134,6 +134,27 @@ def test_an_interrupt_comes_between_two_calls_and_is_undone(monkeypatch):
     assert vae.optimizer.state_of(vae).t == 3
 
 
+def test_no_call_of_a_small_model_is_long(monkeypatch):
+    calls = []
+    monkeypatch.setattr(NativeSteps, "train", lambda self, begin, end, *arguments: calls.append(end - begin))
+    vae = VAE(7, (8,), 2, backend="numba")
+    vae.optimizer = Adam()
+    with np.errstate(all="ignore"):  # nothing writes the losses
+        steps_of_an_epoch(vae, np.ones((100_000, 7), "float32"), Recipe(1))()
+    assert sum(calls) == 100_000
+    assert max(calls) < 2**16  # of about four microseconds each
+
+
+def test_a_second_fit_does_not_start_anew_from_python(monkeypatch):
+    calls, train = [], NativeSteps.train
+    monkeypatch.setattr(NativeSteps, "train", lambda self, *arguments: calls.append(1) or train(self, *arguments))
+    monkeypatch.setattr(native, "WORTH_COMPILING", 3)
+    vae = VAE(7, (9,), 3, backend="numba")
+    for called in (0, 1, 2):
+        fit(vae, examples(Bernoulli(), 75), 1, 32, progress=False)
+        assert len(calls) == called
+
+
 def test_divergence_is_noticed_at_the_end_of_the_epoch(monkeypatch):
     from minivae.errors import TrainingDiverged
 
@@ -166,6 +187,42 @@ class Mine(Adam):
     """A user's own."""
 
 
+class MyVAE(VAE):
+    """A user's own."""
+
+
+def change_numbers(vae):
+    vae.beta, vae.optimizer.learning_rate, vae.parameters["decoder.output.b"] = 2, 0.01, 0.5
+
+
+def change_optimizer(vae):
+    vae.optimizer = SGD(0.01, 0) if vae.epoch == 1 else Mine()
+
+
+def change_objective(vae):
+    vae.objective, vae.draws = "iwae", 3
+
+
+def turn_memory(vae):
+    """The same state, its arrays in another order."""
+    state = vae.optimizer.state_of(vae)
+    state.arrays = dict(reversed(state.arrays.items()))
+
+
+@pytest.mark.parametrize("change", [change_numbers, change_optimizer, change_objective, turn_memory])
+def test_what_a_callback_changes_counts_from_the_next_epoch_on(change, monkeypatch, caplog):
+    native.tell.cache_clear()
+    caplog.set_level(logging.INFO, "minivae")
+
+    def callback(vae, epoch, metrics):
+        if epoch < 3:  # after the last one the optimizer has no state yet that could be compared
+            change(vae)
+
+    runs = [trained(monkeypatch, worth, Bernoulli(), Adam(), callbacks=[callback]) for worth in (STEP_BY_STEP, 0)]
+    assert runs[0] == runs[1]
+    assert ("step by step" in caplog.text) == (change in (change_optimizer, change_objective))
+
+
 HOLES = np.where(np.eye(7) == 1, np.nan, 1.0).astype("float32")
 REASONS = {
     "an objective of several draws, or free bits": (VAE(7, free_bits=0.1, backend="numba"), np.ones((7, 7)), {}),
@@ -175,6 +232,7 @@ REASONS = {
     "values that are missing": (VAE(7, backend="numba"), HOLES, {}),
     "the likelihood Poisson()": (VAE(7, likelihood=Poisson(), backend="numba"), np.ones((7, 7)), {}),
     "the likelihood LogNormal()": (VAE(7, likelihood=LogNormal(), backend="numba"), np.ones((7, 7)), {}),
+    "a model of your own": (MyVAE(7, backend="numba"), np.ones((7, 7)), {}),
     "an optimizer of your own": (VAE(7, backend="numba"), np.ones((7, 7)), {}),
     "a batch beyond 4,096": (VAE(7, backend="numba"), np.ones((5000, 7)), {"batch_size": 5000}),
     "rows on disk": (VAE(7, backend="numba"), None, {}),
@@ -184,7 +242,7 @@ REASONS = {
 @pytest.mark.parametrize("reason", REASONS)
 def test_what_goes_step_by_step_is_told_once(reason, caplog, tmp_path):
     vae, x, settings = REASONS[reason]
-    vae.optimizer = Mine() if "your own" in reason else Adam()
+    vae.optimizer = Mine() if "optimizer" in reason else Adam()
     recipe = Recipe(**settings)
     if x is None:
         np.save(tmp_path / "x.npy", np.ones((7, 7), "float32"))
