@@ -103,6 +103,7 @@ BAD = {
     ),
     "dates": ("when,b\n2020-01-31,1\n2020-02-01,2\n", {}, "'when' holds dates, such as '2020-01-31', which no kind"),
     "nothing": ("a,b\n1,\n2,NA\n", {}, "column 'b' is empty in all 2 rows: leave it out with --drop b"),
+    "a name of two words": ("tree id,b\n,1\nNA,2\n", {}, "leave it out with --drop 'tree id' (in Python {'tree id': "),
     "spelt twice": (TEXT.replace("female", "Male"), {}, "column 'sex' spells one level in two ways, 'Male' and 'male'"),
     "ragged": (TEXT + "e,Dream\n", {}, "row 6 has 2 cells, but the first has 6"),
     "two of one name": ("a,a,b\n1,x,2\n2,y,\n", {"a": "drop"}, "has 2 columns called 'a': give the number of one"),

@@ -185,4 +185,5 @@ def test_the_pictures_show_a_class_in_each_row(minivae, flowers, tmp_path):
     np.testing.assert_array_equal(shown[63:71, :8], run.vae.sample(1, condition=np.eye(10)[7]).reshape(8, 8))
     np.testing.assert_array_equal(shown[63:71, 18:26], run.vae.sample(3, condition=np.eye(10)[7])[2].reshape(8, 8))
     status, out, err = minivae("train", "--data", "flowers.csv", "--labels", "species", *SMALL, "--out", "table")
+    assert " given one of 3 classes, " in out
     assert (status, "could not be drawn" in out + err) == (0, False), out
