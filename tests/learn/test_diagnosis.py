@@ -288,7 +288,7 @@ def test_two_edits_that_mend_it_are_both_named(check):
 
 
 def test_two_slips_that_would_spoil_a_right_answer_are_one_sentence(check):
-    report, _ = check("48", None, "part = epochs * steps / cycles\nreturn (np.arange(epochs * steps) % part) / part  # here")
+    report, _ = check("48", None, "n = epochs * steps / cycles\nreturn (np.arange(epochs * steps) % n) / n  # here")
     assert report.outputs[0].cause.count("that is what comes out of a right answer") == 1
     assert report.outputs[0].cause.endswith(" in it: one factor is missing, or the name")
 
