@@ -105,7 +105,7 @@ BAD = {
     ),
     "dates": ("when,b\n2020-01-31,1\n2020-02-01,2\n", {}, "'when' holds dates, such as '2020-01-31', which no kind"),
     "nothing": ("a,b\n1,\n2,NA\n", {}, "column 'b' is empty in all 2 rows: leave it out with --drop b"),
-    "a row of holes": ("id,a,b\nr,1,2\ns,,NA\n", {"id": "drop"}, "row 3 holds no value but in columns that are left out"),
+    "a row of holes": ("id,a,b\nr,1,2\ns,,NA\n", {"id": "drop"}, "row 3 holds no value but in columns"),
     "a name of two words": ("tree id,b\n,1\nNA,2\n", {}, "leave it out with --drop 'tree id' (in Python {'tree id': "),
     "spelt twice": (TEXT.replace("female", "Male"), {}, "column 'sex' spells one level in two ways, 'Male' and 'male'"),
     "ragged": (TEXT + "e,Dream\n", {}, "row 6 has 2 cells, but the first has 6"),
