@@ -110,7 +110,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(minivae, flowers):
         (["reconstruct", "run", "--data", "rows.npy", "--out", "x.npy"], need),
         (["evaluate", "run", "--data", "other.csv", "--labels", "species"], knows),
         (["impute", "run", "--data", "other.csv", "--out", "x.npy"], knows),
-        (["explore", "run"], "given 3 columns"),
+        (["explore", "run"], "this model is a conditional one: use minivae sample"),
     ):
         status, _, err = minivae(*command)
         assert (status, words in err, err.count("error")) == (2, True, 1), err
