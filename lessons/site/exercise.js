@@ -43,7 +43,7 @@ async function check() {
   }
   clearTimeout(timer);
   busy(false);
-  say(report?.passed ? `Exercise ${facts.number} passed. ${facts.why}` : "Not passed yet.");
+  say(report?.passed ? `Exercise ${facts.number} passed. ${facts.why}` : timer ? "Not passed yet." : "Not judged: Python did not start.");
   edit = report?.edit ?? "";
   show();
 }

@@ -262,6 +262,15 @@ def title_and_sections(page: Page) -> Complaints:
             yield line, f"'{title}' after the exercise, where only the sections of every lesson stand"
 
 
+def next_lesson(page: Page) -> Complaints:
+    """The last paragraph leads to the lesson that follows, if there is one."""
+    later = [path.name for path in sorted(page.path.parent.glob("[0-9][0-9]-*.md")) if path.name > page.path.name]
+    later = [name for name in later if name.count(".") == 1]
+    index = next((i for i, line in enumerate(page.lines) if line.startswith("*Next: ")), None)
+    if later and (index is None or f"({later[0]})" not in "\n".join(page.lines[index:])):
+        yield (index or 0) + 1, f"the last line, '*Next: [lesson ...', does not lead to {later[0]}"
+
+
 def blank_and_questions(page: Page) -> Complaints:
     """One blank to fill, and three folded answers to three questions."""
     blanks = page.text.count(r"\boxed{?}")
@@ -339,6 +348,7 @@ RULES = (
     unused_figures,
     editions,
     title_and_sections,
+    next_lesson,
     blank_and_questions,
     folds,
     fences,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -117,7 +118,8 @@ def cell(frame: Any, name: Any, row: Any) -> str:
 
 def ask(name: Any, kind: str) -> str:
     """How to ask for a kind."""
-    return (f"--drop {name}" if kind == "drop" else f"--columns {name}={kind}") + f" (in Python {{{name!r}: {kind!r}}})"
+    option = f"--drop {shlex.quote(str(name))}" if kind == "drop" else f"--columns {shlex.quote(f'{name}={kind}')}"
+    return f"{option} (in Python {{{name!r}: {kind!r}}})"
 
 
 def listed(names: Iterable[Any]) -> str:

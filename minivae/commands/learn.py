@@ -122,6 +122,9 @@ def check(options: argparse.Namespace) -> int:
         raise LearnError("--json needs the number of one exercise")
     solved = Workspace(folder).solved
     changed = [entry for entry in entries(folder) if entry.number not in solved and entry.is_begun()]
+    if not changed:
+        print("no exercise is begun, or has changed since it passed: edit one, or check it by its number")
+        return 0
     statuses = [check_entry(entry) for entry in changed]
     print(f"\n{len(statuses) - sum(statuses)} of the {len(statuses)} exercises that had changed have passed")
     return max(statuses, default=0)

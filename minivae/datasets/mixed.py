@@ -63,6 +63,8 @@ def read(
     frame, texts, remarks = read_frame(path, labels, header, kinds, drop, schema)
     schema = schema or Columns.of(frame, kinds_by_name(frame, kinds, drop))
     x = schema.encode(frame)
+    for row in np.flatnonzero(np.isnan(x).all(axis=1))[:1]:
+        raise DataError(f"{path!r}, row {frame.rows[row]} holds no value but in columns that are left out: take it out")
     return Table(x, *tables.as_classes(texts), columns=schema.names, remarks=tuple(remarks), schema=schema)
 
 
@@ -92,7 +94,8 @@ def read_frame(
 ) -> tuple[Cells, list[str] | None, list[str]]:
     """The cells of a file, the texts of the labels, and remarks. Columns to ``drop`` are among the cells."""
     tables.check_file(path, tables.ending_of(path))
-    with csvfiles.described(path, labels, header, (), [*kinds, *drop]) as (columns, layout, rows):
+    known = [] if schema is None else [str(c.name) for c in schema.kept if number(str(c.name)) is None]
+    with csvfiles.described(path, labels, header, (), [*kinds, *drop, *known]) as (columns, layout, rows):
         found = list(csvfiles.examples(columns, layout, rows))
     if layout.is_guess and not any(number(cell) is not None for cell in found[0][1]):
         raise DataError(

@@ -45,9 +45,12 @@ def check_computable(vae: VAE) -> None:
     first, last = vae.encoder.layers[0], vae.decoder.layers[0]
     plain = type(vae) is VAE and (first.in_dim, last.in_dim) == (vae.input_dim, vae.latent_dim)
     if not plain or vae.likelihood.name not in LIKELIHOODS:
+        what = f"has the likelihood {vae.likelihood.name}"
+        if not plain:
+            what = "is a conditional one" if vae.condition_dim else "also sees which values are missing"
         raise MinivaeError(
-            f"the page computes plain VAEs with one of the likelihoods {', '.join(LIKELIHOODS)}, and this model is "
-            f"{vae!r}: use minivae sample and minivae encode for it"
+            f"the page computes plain VAEs with one of the likelihoods {', '.join(LIKELIHOODS)}, and this model "
+            f"{what}: use minivae sample and minivae encode for it"
         )
 
 

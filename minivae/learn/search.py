@@ -27,6 +27,7 @@ HARMLESS = {"numpy", "math", "scipy", "numba", "itertools", "functools", "__futu
 HARMFUL = {"open", "exec", "eval", "compile", "__import__", "input", "breakpoint", "exit", "quit", "getattr"} | {
     *("__builtins__", "globals", "save", "savez", "savetxt", "savez_compressed", "tofile", "dump", "memmap"),
 }
+MUTATED = "that is what comes out of a right answer if one thing is wrong in it: "
 Found = list[tuple[Edit, frozenset[str]]]
 
 
@@ -270,7 +271,10 @@ def of_edits(found: Found, names: set[str], sentence: Callable[[Edit], Cause], m
         kinds = frozenset().union(*(cause.kinds for cause in chosen))
         explained = next(explained for edit, explained in able if edit.cost == cost)
         texts = list(dict.fromkeys(cause.text for cause in chosen))[:3]
-        text = texts[0] if len(texts) == 1 else "either " + " or ".join(texts)
+        if texts[0].startswith(MUTATED):
+            text = MUTATED + ", or ".join(each.removeprefix(MUTATED) for each in texts)
+        else:
+            text = texts[0] if len(texts) == 1 else "either " + " or ".join(texts)
         causes.append(chosen[0]._replace(text=text, kinds=kinds, outputs=explained))
         names -= explained
     return causes
@@ -280,7 +284,8 @@ def repaired(edit: Edit) -> Cause:
     """Where in the learner's code the mistake is, and of which kind: not the edit itself."""
     before = " ".join(edit.before.split())
     where = "" if "everywhere" in edit.kind else f" in `{before if len(before) < 60 else before[:56] + ' ...'}`"
-    text = f"line {edit.line}: {edit.kind}{where}"
+    look = "look at " if edit.kind.startswith("the ") else ""
+    text = f"line {edit.line}: {look}{edit.kind}{where}"
     mend = f"line {edit.line}: {edit.after} in the place of {edit.before}"
     return Cause(text, edit.line, mend, frozenset(), edit.cost, frozenset({edit.kind}))
 
@@ -292,5 +297,5 @@ def mutated(edit: Edit) -> Cause:
         kind = f"there is {kind.replace(' is missing', ' too many')}"
     else:
         kind = kind.replace("there is one", "one").replace("too many", "is missing")
-    text = f"that is what comes out of a right answer if one thing is wrong in it: {kind}"
+    text = f"{MUTATED}{kind}"
     return Cause(text, None, "", frozenset(), edit.cost, frozenset({kind}))

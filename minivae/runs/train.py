@@ -207,6 +207,7 @@ def describe_model(model: Model, settings: Settings) -> str:
     else:
         size = len(model.store.vector)
         about = "-".join(str(width) for width in (model.input_dim, *model.hidden_dims, model.latent_dim))
+        about += f" given one of {model.condition_dim} classes" * (model.condition_dim > 0)
     return (
         f"model       {about}, {settings.activation}, {size:,} parameters; {settings.length} {reached(model)[0]}s of "
         f"batches of {settings.batch_size}, {settings.optimizer} at {settings.lr:g}; {model.backend} backend, "

@@ -53,6 +53,8 @@ def test_labels_are_no_part_of_the_matrix_and_new_files_may_have_them_or_not(wri
     np.testing.assert_array_equal(again.x, table.x)
     short = "visits,code,sex,length\n5,7,female,1\n"
     np.testing.assert_array_equal(mixed.read(written(short), columns=table.schema).x, [[1, 0, 5, 7]])
+    texts = "visits,code,sex,length\n,,female,\n"  # the columns' names say what the first row is
+    np.testing.assert_array_equal(mixed.read(written(texts), columns=table.schema).x, [[np.nan, 0, np.nan, np.nan]])
 
 
 def test_a_file_of_numbers_is_read_as_ever_and_says_that_it_is_plain(written):
@@ -103,6 +105,8 @@ BAD = {
     ),
     "dates": ("when,b\n2020-01-31,1\n2020-02-01,2\n", {}, "'when' holds dates, such as '2020-01-31', which no kind"),
     "nothing": ("a,b\n1,\n2,NA\n", {}, "column 'b' is empty in all 2 rows: leave it out with --drop b"),
+    "a row of holes": ("id,a,b\nr,1,2\ns,,NA\n", {"id": "drop"}, "row 3 holds no value but in columns"),
+    "a name of two words": ("tree id,b\n,1\nNA,2\n", {}, "leave it out with --drop 'tree id' (in Python {'tree id': "),
     "spelt twice": (TEXT.replace("female", "Male"), {}, "column 'sex' spells one level in two ways, 'Male' and 'male'"),
     "ragged": (TEXT + "e,Dream\n", {}, "row 6 has 2 cells, but the first has 6"),
     "two of one name": ("a,a,b\n1,x,2\n2,y,\n", {"a": "drop"}, "has 2 columns called 'a': give the number of one"),

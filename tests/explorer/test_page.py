@@ -102,10 +102,12 @@ def test_what_cannot_be_shown_is_refused_with_a_sentence(table, tmp_path, miniva
     class Own(Gaussian):
         name = "own"
 
-    with pytest.raises(MinivaeError, match="plain VAEs with one of the likelihoods bernoulli, gaussian, categorical"):
+    with pytest.raises(MinivaeError, match=r"likelihoods bernoulli, gaussian, categorical, and .* likelihood own: use"):
         content.check_computable(VAE(4, (3,), 2, likelihood=Own()))
-    with pytest.raises(MinivaeError, match="plain VAEs"):
+    with pytest.raises(MinivaeError, match=r"plain VAEs.* and this model also sees which values are missing: use"):
         content.check_computable(VAE(4, (3,), 2, likelihood="gaussian", missing="mask"))
+    with pytest.raises(MinivaeError, match=r"plain VAEs.* and this model is a conditional one: use"):
+        content.check_computable(VAE(4, (3,), 2, condition_dim=3))
     run = open_run(table)
     data = content.training_data(run)
     data.train[3, 1] = np.nan

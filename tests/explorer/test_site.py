@@ -283,6 +283,7 @@ def test_where_python_cannot_be_had_one_sentence_says_so(visit):
     because = "numpy and scipy are not there"
     said, clone = said.strip(), "A clone of the project needs no browser."
     assert said == f"FAIL  Python could not be had from {address} ({because}). {clone}"
+    assert tab.inner_text("#status") == "Not judged: Python did not start."
 
 
 def serve(route, folder):

@@ -234,7 +234,7 @@ def test_what_is_there_is_judged_and_the_rest_is_not_yet(check, rest):
 
 def test_what_is_there_and_wrong_gets_its_cause_too(check):
     report, line = check("17", None, "dlogits = (1 / (1 + np.exp(-logits)) + x) / B  # here")
-    assert report.outputs[0].cause == f"line {line}: the sign in `1 / (1 + np.exp(-logits)) + x`"
+    assert report.outputs[0].cause == f"line {line}: look at the sign in `1 / (1 + np.exp(-logits)) + x`"
     assert [message[:7] for message in messages(report).values()][1:] == 6 * ["not yet"]
 
 
@@ -283,8 +283,14 @@ def test_where_nothing_explains_it_the_first_strange_value_is_shown(check):
 def test_two_edits_that_mend_it_are_both_named(check):
     report, line = check("13", "logvar / 2", "logvar * 2")
     for way in ("the operator in `logvar * 2`", "the number in `2`"):
-        assert f"line {line}: {way}" in report.outputs[0].cause
+        assert f"line {line}: look at {way}" in report.outputs[0].cause
     assert report.outputs[0].cause.startswith("either line")
+
+
+def test_two_slips_that_would_spoil_a_right_answer_are_one_sentence(check):
+    report, _ = check("48", None, "n = epochs * steps / cycles\nreturn (np.arange(epochs * steps) % n) / n  # here")
+    assert report.outputs[0].cause.count("that is what comes out of a right answer") == 1
+    assert report.outputs[0].cause.endswith(" in it: one factor is missing, or the name")
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -559,7 +559,7 @@ def test_json_is_one_object(clone, capsys):
     assert {"passed", "outputs", "complaints"} <= set(report)
     (output,) = report["outputs"]
     assert {"name", "passed", "message", "cause", "line"} <= set(output)
-    assert (output["line"], output["cause"]) == (4, "line 4: the axis of this sum in `axis=0`")
+    assert (output["line"], output["cause"]) == (4, "line 4: look at the axis of this sum in `axis=0`")
     assert "edit" not in report
     assert json.loads(run(capsys, "learn", "--json")[1])["exercises"][0]["number"] == "11"
 

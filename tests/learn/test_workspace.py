@@ -299,6 +299,13 @@ def test_check_without_a_number_checks_what_has_changed(workspace, capsys):
     assert set(Workspace(workspace).solved) == {"13", "27"}
 
 
+def test_check_without_a_number_says_so_where_there_is_nothing_to_check(workspace, capsys):
+    from minivae import cli
+
+    assert cli.main(["check"]) == 0
+    assert capsys.readouterr().out.startswith("no exercise is begun, or has changed since it passed")
+
+
 def test_the_map_shows_which_half_is_the_learners(workspace, capsys):
     from minivae import cli
 

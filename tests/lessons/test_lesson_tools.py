@@ -67,6 +67,8 @@ $ pytest tests/proofs/test_proofs.py
 ## Sources
 
 None.
+
+*Next: [lesson 8](08-next.md).*
 """
 PLACE = FORM[: FORM.index("HERE")].count("\n") + 1
 
@@ -390,6 +392,8 @@ FORMS = [
     (QUESTION, "", "2 folded answers"),
     (f"{QUESTION}\n## Sources", f"## Sources\n\n{QUESTION}", "2 folded answers"),
     ("None.", "```\nx", "three backquotes"),
+    ("[lesson 8](08-next.md)", "[a lesson](#sources)", "does not lead to 08-next.md"),
+    ("*Next: ", "", "does not lead to 08-next.md"),
     ("--- kernels/reference.py", "", "a diff is"),
     ("$ pytest", "$ python -m pytest", "a diff is"),
     ("![A picture]", "[A picture]", "no lesson shows figures/07-a.png"),

@@ -115,7 +115,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(minivae, flowers):
         (["reconstruct", "run", "--data", "rows.npy", "--out", "x.npy"], need),
         (["evaluate", "run", "--data", "other.csv", "--labels", "species"], knows),
         (["impute", "run", "--data", "other.csv", "--out", "x.npy"], knows),
-        (["explore", "run"], "given 3 columns"),
+        (["explore", "run"], "this model is a conditional one: use minivae sample"),
     ):
         status, _, err = minivae(*command)
         assert (status, words in err, err.count("error")) == (2, True, 1), err
@@ -190,4 +190,5 @@ def test_the_pictures_show_a_class_in_each_row(minivae, flowers, tmp_path):
     np.testing.assert_array_equal(shown[63:71, :8], run.vae.sample(1, condition=np.eye(10)[7]).reshape(8, 8))
     np.testing.assert_array_equal(shown[63:71, 18:26], run.vae.sample(3, condition=np.eye(10)[7])[2].reshape(8, 8))
     status, out, err = minivae("train", "--data", "flowers.csv", "--labels", "species", *SMALL, "--out", "table")
+    assert " given one of 3 classes, " in out
     assert (status, "could not be drawn" in out + err) == (0, False), out
