@@ -50,8 +50,9 @@ def terms_of_draws(
     upstream: float | None = None,
     weight: float = 1.0,
 ) -> np.ndarray:
-    """recon_nll (mean over the draws), kl (exact) and loss of each example, (3, B): x, target (B, D), eps (B, S, K).
+    """recon_nll, kl and loss of each example, (3, B): x, target (B, D), eps (B, S, K).
 
+    The first two are means over the draws, but that the kl of "elbo" is exact.
     With ``upstream``, d loss of the batch / d loss of an example, also the gradients of all parameters, in which
     ``weight`` is a factor on beta.
     """
@@ -85,7 +86,9 @@ def terms_of_piece(
     if is_elbo:
         w, loss = np.full((B, S), 1 / S, network.dtype), of_example + network.beta * kl
     else:
-        bound, w = k.importance_bound(k.log_weights(recon_nll, z, b.logvar, eps).reshape(B, S))
+        log_w = k.log_weights(recon_nll, z, b.logvar, eps)
+        kl = -(log_w + recon_nll).reshape(B, S).mean(axis=1)  # of these draws, so that the loss is never above -elbo
+        bound, w = k.importance_bound(log_w.reshape(B, S))
         loss = -bound
     if upstream is None:
         return of_example, kl, loss

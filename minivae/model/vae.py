@@ -74,7 +74,7 @@ class VAE(Network):
         What training raises, ``-loss`` (lesson 21): the ELBO; or the importance weighted bound, which is tighter, with
         the encoder's plain gradient, or a quieter one: "stl" is biased where draws > 1, "dreg" is not.
     draws : int, default 1
-        S, how many z each example has in a step. ``recon_nll`` is their mean, ``kl`` exact.
+        S, how many z each example has in a step. ``recon_nll`` is their mean, and so is ``kl``, but exact of "elbo".
     free_bits : float, default 0.0
         Nats of KL that a latent dimension has for nothing: the loss is recon_nll + beta sum_k max(free_bits, KL_k),
         with KL_k the mean over a minibatch (Kingma et al., arXiv:1606.04934; lesson 22). ``kl`` stays the true one.

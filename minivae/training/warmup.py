@@ -13,7 +13,7 @@ from minivae.training.optimizers import Adam, Optimizer
 from minivae.training.recipe import Recipe
 from minivae.training.step import training_step
 
-_compiled: set[tuple[Any, ...]] = set()
+_compiled: set[tuple[str | bool, ...]] = set()
 
 
 def warm_up(vae: VAE, optimizer: Optimizer | None = None, progress: bool = True) -> float:
