@@ -244,7 +244,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             likelihood = Mixed(self.columns_.parts) if self.columns_ else "bernoulli" if is_binary(X) else "gaussian"
         likelihood = resolve(likelihood)
         if isinstance(scaling, str) and scaling == "auto":
-            scaling = "standard" if likelihood.logvar_shape(X.shape[1]) is not None else "none"
+            varies = likelihood.logvar_shape(X.shape[1]) is not None and likelihood.scaled == "linear"
+            scaling = "standard" if varies else "none"
         mixed = likelihood if isinstance(likelihood, Mixed) else None
         self.model_ = VAE(
             input_dim=X.shape[1],
@@ -262,8 +263,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             scaling=scaling if isinstance(scaling, Scaling) else Scaling.of(scaling, train, likelihood=mixed),
         )
         self.model_.columns = self.columns_
-        self._compared_with = train[: oddness.REFERENCE]
-        self.n_iter_ = 0
+        self._compared_with, self.n_iter_ = train[: oddness.REFERENCE], 0
         self._built_with = self._fixed()
         self.model_.optimizer = Adam(self.learning_rate)
 
@@ -295,7 +295,6 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 )
         self.model_.beta = check_float(self.beta, "beta")
         self.model_.optimizer.learning_rate = check_float(self.learning_rate, "learning_rate", positive=True)
-        warm_up = check_int(self.beta_warm_up, "beta_warm_up", 0)
         self.history_ = fit(
             self.model_,
             X,
@@ -305,7 +304,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             l2=self.l2,
             validation=validation,
             early_stopping=early_stopping,
-            beta_schedule=LinearBeta(warm_up) if warm_up else None,
+            beta_schedule=LinearBeta(self.beta_warm_up) if check_int(self.beta_warm_up, "beta_warm_up", 0) else None,
             progress=bool(self.verbose),
         )
         self.n_iter_ += len(self.history_["loss"])

@@ -304,3 +304,11 @@ def test_an_unfitted_one_says_so():
 def test_importing_minivae_does_not_import_scikit_learn():
     code = "import sys, minivae; assert not any(name.startswith('sklearn') for name in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("likelihood", ["poisson", "negative-binomial", "lognormal"])
+def test_counts_and_positive_numbers_are_not_standardised(likelihood):
+    X = np.random.default_rng(0).negative_binomial(2, 0.2, (100, 4)) + 1
+    estimator = VariationalAutoencoder(2, (8,), likelihood=likelihood, max_iter=3).fit(X)
+    assert estimator.model_.scaling.kind == "none"
+    assert np.isfinite(estimator.score(X))
