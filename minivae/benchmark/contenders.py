@@ -31,7 +31,8 @@ RUNS: dict[str, Callable[[Problem], Run]] = {  # of those that are not a backend
     "jax jit": partial(peers.jax_run, scan=False),
     "jax scan": partial(peers.jax_run, scan=True),
 }
-EPOCH, PASS = 60_000, 10_000  # examples of an epoch of MNIST, and of its test set, to be encoded and decoded
+EPOCH = 60_000  # examples of an epoch of MNIST
+PASSES = {"encode": 10_000, "decode": 10_000, "importance": 1000}  # examples of what else is timed
 
 
 @dataclass
@@ -65,7 +66,8 @@ def make(name: str, problem: Problem) -> Contender:
     if name not in RUNS:
         return our_contender(problem, name)
     run = RUNS[name](problem)
-    return Contender(run, partial(run, problem.batches), problem.batches if name == "jax scan" else 1)
+    passes = {"importance": peers.torch_importance(problem, PASSES["importance"])} if name == "torch eager" else {}
+    return Contender(run, partial(run, problem.batches), problem.batches if name == "jax scan" else 1, passes)
 
 
 def our_contender(problem: Problem, name: str) -> Contender:
@@ -100,7 +102,12 @@ def epoch_run(problem: Problem, vae: VAE, data: Array, steps: Steps) -> Run:
 
 
 def passes_of(vae: VAE, data: Array) -> dict[str, Callable[[], Any]]:
-    """Encoding and decoding as many examples as MNIST's test set has."""
-    images = vae.kernels.to_numpy(data[:PASS])
+    """Encoding and decoding as many examples as MNIST's test set has, and log p(x) of a tenth of them."""
+    images = vae.kernels.to_numpy(data[: PASSES["encode"]])
     z = np.random.default_rng(0).standard_normal((len(images), vae.latent_dim)).astype(vae.dtype)
-    return {"encode": lambda: vae.encode(images), "decode": lambda: vae.decode(z)}
+    few = images[: PASSES["importance"]]
+    return {
+        "encode": lambda: vae.encode(images),
+        "decode": lambda: vae.decode(z),
+        "importance": lambda: vae.log_likelihood(few, peers.SAMPLES),
+    }

@@ -17,6 +17,8 @@ from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Layers, Pro
 if TYPE_CHECKING:
     import torch
 
+SAMPLES, ROWS = 500, 16  # of importance sampling: draws for each example, and examples at once
+
 
 # ---------------------------------------------------------------------------------------------------------
 # PyTorch
@@ -48,9 +50,9 @@ def torch_model(layers: Layers, draws: int = 1) -> torch.nn.Module:
             self.decoder, self.output = linear("decoder"), linear("output")
 
         def forward(self, x: torch.Tensor, eps: torch.Tensor | None = None) -> torch.Tensor:
-            mu, logvar = self.heads(functional.relu(self.encoder(x))).chunk(2, dim=1)
             if draws > 1:
-                return self.minus_bound(x[:, None], mu[:, None], logvar[:, None], eps)
+                return -self.bound(x, eps).mean()
+            mu, logvar = self.heads(functional.relu(self.encoder(x))).chunk(2, dim=1)
             eps = torch.randn_like(mu) if eps is None else eps
             z = mu + torch.exp(0.5 * logvar) * eps
             logits = self.output(functional.relu(self.decoder(z)))
@@ -58,13 +60,15 @@ def torch_model(layers: Layers, draws: int = 1) -> torch.nn.Module:
             kl = 0.5 * torch.sum(mu * mu + logvar.exp() - 1 - logvar)
             return (recon_nll + kl) / len(x)
 
-        def minus_bound(self, x: Any, mu: Any, logvar: Any, eps: torch.Tensor | None) -> torch.Tensor:
+        def bound(self, x: torch.Tensor, eps: torch.Tensor | None = None) -> torch.Tensor:
+            x = x[:, None]
+            mu, logvar = self.heads(functional.relu(self.encoder(x))).chunk(2, dim=2)
             eps = torch.randn(len(x), draws, mu.shape[2]) if eps is None else eps
             z = mu + torch.exp(0.5 * logvar) * eps
             logits = self.output(functional.relu(self.decoder(z)))
             nll = functional.binary_cross_entropy_with_logits(logits, x.expand_as(logits), reduction="none").sum(dim=2)
             log_w = 0.5 * (eps * eps + logvar - z * z).sum(dim=2) - nll
-            return math.log(draws) - torch.logsumexp(log_w, dim=1).mean()
+            return torch.logsumexp(log_w, dim=1) - math.log(draws)
 
     return VAE()
 
@@ -87,6 +91,20 @@ def torch_run(problem: Problem, compiled: bool) -> Run:
         return float(losses[0]), float(losses[-1])
 
     return run
+
+
+def torch_importance(problem: Problem, n: int) -> Callable[[], torch.Tensor]:
+    """log p(x) of the first n examples, by SAMPLES draws of the encoder, (n,), in nats."""
+    import torch
+
+    model: Any = torch_model(problem.layers(), SAMPLES)
+    x = torch.from_numpy(problem.data()[:n])
+
+    def log_px() -> torch.Tensor:
+        with torch.no_grad():
+            return torch.cat([model.bound(rows) for rows in x.split(ROWS)])
+
+    return log_px
 
 
 def torch_step(loss_of: Callable[..., torch.Tensor], adam: torch.optim.Optimizer) -> Callable[..., torch.Tensor]:

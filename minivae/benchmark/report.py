@@ -122,10 +122,11 @@ def start_lines(result: Mapping[str, Any]) -> list[str]:
 
 
 def epoch_lines(result: Mapping[str, Any]) -> list[str]:
-    """Epochs, encoding and decoding."""
-    rows = [["epoch", "median s", "min", "max", "encode/s", "decode/s"]]
+    """Epochs, and examples per second: encoded, decoded, their log p(x) by importance sampling."""
+    rows = [["epoch", "median s", "min", "max", "encode/s", "decode/s", "log p(x)/s"]]
     for name, seconds in result["epoch_seconds"].items():
-        rates = [f"{rate:,.0f}" for rate in result["examples_per_second"].get(name, {}).values()]
+        found = result["examples_per_second"].get(name, {})
+        rates = [f"{found[what]:,.0f}" if what in found else "" for what in ("encode", "decode", "importance")]
         rows.append([name, *(f"{seconds[key]:.3f}" for key in ("median", "min", "max")), *rates])
     steps, size = result["epoch_steps"], result["batch_size"]
     note = f"({steps} steps of {size}; ours {OURS})"

@@ -13,7 +13,7 @@ from typing import Any
 from minivae.backend import uses_tf32
 from minivae.benchmark import gpu, turns
 from minivae.benchmark.calls import calls_of
-from minivae.benchmark.contenders import EPOCH, PASS, PEER_NAMES, PEERS
+from minivae.benchmark.contenders import EPOCH, PASSES, PEER_NAMES, PEERS
 from minivae.benchmark.game import PREFIX
 from minivae.benchmark.problem import SMALL, Problem
 from minivae.benchmark.processes import PATIENCE, BenchmarkError, Child, Failed, Skipped
@@ -257,12 +257,14 @@ class Suite:
                 time_epoch(children["cupy"])  # also compiles what no step has used
             epochs = {name: partial(time_epoch, child) for name, child in children.items()}
             seconds = take_turns(epochs, show_rounds(ROUNDS_OF_EPOCHS, "timing an epoch"))
-            passes = {name: child.ask("passes") for name, child in children.items() if name in self.backends}
+            passes = {name: child.ask("passes") for name, child in children.items()}
         return {
             "epoch_seconds": {name: spread(values) for name, values in seconds.items()},
             "epoch_steps": problem.batches,
             "examples_per_second": {
-                name: {what: PASS / seconds for what, seconds in answer.items()} for name, answer in passes.items()
+                name: {what: PASSES[what] / seconds for what, seconds in answer.items()}
+                for name, answer in passes.items()
+                if answer
             },
         }
 

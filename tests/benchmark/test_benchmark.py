@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from minivae import log_likelihood
 from minivae.backend import from_module, load
 from minivae.benchmark import chart, game, roofs, suite, turns
 from minivae.benchmark.arguments import Arguments, Sizes
@@ -179,6 +180,17 @@ def test_the_bound_of_torch_and_its_gradient_are_ours():
         layer = getattr(model, name)
         np.testing.assert_allclose(layer.weight.grad.T, dW, rtol=1e-3, atol=1e-6)
         np.testing.assert_allclose(layer.bias.grad, db, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.peers
+def test_the_log_px_of_torch_is_ours_but_for_its_noise():
+    pytest.importorskip("torch")
+    from minivae.benchmark.peers import SAMPLES, torch_importance
+
+    ours = log_likelihood(TINY.model("numpy"), TINY.data()[:20], SAMPLES)
+    theirs = torch_importance(TINY, 20)().numpy()
+    assert (np.abs(theirs - ours.log_px) < 5 * np.sqrt(2) * ours.standard_error).all()
+    assert np.std(ours.log_px) > 0.1  # one row is not another
 
 
 @pytest.mark.peers
@@ -488,7 +500,7 @@ def test_the_full_benchmark_of_a_small_model(tmp_path):
     assert [row["kernel"] for row in result["kernels"]["numpy"]] == [call.label for call in CALLS]
     assert all(row["fraction_of_roof"] > 0 for row in result["products"])
     assert result["epoch_seconds"]["numpy"]["median"] > 0
-    assert {*result["examples_per_second"]["numpy"]} == {"encode", "decode"}
+    assert {*result["examples_per_second"]["numpy"]} == {"encode", "decode", "importance"}
     lines = report(result)
     assert max(map(len, lines)) <= 112
     for ending in ("png", "svg"):
