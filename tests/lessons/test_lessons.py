@@ -15,6 +15,7 @@ import pytest
 
 import build
 import lint
+from minivae.model import importance, proposals
 
 ROOT = Path(__file__).parents[2]
 LESSONS = build.lessons([])
@@ -26,6 +27,7 @@ each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.ste
 def test_a_lesson_runs_and_prints_what_it_says(path, capsys):
     run = build.run(path)
     assert run.complaints == []
+    assert importance.rows_astray is proposals.rows_astray  # what a lesson turns off it turns on again
     with capsys.disabled():
         print("".join(f"\n{path.stem}, a part skipped: {reason}" for reason in run.skipped), end="")
 
