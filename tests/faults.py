@@ -335,7 +335,8 @@ def as_tested(module, name, bench):
         if mark.name == "parametrize":
             names = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
             values = bench.chance.choice(list(mark.args[1]))
-            arguments |= zip(names, values if len(names) > 1 else [values], strict=True)
+            several = values.values if hasattr(values, "marks") else values if len(names) > 1 else [values]
+            arguments |= zip(names, several, strict=True)
     folder = bench.new()
     folder.mkdir()
     fixtures = {"minivae": bench.minivae, "tmp_path": folder, "within_seconds": None}
