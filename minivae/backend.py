@@ -21,8 +21,10 @@ from minivae.answers import Workspace, find_workspace
 from minivae.errors import BackendError
 from minivae.kernels import reference
 from minivae.kernels.philox import Stream, permutation
+from minivae.kernels.reference import LARGEST_LOG_SIZE
 
 __all__ = [
+    "LARGEST_LOG_SIZE",
     "Array",
     "Backend",
     "Stream",

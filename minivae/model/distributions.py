@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minivae.backend import Array, Backend
+from minivae.backend import LARGEST_LOG_SIZE, Array, Backend
 from minivae.errors import DataError
 from minivae.model.scaling import moments
 from minivae.validation import check_float, check_widths
@@ -256,11 +256,8 @@ class Poisson(Likelihood):
         return np.log(np.maximum(mean, 0.001))
 
     def check(self, x):
-        refuse(
-            x,
-            (x < 0) | (x != np.floor(x)) & ~np.isnan(x),
-            f"the {type(self).__name__} likelihood expects counts 0, 1, 2, ...",
-        )
+        wrong = (x < 0) | (x != np.floor(x)) & ~np.isnan(x)
+        refuse(x, wrong, f"the {type(self).__name__} likelihood expects counts 0, 1, 2, ...")
 
 
 class NegativeBinomial(Poisson):
@@ -279,7 +276,7 @@ class NegativeBinomial(Poisson):
     def draw(self, mean, logvar, uniform, normal):
         from scipy.stats import nbinom
 
-        r = np.exp(logvar.astype(np.float64))
+        r = np.exp(np.clip(logvar.astype(np.float64), -LARGEST_LOG_SIZE, LARGEST_LOG_SIZE))  # as in nll
         return nbinom.ppf(uniform(), r, r / (r + mean)).astype(mean.dtype)
 
     def constant(self, x):

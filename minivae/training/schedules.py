@@ -86,12 +86,28 @@ class LinearBeta(Schedule):
 
 
 class CyclicBeta(LinearBeta):
-    """Fu et al., arXiv:1903.10145: ``cycles`` warm-ups in T epochs, each in the part ``ramp`` of its cycle; then 1."""
+    """Several warm-ups of the KL one after the other; from epoch T on, the whole beta.
+
+    Parameters
+    ----------
+    epochs : int
+        T, counted from the model's first epoch.
+    cycles : int, default 4
+        How many there are in T epochs, each T / cycles long.
+    ramp : float, default 0.5
+        In which part of its cycle the factor grows from 0 to 1, at most all of it; then it stays at 1.
+
+    References
+    ----------
+    Fu et al., "Cyclical annealing schedule", arXiv:1903.10145.
+    """
 
     def __init__(self, epochs: int, cycles: int = 4, ramp: float = 0.5):
         super().__init__(epochs)
         self.cycles = check_int(cycles, "cycles", 1)
         self.ramp = check_float(ramp, "ramp", positive=True)
+        if self.ramp > 1:
+            raise ValueError(f"ramp must be at most 1, the whole cycle, or beta is never reached in it: got {ramp}")
 
     def __call__(self, epoch: float) -> float:
         done = epoch * self.cycles / self.epochs

@@ -167,6 +167,9 @@ def test_a_negative_binomial_learns_the_size_that_the_counts_were_drawn_with():
     counts = np.bincount(drawn.astype(int), minlength=25)[:25]
     expected = stats.nbinom.pmf(np.arange(25), 2, 2 / 8)
     assert stats.chisquare(counts, expected * counts.sum() / expected.sum()).pvalue > 1e-3
+    # A size beyond what the likelihood holds is drawn as what it holds, and not as zeros.
+    held = NegativeBinomial().draw(np.full((n, 1), 6.0), np.array([99.0]), lambda: rng.random((n, 1)), None)
+    assert held.mean() == pytest.approx(6, abs=5 * np.sqrt(6 / n))
     output, log_size = NegativeBinomial().constant(x.astype(float))
     np.testing.assert_allclose(np.exp(output), x.mean(axis=0))
     assert np.exp(log_size[0]) == pytest.approx(2, rel=0.15)

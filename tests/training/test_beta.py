@@ -124,6 +124,7 @@ def test_workers_and_shards_train_the_same_bits_under_a_schedule(backend):
         (lambda: LinearBeta(0), ValueError, "epochs must be at least 1"),
         (lambda: CyclicBeta(8, cycles=0), ValueError, "cycles must be at least 1"),
         (lambda: CyclicBeta(8, ramp=0), ValueError, "ramp must be finite and greater than 0"),
+        (lambda: CyclicBeta(8, ramp=1.5), ValueError, "ramp must be at most 1, the whole cycle"),
         (lambda: fit(small(), X, beta_schedule="linear"), TypeError, "beta_schedule must be an object such as Linear"),
         (
             lambda: fit(small(), X, beta_schedule=LinearBeta),
