@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from .numba_threads import WORTH_A_TILE, gemm_address, pool
 from .philox import Stream
-from .reference import LEAK
+from .reference import LARGEST_LOG_RATE, LARGEST_LOG_SIZE, LEAK
 
 __all__ = [
     "activation_backward",
@@ -52,6 +52,9 @@ __all__ = [
     "gaussian_nll",
     "linear_backward",
     "linear_forward",
+    "lognormal_nll",
+    "negative_binomial_nll",
+    "poisson_nll",
     "reparameterize_backward",
     "reparameterize_forward",
     "session",
@@ -850,6 +853,161 @@ def gaussian_nll(
     total = _buffer(dlogvar, logvar.shape, dtype)
     _sum_dlogvar(sums, total)
     return value, _returned(gradient, dmean), _returned(total, dlogvar)
+
+
+# Positive values and counts. The count's cells are computed in float64: of terms near 10^6 what is left may be near 7.
+
+
+@compiled()
+def _log_of_rows(x, observed, log_x, total):
+    """log x, 0 where it was not observed, and its sum over each row."""
+    for r in range(len(x)):
+        total[r] = 0
+        for i in range(x.shape[1]):
+            log_x[r, i] = np.log(x[r, i])
+            if observed is not None and observed[r, i] == 0:
+                log_x[r, i] = 0
+            total[r] += log_x[r, i]
+
+
+def lognormal_nll(
+    mean: NDArray,
+    logvar: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    observed: NDArray | None = None,
+    nll: NDArray | None = None,
+    dmean: NDArray | None = None,
+    dlogvar: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    """The Gaussian of log x, and the sum of log x."""
+    log_x, total = np.empty(x.shape, mean.dtype), np.empty(x.shape[:1], mean.dtype)
+    _log_of_rows(_c(x, mean.dtype), _weights(observed, mean.dtype), log_x, total)
+    nll, *gradients = gaussian_nll(mean, logvar, log_x, dnll, observed=observed, nll=nll, dmean=dmean, dlogvar=dlogvar)
+    nll += total
+    return nll, *gradients
+
+
+@compiled()
+def _poisson(l, x):
+    """The value of one cell, and its gradient."""
+    rate = math.exp(min(l, LARGEST_LOG_RATE))
+    return rate * (1 + max(l - LARGEST_LOG_RATE, 0)) - x * l + math.lgamma(x + 1), rate - x
+
+
+@compiled()
+def _digamma(x):
+    """psi(x) = psi(x + 1) - 1/x up to x >= 10, from where on its asymptotic series errs by less than 1e-15."""
+    total = 0.0
+    while x < 10:
+        total -= 1 / x
+        x += 1
+    y = 1 / (x * x)
+    series = y * (1 / 12 - y * (1 / 120 - y * (1 / 252 - y * (1 / 240 - y * (1 / 132 - y * 691 / 32760)))))
+    return total + math.log(x) - 0.5 / x - series
+
+
+@compiled()
+def _negative_binomial(l, log_r, x, wanted):
+    """The value of one cell, and its gradients with respect to l and to log r, if they are wanted."""
+    held = LARGEST_LOG_SIZE if log_r > LARGEST_LOG_SIZE else log_r
+    held = -LARGEST_LOG_SIZE if held < -LARGEST_LOG_SIZE else held  # NaN stays NaN
+    r, t = math.exp(held), l - held
+    small = math.exp(-abs(t))
+    above, below = max(t, 0) + math.log1p(small), max(-t, 0) + math.log1p(small)
+    value = math.lgamma(r) + math.lgamma(x + 1) - math.lgamma(x + r) + r * above + x * below
+    if not wanted:
+        return value, 0.0, 0.0
+    upper = (1 if t > 0 else small) / (1 + small)  # 1 / (1 + e^-t)
+    lower = (small if t > 0 else 1) / (1 + small)
+    of_rate = r * upper - x * lower
+    return value, of_rate, r * (_digamma(r) - _digamma(x + r) + above) - of_rate if held == log_r else 0.0
+
+
+@compiled()
+def _count_nll_tile(t, count, log_rate, log_size, x, observed, dnll, nll, dlog_rate, sums):
+    """A negative binomial's, or where ``log_size`` is None a Poisson's, which Numba compiles by itself."""
+    start, stop = _rows(len(nll), t, count)
+    for r in range(start, stop):
+        total = 0.0
+        for i in range(log_rate.shape[1]):
+            l, cell, weight, of_size = float(log_rate[r, i]), float(x[r, i]), 1.0, 0.0
+            if observed is not None:
+                weight = float(observed[r, i])
+            if log_size is None:
+                value, of_rate = _poisson(l, cell)
+            else:
+                value, of_rate, of_size = _negative_binomial(l, log_size[i], cell, len(dnll) > 0)
+            total += weight * value
+            if len(dnll) > 0:
+                dlog_rate[r, i] = dnll[r] * weight * of_rate
+                sums[t, i] += dnll[r] * weight * of_size
+        nll[r] = total
+
+
+@compiled(parallel=True)
+def _count_nll(count, log_rate, log_size, x, observed, dnll, nll, dlog_rate, sums):
+    if count == 1:
+        _count_nll_tile(0, 1, log_rate, log_size, x, observed, dnll, nll, dlog_rate, sums)
+    else:
+        for t in prange(count):
+            _count_nll_tile(t, count, log_rate, log_size, x, observed, dnll, nll, dlog_rate, sums)
+
+
+def _counts(
+    log_rate: NDArray,
+    log_size: NDArray | None,
+    x: NDArray,
+    dnll: NDArray | None,
+    observed: NDArray | None,
+    nll: NDArray | None,
+    dlog_rate: NDArray | None,
+) -> tuple[NDArray, NDArray | None, NDArray]:
+    """The value, its gradient, and the tiles' sums of that of ``log_size``."""
+    width = x.shape[1] if log_size is None else len(log_size)
+    _fit(log_rate.shape, x.shape, (len(log_rate if dnll is None else dnll), width))
+    dtype, count = log_rate.dtype, pool.tiles(log_rate.size)
+    value = _buffer(nll, log_rate.shape[:1], dtype)
+    gradient = log_rate if dnll is None else _buffer(dlog_rate, log_rate.shape, dtype)
+    upstream = np.empty(0, dtype) if dnll is None else _c(dnll, dtype)
+    sums = np.zeros((count, width))
+    given = (_c(log_rate, dtype), log_size, _c(x, dtype), _weights(observed, dtype))
+    _count_nll(count, *given, upstream, value, gradient, sums)
+    return _returned(value, nll), dlog_rate if dnll is None else _returned(gradient, dlog_rate), sums
+
+
+def poisson_nll(
+    log_rate: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    observed: NDArray | None = None,
+    nll: NDArray | None = None,
+    dlog_rate: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None]:
+    """One pass."""
+    return _counts(log_rate, None, x, dnll, observed, nll, dlog_rate)[:2]
+
+
+def negative_binomial_nll(
+    log_rate: NDArray,
+    log_size: NDArray,
+    x: NDArray,
+    dnll: NDArray | None = None,
+    *,
+    observed: NDArray | None = None,
+    nll: NDArray | None = None,
+    dlog_rate: NDArray | None = None,
+    dlog_size: NDArray | None = None,
+) -> tuple[NDArray, NDArray | None, NDArray | None]:
+    """One pass; each tile sums dlog_size in a row of its own, in float64."""
+    value, gradient, sums = _counts(log_rate, log_size.astype(np.float64), x, dnll, observed, nll, dlog_rate)
+    if dnll is None:
+        return value, dlog_rate, dlog_size
+    total = _buffer(dlog_size, log_size.shape, log_size.dtype)
+    _sum_dlogvar(sums, total)
+    return value, gradient, _returned(total, dlog_size)
 
 
 @compiled(reassociate=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import digamma
 
 numba = pytest.importorskip("numba")
 
@@ -124,10 +125,9 @@ def test_names_and_signatures_are_the_references():
         ours, theirs = getattr(numba_cpu, name), getattr(reference, name)
         assert str(inspect.signature(ours)) == str(inspect.signature(theirs)), name
         assert getattr(backend, name) is ours
-    of_tables = {"lognormal_nll", "poisson_nll", "poisson_mean", "negative_binomial_nll"}
     of_free_bits = {"free_bits_forward", "free_bits_backward"}  # a mean of (B, K): nothing to gain
     of_draws = {"log_weights", "importance_bound", "path_gradient"}  # measured: 0.6 % of a step
-    others = {"to_numpy", "zeros", "take_rows"} | of_tables | of_free_bits | of_draws
+    others = {"to_numpy", "zeros", "take_rows", "poisson_mean"} | of_free_bits | of_draws
     assert set(reference.__all__) - set(numba_cpu.__all__) == others
 
 
@@ -174,6 +174,29 @@ def test_any_number_of_tiles_gives_the_same_and_writes_nowhere_else(shape):
             assert np.all(out[size:] == 7)
 
 
+def test_counts_with_holes_in_any_number_of_tiles_are_those_of_the_reference():
+    rng = np.random.default_rng(0)
+    l, observed, upstream = rng.normal(size=(47, 9)), (rng.random((47, 9)) < 0.7) * 1.0, rng.normal(size=47)
+    x, log_size = np.floor(np.exp(2 + l)) * observed, np.linspace(-25, 8, 9)  # below -20 it is held
+    for size, expected in (
+        (None, reference.poisson_nll(l, x, upstream, observed=observed)),
+        (log_size, reference.negative_binomial_nll(l, log_size, x, upstream, observed=observed)),
+    ):
+        for count in (1, 2, 3, 5, 16):
+            nll, dl, sums = np.full(56, 7.0), np.full((56, 9), 7.0), np.zeros((count, 9))
+            numba_cpu._count_nll(count, l, size, x, observed, upstream, nll[:47], dl[:47], sums)
+            assert np.all(nll[47:] == 7)
+            assert np.all(dl[47:] == 7)
+            for mine, right in zip((nll[:47], dl[:47], sums.sum(axis=0)), expected, strict=False):
+                np.testing.assert_allclose(mine, right, rtol=1e-10, atol=1e-10)
+
+
+def test_digamma_is_that_of_scipy():
+    x = np.concatenate([np.geomspace(2e-9, 1e10, 2000), np.linspace(0.5, 30, 500)])
+    error = np.abs(np.array([numba_cpu._digamma(one) for one in x]) - digamma(x))
+    assert (error / np.maximum(np.abs(digamma(x)), 1)).max() < 1e-14
+
+
 def test_shapes_that_do_not_fit_are_refused_before_compiled_code_reads_beyond_them():
     x, row, v = np.ones((6, 8)), np.ones((1, 8)), np.ones(6)
     calls = (
@@ -187,6 +210,9 @@ def test_shapes_that_do_not_fit_are_refused_before_compiled_code_reads_beyond_th
         lambda: numba_cpu.bernoulli_nll(x, row),
         lambda: numba_cpu.bernoulli_nll(x, x, v[:5]),
         lambda: numba_cpu.gaussian_nll(x, v[:1], row),
+        lambda: numba_cpu.lognormal_nll(x, v[:1], row),
+        lambda: numba_cpu.poisson_nll(x, row),
+        lambda: numba_cpu.negative_binomial_nll(x, v, x),
         lambda: numba_cpu.categorical_nll(x, x, (30, 30)),
         lambda: numba_cpu.categorical_mean(x, (30, 30)),
         lambda: numba_cpu.adam_update(v, v, v, v[:5], 1, learning_rate=1, beta1=0, beta2=0, epsilon=1),
