@@ -15,6 +15,7 @@ pd = pytest.importorskip("pandas")
 pytestmark = pytest.mark.peers
 N = 80
 SMALL = ["--hidden", "8", "--latent", "2", "--epochs", "3", "--batch-size", "16", "--no-pictures"]
+LONGER = ["--schedule", "constant"]  # without a cosine, whose epochs are fixed
 
 
 def table(n=N, seed=0):
@@ -42,7 +43,7 @@ def table(n=N, seed=0):
 def run(minivae):
     """A run on table.csv, and what the command said."""
     table().to_csv("table.csv", index=False)
-    status, out, err = minivae("train", "--data", "table.csv", "--drop", "id", "--out", "run", *SMALL)
+    status, out, err = minivae("train", "--data", "table.csv", "--drop", "id", "--out", "run", *SMALL, *LONGER)
     assert status == 0, err
     return out
 
@@ -107,7 +108,7 @@ def test_the_commands_are_the_methods(minivae, run):
 
 @pytest.mark.slow
 def test_a_run_goes_on_with_its_columns_and_no_others(minivae, run):
-    short = [*SMALL[:4], "--epochs", 5, *SMALL[6:]]
+    short = [*SMALL[:4], "--epochs", 5, *SMALL[6:], *LONGER]
     for option in ("--drop", "--columns"):
         value = "id" if option == "--drop" else "id=drop"
         status, _, err = minivae("train", "--data", "table.csv", option, value, *short, "--out", f"whole{option}")

@@ -101,12 +101,12 @@ def add_training(group: Any) -> None:
     setting(group, "--steps", "of a GAN, each an update of both networks (default: 4000)", type=int)
     setting(group, "--batch-size", "examples in an update", type=int)
     setting(group, "--optimizer", "sgd has momentum 0.9", choices=("adam", "adagrad", "sgd"))
-    setting(group, "--lr", "learning rate", type=float)
+    setting(group, "--lr", "learning rate (default: 0.001; 0.01 and a cosine for columns of kinds)", type=float)
     setting(
         group,
         "--schedule",
         "of the learning rate: steps at --milestones, or half a cosine wave down to 0 over all epochs",
-        choices=("constant", "steps", "cosine"),
+        choices=("auto", "constant", "steps", "cosine"),
     )
     setting(group, "--milestones", "epochs after which the rate drops", type=whole_numbers, metavar="60,80")
     setting(group, "--factor", "by which it drops", type=float)

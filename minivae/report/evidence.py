@@ -79,7 +79,7 @@ class Evidence:
         twin.store.initialise(twin.init, twin.seed)
         twin.step = twin.epoch = 0
         epochs = max(1, min(len(self.curve), STEPS * settings.batch_size // len(self.train)))
-        optimizer = OPTIMIZERS[settings.optimizer](settings.lr * factor)
+        optimizer = OPTIMIZERS[settings.optimizer](settings.rate * factor)
         try:
             fit(
                 twin, self.some_rows, epochs, settings.batch_size, optimizer, binarize=self.run.binarize, progress=False

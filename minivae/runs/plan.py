@@ -39,6 +39,7 @@ from minivae.validation import check_choice, check_int
 from minivae.workers.group import Alone, Group
 
 UPDATES = 3000  # what the default number of epochs aims at
+RATE_OF_KINDS = 1e-2  # Adam moves a log variance by about the rate in each step, and each column has one to learn
 SCHEDULES = ("constant", "steps", "cosine")
 
 log = logging.getLogger("minivae")
@@ -148,6 +149,7 @@ def decide(settings: Settings, data: Dataset) -> Settings:
         backend=load(settings.backend).name,
         likelihood=settings.likelihood if is_gan else likelihood,
         scale=choose_scaling(settings.scale, likelihood, data),
+        **choose_rate(settings, likelihood),
         epochs=None if is_gan else settings.epochs or default_epochs(len(data.train), settings.batch_size),
     )
 
@@ -185,6 +187,16 @@ def choose_scaling(kind: str, likelihood: str, data: Dataset) -> str:
     if check_choice(kind, "scale", SCALINGS) != "none":
         log.info("scaling     %s, part of the model: data, samples and densities are in the units of the file", kind)
     return kind
+
+
+def choose_rate(settings: Settings, likelihood: str) -> dict[str, Any]:
+    """The learning rate and its schedule; by default Adam takes larger steps for columns of kinds, and then smaller."""
+    if likelihood != "mixed" or settings.optimizer != "adam" or (settings.lr, settings.schedule) != (None, "auto"):
+        return {"lr": settings.rate, "schedule": "constant" if settings.schedule == "auto" else settings.schedule}
+    log.info(
+        "rate        %g, down to 0 by half a cosine wave (auto: each column has a variance to learn)", RATE_OF_KINDS
+    )
+    return {"lr": RATE_OF_KINDS, "schedule": "cosine"}
 
 
 def default_epochs(n: int, batch_size: int) -> int:
@@ -239,7 +251,7 @@ def build_model(settings: Settings, data: Dataset, classes: tuple[str, ...] = ()
     vae.classes, vae.columns = classes, data.schema
     if data.schema is None and len(set(data.columns)) == data.train.shape[1]:  # a data set by name
         vae.columns = Columns.plain(data.columns, data.train)
-    vae.optimizer = OPTIMIZERS[settings.optimizer](settings.lr)
+    vae.optimizer = OPTIMIZERS[settings.optimizer](settings.rate)
     if settings.output_bias == "data":
         vae.set_output_bias(data.train)
     return vae
@@ -253,7 +265,7 @@ def build_gan(settings: Settings, data: Dataset) -> GAN:
     output = "sigmoid" if u.min() >= 0 and u.max() <= 1 else "identity"
     gan = GAN(data.train.shape[1], settings.hidden, settings.latent, **said, output=output, scaling=scaling)
     is_adam = settings.optimizer == "adam"  # without momentum, as GAN.fit has it
-    gan.optimizer = Adam(settings.lr, (0.0, 0.99)) if is_adam else OPTIMIZERS[settings.optimizer](settings.lr)
+    gan.optimizer = Adam(settings.rate, (0.0, 0.99)) if is_adam else OPTIMIZERS[settings.optimizer](settings.rate)
     return gan
 
 

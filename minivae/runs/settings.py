@@ -46,8 +46,8 @@ class Settings:
     batch_size: int = 128
     shards: int | None = None
     optimizer: str = "adam"
-    lr: float = 1e-3
-    schedule: str = "constant"
+    lr: float | None = None
+    schedule: str = "auto"
     milestones: tuple[int, ...] = ()
     factor: float = 0.1
     patience: int | None = None
@@ -68,6 +68,11 @@ class Settings:
     def length(self) -> int:
         """Up to which step or epoch it is trained."""
         return (self.steps if self.model == "gan" else self.epochs) or 0
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, or what it is of most models."""
+        return RATE if self.lr is None else self.lr
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -109,11 +114,13 @@ TYPES: dict[str, Any] = {
     "int": int,
     "int | None": int | None,
     "float": float | int,
+    "float | None": float | int | None,
     "bool": bool,
     "tuple[int, ...]": tuple,
     "tuple[str, ...]": tuple,
 }
 MODELS = ("vae", "gan")
+RATE = 1e-3
 OF_GAN: dict[str, Any] = {  # its defaults, where they are others; the last three only it has
     "hidden": (128, 128),
     "latent": 8,

@@ -210,7 +210,7 @@ def describe_model(model: Model, settings: Settings) -> str:
         about += f" given one of {model.condition_dim} classes" * (model.condition_dim > 0)
     return (
         f"model       {about}, {settings.activation}, {size:,} parameters; {settings.length} {reached(model)[0]}s of "
-        f"batches of {settings.batch_size}, {settings.optimizer} at {settings.lr:g}; {model.backend} backend, "
+        f"batches of {settings.batch_size}, {settings.optimizer} at {settings.rate:g}; {model.backend} backend, "
         f"{model.dtype}" + (f" ({states()['mine']})" if model.backend == "mine" else "")
     )
 

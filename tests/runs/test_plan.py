@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minivae import Masking, SaltAndPepper, datasets
+from minivae import Columns, Masking, SaltAndPepper, datasets
 from minivae.datasets import Dataset
 from minivae.datasets.split import held_out
 from minivae.runs.identity import fingerprint
 from minivae.runs.plan import decide, default_epochs, make_plan
-from minivae.runs.settings import Settings
+from minivae.runs.settings import OF_GAN, Settings
 
 RNG = np.random.default_rng(0)
 TABLE = Dataset("table", RNG.normal(5, 3, (80, 4)), RNG.normal(5, 3, (20, 4)))
@@ -48,6 +48,28 @@ def test_what_is_decided_is_what_is_built(data, likelihood, scale):
 )
 def test_the_default_epochs_make_about_3000_updates_but_are_10_to_200(n, batch_size, epochs):
     assert default_epochs(n, batch_size) == epochs
+
+
+KINDS = Columns.of({name: np.where(TABLE.train[:, j] > 9, np.nan, TABLE.train[:, j]) for j, name in enumerate("abcd")})
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "lr", "schedule"),
+    [
+        (replace(TABLE, schema=KINDS), {}, 1e-2, "cosine"),
+        (replace(TABLE, schema=KINDS), {"lr": 1e-3}, 1e-3, "constant"),
+        (replace(TABLE, schema=KINDS), {"schedule": "constant"}, 1e-3, "constant"),
+        (replace(TABLE, schema=KINDS), {"optimizer": "sgd"}, 1e-3, "constant"),
+        (TABLE, {}, 1e-3, "constant"),
+        (TABLE, {**OF_GAN, "model": "gan"}, 1e-3, "constant"),
+    ],
+)
+def test_columns_of_kinds_have_a_larger_rate_that_falls(data, options, lr, schedule):
+    settings, plan = planned(data, **options)
+    assert (settings.lr, settings.schedule, plan.model.optimizer.learning_rate) == (lr, schedule, lr)
+    if settings.model == "vae":
+        half, end = plan.recipe.factor(settings.epochs / 2), plan.recipe.factor(200)
+        np.testing.assert_allclose((half, end), (0.5, 0) if schedule == "cosine" else (1, 1), atol=1e-12)
 
 
 @pytest.mark.parametrize(("scale", "extremes"), [("standard", (-3, 3)), ("minmax", (0, 1)), ("none", (0, 1))])
