@@ -884,9 +884,10 @@ def lognormal_nll(
     """The Gaussian of log x, and the sum of log x."""
     log_x, total = np.empty(x.shape, mean.dtype), np.empty(x.shape[:1], mean.dtype)
     _log_of_rows(_c(x, mean.dtype), _weights(observed, mean.dtype), log_x, total)
-    nll, *gradients = gaussian_nll(mean, logvar, log_x, dnll, observed=observed, nll=nll, dmean=dmean, dlogvar=dlogvar)
-    nll += total
-    return nll, *gradients
+    options = {"observed": observed, "nll": nll, "dmean": dmean, "dlogvar": dlogvar}
+    value, dmean, dlogvar = gaussian_nll(mean, logvar, log_x, dnll, **options)
+    value += total
+    return value, dmean, dlogvar
 
 
 @compiled()

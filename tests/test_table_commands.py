@@ -95,6 +95,8 @@ def test_the_commands_are_the_methods(minivae, run):
     minivae("score", "run", "--data", "table.csv", "--samples", 20, "--seed", 5, "--out", "scores.npz")
     minivae("reconstruct", "run", "--data", "table.csv", "--out", "again.npy")
     minivae("impute", "run", "--data", "table.csv", "--out", "filled.npy", "--seed", 3)
+    minivae("sample", "run", "-n", 5, "--draw", "--seed", 2, "--out", "new.npz")
+    np.testing.assert_array_equal(np.load("new.npz")["x"], vae.sample(5, seed=2, draw=True))
     assert vae.columns.config() == own.schema.config()
     assert json.loads(Path("run/config.json").read_text())["columns"] == json.loads(json.dumps(own.schema.config()))
     x = vae.columns.encode({name: frame[name].to_numpy() for name in frame})

@@ -161,7 +161,7 @@ def decide(frame: Any, name: Any, kind: str | None) -> Column:
             "high": float(numbers.max()),
             "is_whole": not np.any(numbers % 1),
         }
-        return Column(kind=kind or guess, note=note, **limits, **known)
+        return Column(kind=kind or guess, note="" if kind else note, **limits, **known)
     if len(np.unique(words)) > 1:
         seen = np.array(list(map(str, seen)), object)
     declared: Any = getattr(getattr(frame[name], "cat", None), "categories", ())

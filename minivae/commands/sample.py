@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         "--out",
         metavar="FILE",
         default=argparse.SUPPRESS,
-        help=".png (images), .npy, or .csv, always of draws (default: new-samples in the run folder)",
+        help=".png (images), .npy, .npz, or .csv, always of draws (default: new-samples in the run folder)",
     )
     add_json(parser)
 
@@ -43,8 +43,8 @@ def sample(options: argparse.Namespace) -> int:
     data = run.data or {}
     shape = data.get("image_shape")
     out = Path(options.out) if "out" in options else run.folder / f"new-samples{'.png' if shape else '.npy'}"
-    if out.suffix not in (".png", ".npy", ".csv"):
-        raise ValueError(f"--out must end in .png or .npy, got {out.name!r} (or in .csv)")
+    if out.suffix not in (".png", ".npy", ".npz", ".csv"):
+        raise ValueError(f"--out must end in .png or .npy, got {out.name!r} (or in .npz or .csv)")
     draw = options.draw or out.suffix == ".csv"
     if out.suffix == ".png" and not shape:
         raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")
@@ -61,7 +61,7 @@ def sample(options: argparse.Namespace) -> int:
         samples = run.model.sample(options.n, seed=options.seed, **how)
     if not np.all(np.isfinite(samples)):
         raise MinivaeError("samples of this model are not finite: it has diverged, or its variance has; train it anew")
-    if out.suffix == ".csv":
+    if out.suffix in (".csv", ".npz"):
         from minivae.runs.tables import Rows, check_out, write_rows
 
         check_out(run, str(out))

@@ -48,6 +48,7 @@ def test_kinds_are_guessed_and_the_table_says_so():
     assert lines[2].split() == ["species", "category", "'Adelie',", "'Chinstrap',", "'Gentoo'", "1", "guess"]
     assert "always the same, nothing to learn: drop it?" in lines[12]
     assert "of an id: drop it?" in str(Columns.of(frame()))
+    assert "of an id: drop it?" not in str(Columns.of(frame(), {"id": "real"}))  # you know better
     assert columns.width == 15 == len(columns.names)
     assert columns.parts[:3] == (("categorical", 3), ("bernoulli", 1), ("gaussian", 1))
     assert columns.parts[5:] == (("bernoulli", 2), ("categorical", 3), ("gaussian", 3))
