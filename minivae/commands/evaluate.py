@@ -24,8 +24,8 @@ def add(commands: Any) -> None:
         type=int,
         default=argparse.SUPPRESS,
         metavar="M",
-        help="the processes of mpiexec, whose number divides M, share the rows, each with one BLAS thread: every number "
-        "of them, also one, prints the same",
+        help="the processes of mpiexec, whose number divides M, share the rows, each with one BLAS thread: so every "
+        "number of them, also one, finds the same",
     )
     parser.add_argument("--data-parallel", action="store_true", help="they share the rows, and any number of them can")
     add_binarize(parser)
