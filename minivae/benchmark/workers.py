@@ -162,9 +162,10 @@ def report(result: dict[str, Any]) -> list[str]:
         lines.append(f"*  held out: the model is off by {error['median']:.0%} (median), {error['max']:.0%} at most")
     lines.append("a model: " + ", ".join(f"{seconds:.2g} s {name}" for name, seconds in result["seconds"].items()))
     for row in result["more_stop_paying"]:
+        pay = f"up to {row['workers']} workers pay, {row['times_as_fast']:.1f} times as fast as one"
         lines.append(
-            f"predicted, not measured: {row['parameters']:,} parameters, batches of {row['batch_size']}: up to "
-            f"{row['workers']} workers pay, {row['times_as_fast']:.1f} times as fast as one"
+            f"predicted, not measured: {row['parameters']:,} parameters, batches of {row['batch_size']}: "
+            + (pay if row["workers"] > 1 else "a second worker does not pay")
         )
     return lines
 
