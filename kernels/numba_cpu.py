@@ -26,9 +26,8 @@ from typing import Any
 import llvmlite.binding
 import numpy as np
 from llvmlite.ir import Constant, FunctionType, IntType, VoidType
-from numba import config, int32, njit, prange, types
+from numba import config, extending, int32, njit, prange, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
 from numpy.typing import NDArray
@@ -65,6 +64,7 @@ __all__ = [
 if config.DISABLE_JIT:  # type: ignore[attr-defined]
     raise ImportError("NUMBA_DISABLE_JIT is set in the environment, so that nothing would be compiled: unset it")
 
+intrinsic: Any = extending.intrinsic  # to mypy, the context that Numba adds would be an argument
 CODES = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4, "leaky_relu": 5}
 IDENTITY, RELU, TANH, SIGMOID, SOFTPLUS, LEAKY_RELU = CODES.values()
 LOG_2PI = math.log(2 * math.pi)
@@ -231,7 +231,7 @@ def _tanh(x): ...
 
 
 def _in_both_precisions(name: Callable, of_float32: Any, of_float64: Callable) -> None:
-    @overload(name)
+    @extending.overload(name)
     def choose(x):
         if x == types.float32:
             return lambda x: of_float32(x)
