@@ -77,7 +77,9 @@ class Settings:
     def source(self) -> dict[str, Any]:
         """How the data are read: the arguments of :func:`minivae.datasets.load` beside the name."""
         names = ("labels", "header", "drop", "test", "holdout", "groups")
-        kinds = dict(column.rpartition("=")[::2] for column in self.columns)
+        kinds = dict(column.rpartition("=")[::2] for column in dict.fromkeys(self.columns))
+        if len(kinds) < len(set(self.columns)):
+            raise ValueError(f"--columns {shown(self.columns)} gives a column two kinds: say one of them")
         return {name: getattr(self, name) for name in names} | {"columns": None if self.model == "gan" else kinds}
 
     @classmethod
