@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -175,7 +176,8 @@ def option(name: str) -> str:
 def shown(value: Any) -> str:
     """A setting as it is written on the command line."""
     if isinstance(value, tuple):
-        return ",".join(str(part) for part in value) or "none"
+        texts = (str(part).replace('"', '""') for part in value)
+        return ",".join(f'"{text}"' if re.search(r'[,"]|^\s', text) else text for text in texts) or "none"
     return "none" if value is None else str(value)
 
 
