@@ -122,6 +122,8 @@ def test_a_run_goes_on_with_its_columns_and_no_others(minivae, run):
 
 def test_new_files_are_refused_with_the_cell_and_outputs_are_no_inputs(minivae, run):
     frame = table()
+    empty = frame.astype(object)
+    empty.loc[1] = None
     bad = {
         "level.csv": (
             frame.assign(island="Mars"),
@@ -131,6 +133,7 @@ def test_new_files_are_refused_with_the_cell_and_outputs_are_no_inputs(minivae, 
             frame.assign(visits=-1),
             "row 2, column 4 (visits): a column of kind 'count' holds 0, 1, 2, ..., got",
         ),
+        "empty.csv": (empty, "row 3 holds no value"),
         "less.csv": (frame.drop(columns="a"), "no column 'a'"),
         "more.csv": (frame.assign(c=1), "a column 'c'"),
         "text.csv": (frame.assign(b="x"), "row 2, column 6 (b): a column of kind 'real' holds finite numbers, got 'x'"),

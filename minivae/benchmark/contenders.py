@@ -17,7 +17,7 @@ from minivae.benchmark.plain import PLAIN, plain_run
 from minivae.benchmark.problem import BETAS, EPSILON, LEARNING_RATE, Problem, Run
 from minivae.model.vae import VAE
 from minivae.training.loop import Steps, steps_of_an_epoch, train_epoch
-from minivae.training.native import NativeSteps
+from minivae.training.native import WORTH_COMPILING
 from minivae.training.optimizers import Adam
 from minivae.training.recipe import Recipe
 
@@ -75,9 +75,7 @@ def our_contender(problem: Problem, name: str) -> Contender:
     vae, recipe = problem.model(name), Recipe(problem.batch_size)
     vae.optimizer = Adam(LEARNING_RATE, BETAS, EPSILON)
     data = vae.kernels.asarray(problem.data(), vae.dtype)
-    steps = steps_of_an_epoch(vae, data, recipe)
-    if isinstance(steps, NativeSteps):
-        steps.worth = 0  # compile at once
+    steps = steps_of_an_epoch(vae, data, recipe, WORTH_COMPILING)  # of a long training
     run, epoch = epoch_run(problem, vae, data, steps), partial(train_epoch, vae, data, recipe, steps)
     return Contender(run, epoch, problem.batches, passes_of(vae, data))
 

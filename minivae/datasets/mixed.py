@@ -62,10 +62,21 @@ def read(
             return replace(table, schema=schema or plain_columns(path, labels, header, [*drop, *kinds], table))
     frame, texts, remarks = read_frame(path, labels, header, kinds, drop, schema)
     schema = schema or Columns.of(frame, kinds_by_name(frame, kinds, drop))
+    return Table(
+        encode(path, frame, schema),
+        *tables.as_classes(texts),
+        columns=schema.names,
+        remarks=tuple(remarks),
+        schema=schema,
+    )
+
+
+def encode(path: str, frame: Cells, schema: Columns) -> np.ndarray:
+    """The cells of a file as the rows of a model, (N, D); DataError for a row without a value."""
     x = schema.encode(frame)
     for row in np.flatnonzero(np.isnan(x).all(axis=1))[:1]:
         raise DataError(f"{path!r}, row {frame.rows[row]} holds no value but in columns that are left out: take it out")
-    return Table(x, *tables.as_classes(texts), columns=schema.names, remarks=tuple(remarks), schema=schema)
+    return x
 
 
 def plain_columns(path: str, labels: str | int | None, header: str, drop: Sequence[str | int], table: Table) -> Columns:

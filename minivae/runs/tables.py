@@ -57,7 +57,8 @@ def read_rows(run: Run, data: str, labels: str | None) -> Rows:
     frame, texts, remarks = mixed.read_frame(data, labels, header, {}, (), schema)
     for remark in remarks:
         print_line(f"note: {data!r}: {remark}", to_stderr=True)
-    return Rows(run, with_classes(run.vae, schema.encode(frame), *tables.as_classes(texts), data), frame)
+    x = mixed.encode(data, frame, schema)
+    return Rows(run, with_classes(run.vae, x, *tables.as_classes(texts), data), frame)
 
 
 def arrays_in(path: str) -> np.ndarray:

@@ -20,7 +20,7 @@ from minivae.training.captured import CapturedSteps, can_be_captured
 from minivae.training.corruption import Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
 from minivae.training.examples import Rows, RowsOnDisk, held_out_rows, on_device, training_rows, with_fixed_noise
-from minivae.training.native import NativeSteps, tell, why_step_by_step
+from minivae.training.native import NativeSteps, is_worth_compiling, tell, why_step_by_step
 from minivae.training.optimizers import Adam, Optimizer
 from minivae.training.recipe import (
     Callback,
@@ -181,7 +181,9 @@ def fit_prepared(
     history: History = {name: [] for name in columns(validation is not None)}
     train = on_device(vae, train)
     warm_up(vae, progress=progress)
-    steps, watch = steps_of_an_epoch(vae, train, recipe), Watch(vae)
+    steps, watch = steps_of_an_epoch(vae, train, recipe, epochs), Watch(vae)
+    if isinstance(steps, NativeSteps):
+        steps.compile(progress and group.rank == 0)
     numbers, line = (
         range(vae.epoch + 1, vae.epoch + epochs + 1),
         partial(summary, is_sum=vae.objective == "elbo" and not vae.free_bits),
@@ -271,13 +273,14 @@ def train_epoch(vae: VAE, x: Rows, recipe: Recipe, steps: Steps) -> dict[str, fl
     return terms._asdict() | {"penalty": penalty}
 
 
-def steps_of_an_epoch(vae: VAE, x: Rows, recipe: Recipe) -> Steps:
-    """A function that makes all updates of the next epoch, and returns the sums of its losses."""
+def steps_of_an_epoch(vae: VAE, x: Rows, recipe: Recipe, epochs: int) -> Steps:
+    """A function that makes all updates of the next epoch, of so many, and returns the sums of its losses."""
     if vae.kernels.graph is not None and not isinstance(x, RowsOnDisk) and can_be_captured(vae, recipe):
         return CapturedSteps(vae, x, recipe)
     if vae.kernels.train is not None:
         reason = why_step_by_step(vae, x, recipe)
-        if reason is None:
+        if reason is not None:
+            tell(reason)
+        elif is_worth_compiling(vae, len(x), recipe, epochs):
             return NativeSteps(vae, x, recipe)
-        tell(reason)
     return partial(host_steps, vae, x, recipe)

@@ -18,11 +18,12 @@ from minivae.backend import Array, permutation
 from minivae.model.likelihoods import Bernoulli, Categorical, Gaussian, Likelihood, Mixed
 from minivae.model.network import has_holes
 from minivae.model.vae import VAE
+from minivae.system.progress import said_if_slow
 from minivae.training.optimizers import SGD, Adagrad, Adam
 from minivae.training.recipe import Recipe
 from minivae.training.step import host_steps
 
-WORTH_COMPILING = 2000  # updates: whoever makes fewer shall not wait for the compiler, or for its cache on disk
+WORTH_COMPILING = 2000  # updates, those of before included: whoever makes fewer shall not wait for the compiler
 WORK_OF_A_CALL = 2**31  # about a tenth of a second, so long does Ctrl-C wait: of parameters times examples, and ...
 WORK_OF_AN_EXAMPLE = 2**15  # ... what else an example costs, by which small models are not cheaper
 LARGEST_BATCH = 4096  # of more numbers np.mean does not add all in one piece
@@ -30,9 +31,10 @@ METHODS = (SGD, Adagrad, Adam)  # in the order of their numbers in kernels/numba
 ACTIVATIONS = ("identity", "relu", "tanh", "sigmoid", "softplus", "leaky_relu")
 KINDS = (Bernoulli, Categorical, Gaussian)
 POLICY = (
-    f"numba compiles one as a whole after {WORTH_COMPILING:,} updates; step by step, with the same bits, go rows on "
-    "disk, workers or shards, several draws, free bits, a schedule of beta, corruption, conditions, missing values, "
-    f"Poisson and log-normal columns, models, optimizers and likelihoods of your own, batches beyond {LARGEST_BATCH:,}"
+    f"numba compiles one as a whole where {WORTH_COMPILING:,} updates or more are planned; step by step, with the same "
+    "bits, go rows on disk, workers or shards, several draws, free bits, a schedule of beta, corruption, conditions, "
+    "missing values, Poisson and log-normal columns, models, optimizers and likelihoods of your own, and batches "
+    f"beyond {LARGEST_BATCH:,}"
 )
 
 
@@ -69,12 +71,25 @@ def parts_of(vae: VAE) -> list[tuple[Likelihood, slice, slice | None]]:
     return [(vae.likelihood, slice(0, vae.input_dim), slice(0, shape[0]) if shape else None)]
 
 
+def is_worth_compiling(vae: VAE, n: int, recipe: Recipe, epochs: int) -> bool:
+    """Whether a training on ``n`` examples is a long one."""
+    return vae.step + epochs * -(-n // recipe.batch_size) >= WORTH_COMPILING
+
+
 class NativeSteps:
-    """All updates of an epoch; ``x`` (N, D) is scaled. A model's first ``worth`` updates go step by step."""
+    """All updates of an epoch; ``x`` (N, D) is scaled."""
 
     def __init__(self, vae: VAE, x: Array, recipe: Recipe):
-        self.vae, self.x, self.recipe = vae, x, recipe
-        self.size, self.worth = min(recipe.batch_size, len(x)), WORTH_COMPILING
+        self.vae, self.x, self.recipe, self.size = vae, x, recipe, min(recipe.batch_size, len(x))
+
+    def compile(self, progress: bool) -> None:
+        """Seconds, once for each precision; then it is read from the cache on disk. No step is made."""
+        with said_if_slow("compiling an epoch as a whole", progress), self.vae.lock, self.vae.kernels.session():
+            self.train(0, 0, permutation(0, 0, 1), 0.0, self.losses(0))
+
+    def losses(self, steps: int) -> tuple[np.ndarray, ...]:
+        """Where the losses of every example are put, and the two penalties of every step."""
+        return np.empty(len(self.x), self.vae.dtype), np.empty(len(self.x), self.vae.dtype), np.zeros((steps, 2))
 
     def __call__(self) -> np.ndarray:
         """Train on every example once; returns the sums of penalty, recon_nll and kl, (3,), in nats."""
@@ -83,10 +98,9 @@ class NativeSteps:
         reason = why_step_by_step(vae, self.x, recipe)  # a callback may have changed the model since the last epoch
         if reason is not None:
             tell(reason)
-        if reason is not None or vae.step + steps <= self.worth:
             return host_steps(vae, self.x, recipe)
         order, rate = permutation(recipe.seed, vae.epoch, n), recipe.factor(vae.epoch) * vae.optimizer.learning_rate
-        losses = np.empty(n, vae.dtype), np.empty(n, vae.dtype), np.zeros((steps, 2))
+        losses = self.losses(steps)
         at_once = 1 + WORK_OF_A_CALL // (size * (WORK_OF_AN_EXAMPLE + len(vae.store.vector)))
         for begin in range(0, steps, at_once):  # Ctrl-C comes between two calls, and so does another thread
             with vae.lock:
@@ -132,7 +146,7 @@ def numbers_of(vae: VAE, rate: float, steps: range) -> np.ndarray:
     if isinstance(optimizer, Adam):
         beta1, beta2 = optimizer.betas
         adam = vae.kernels.adam_numbers
-        return np.array([(*adam(t, rate, beta1, beta2, optimizer.epsilon), smallest) for t in steps])
+        return np.array([(*adam(t, rate, beta1, beta2, optimizer.epsilon), smallest) for t in steps]).reshape(-1, 5)
     setting = optimizer.momentum if isinstance(optimizer, SGD) else optimizer.epsilon
     return np.tile(np.array((rate, setting, 0, 0, smallest)), (len(steps), 1))
 
