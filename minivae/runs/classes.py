@@ -22,7 +22,9 @@ def class_names(data: Dataset) -> tuple[str, ...]:
 
 def check_learnt(data: Dataset, labels: np.ndarray | None, where: str) -> None:
     """DataError if one of these labels is none of a row to train on."""
-    if labels is not None and (unseen := np.setdiff1d(labels, data.train_labels)).size:
+    if labels is None or data.train_labels is None:
+        return
+    if (unseen := np.setdiff1d(labels, data.train_labels)).size:
         which = class_name(unseen[0], data.label_names)
         raise DataError(f"a class is learnt from rows, and class {which!r} is among {where}")
 
