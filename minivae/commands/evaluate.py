@@ -100,7 +100,8 @@ def evaluate(options: argparse.Namespace) -> int:
         lines = report(result)
         if n_trained:
             lines.append(
-                f"note        {n_trained} of these {len(examples.x)} rows are equal to rows of the run's training set"
+                f"note        {n_trained} of these {len(examples.x)} rows are equal to rows of the run's training set: "
+                "leave them out of --data for a figure on new rows"
             )
         lines.append(marks.line(result["scale"], result["log_likelihood_standard_error_of_examples"]))
         lines.append(f"next        minivae report {options.run}")
@@ -130,7 +131,10 @@ def report(result: dict[str, Any]) -> list[str]:
         f"(variance of the posterior mean > {protocol['active_threshold']:g})",
     ]
     if result["active_units"] == 0:
-        lines.append("note        no latent dimension is active: the model makes no use of z (posterior collapse)")
+        lines.append(
+            "note        no latent dimension is active: the model makes no use of z (posterior collapse); "
+            "train it with a smaller --beta or more --epochs"
+        )
     lines.extend(note_on_few_samples(ess, protocol))
     if protocol["is_log_likelihood"]:
         lines.extend(note_on_mixtures(result, protocol["examples"]))
