@@ -25,9 +25,10 @@ from typing import Any
 
 import llvmlite.binding
 import numpy as np
-from numba import config, int32, njit, prange, types
+from llvmlite.ir import Constant, FunctionType, IntType, VoidType
+from numba import config, extending, int32, njit, prange, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
 from numpy.typing import NDArray
 
@@ -66,6 +67,7 @@ __all__ = [
 if config.DISABLE_JIT:  # type: ignore[attr-defined]
     raise ImportError("NUMBA_DISABLE_JIT is set in the environment, so that nothing would be compiled: unset it")
 
+intrinsic: Any = extending.intrinsic  # to mypy, the context that Numba adds would be an argument
 CODES = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4, "leaky_relu": 5}
 IDENTITY, RELU, TANH, SIGMOID, SOFTPLUS, LEAKY_RELU = CODES.values()
 LOG_2PI = math.log(2 * math.pi)
@@ -232,7 +234,7 @@ def _tanh(x): ...
 
 
 def _in_both_precisions(name: Callable, of_float32: Any, of_float64: Callable) -> None:
-    @overload(name)
+    @extending.overload(name)
     def choose(x):
         if x == types.float32:
             return lambda x: of_float32(x)
@@ -334,30 +336,32 @@ for _name in ("sgemm", "dgemm"):  # found by name when cached code is loaded
     llvmlite.binding.add_symbol(f"minivae_{_name}", gemm_address(_name))
 
 
-def _external(name: str, real: Any) -> Any:
-    # A BLAS that expects 32-bit integers finds them in the lower halves of these.
-    a, i, r = types.CPointer(types.uint8), types.CPointer(types.int64), types.CPointer(real)
-    return types.ExternalFunction(name, types.void(a, a, i, i, i, r, r, i, r, i, r, r, i))
+@intrinsic
+def _gemm(typing, a_transposed, b_transposed, sizes, a, b, c):
+    """C = A B in Fortran's order of elements; the sizes are m, n, k and the three leading dimensions.
 
+    What Fortran wants by address is on the stack: four small arrays would take longer than a small product.
+    """
+    arrays, real = (a, b, c), c.dtype
+    name = "minivae_sgemm" if real == types.float32 else "minivae_dgemm"
 
-_sgemm, _dgemm = _external("minivae_sgemm", types.float32), _external("minivae_dgemm", types.float64)
+    def code(context, builder, _, values):
+        def at(value):
+            return cgutils.alloca_once_value(builder, value)
 
+        def letter(is_transposed):
+            return at(builder.select(is_transposed, Constant(IntType(8), ord("T")), Constant(IntType(8), ord("N"))))
 
-def _gemm(transposed, sizes, alpha, a, b, beta, c):
-    """C = A B in Fortran's order of elements; the sizes are m, n, k and the three leading dimensions."""
+        # A BLAS that expects 32-bit integers finds them in the lower halves of these.
+        m, n, k, lda, ldb, ldc = map(at, cgutils.unpack_tuple(builder, values[2]))
+        A, B, C = (context.make_array(t)(context, builder, v).data for t, v in zip(arrays, values[3:], strict=True))
+        one, zero = (at(context.get_constant(real, number)) for number in (1, 0))
+        given = [letter(values[0]), letter(values[1]), m, n, k, one, A, lda, B, ldb, zero, C, ldc]
+        form = FunctionType(VoidType(), [value.type for value in given])
+        builder.call(cgutils.get_or_insert_function(builder.module, form, name), given)
+        return context.get_dummy_value()
 
-
-@overload(_gemm)
-def _gemm_of(transposed, sizes, alpha, a, b, beta, c):
-    blas = _sgemm if c.dtype == types.float32 else _dgemm
-
-    def call(transposed, sizes, alpha, a, b, beta, c):
-        m, n, k = sizes[0:].ctypes, sizes[1:].ctypes, sizes[2:].ctypes
-        lda, ldb, ldc = sizes[3:].ctypes, sizes[4:].ctypes, sizes[5:].ctypes
-        first, second = transposed[0:].ctypes, transposed[1:].ctypes
-        blas(first, second, m, n, k, alpha.ctypes, a.ctypes, lda, b.ctypes, ldb, beta.ctypes, c.ctypes, ldc)
-
-    return call
+    return types.void(types.boolean, types.boolean, types.UniTuple(types.int64, 6), *arrays), code
 
 
 @compiled()
@@ -367,9 +371,8 @@ def _product(a, a_transposed, b, b_transposed, c):
     Fortran reads a row-major c as its transpose, so that what is computed is c.T = b.T @ a.T.
     """
     k = a.shape[0] if a_transposed else a.shape[1]
-    sizes = np.array([c.shape[1], c.shape[0], k, _pitch(b), _pitch(a), _pitch(c)], np.int64)
-    transposed = np.array([84 if b_transposed else 78, 84 if a_transposed else 78], np.uint8)  # "T" or "N"
-    _gemm(transposed, sizes, np.ones(1, c.dtype), b, a, np.zeros(1, c.dtype), c)
+    sizes = (c.shape[1], c.shape[0], k, _pitch(b), _pitch(a), _pitch(c))
+    _gemm(b_transposed, a_transposed, sizes, b, a, c)
 
 
 @compiled()
@@ -1443,10 +1446,31 @@ def _tiles(elements, width):
     return width if elements >= WORTH_A_TILE else 1
 
 
+@intrinsic
+def _view(typing, vector, start, shape):
+    """The elements that start there, in this shape. Nobody counts who uses them: that took a tenth of a small step.
+
+    So ``vector`` must be in use for longer than its views.
+    """
+    kind = types.Array(vector.dtype, len(shape), "C")
+
+    def code(context, builder, _, values):
+        given = context.make_array(vector)(context, builder, values[0])
+        view, shape = context.make_array(kind)(context, builder), cgutils.unpack_tuple(builder, values[2])
+        strides = [given.itemsize]
+        for length in shape[:0:-1]:
+            strides.insert(0, builder.mul(length, strides[0]))
+        data = builder.gep(given.data, [values[1]])
+        populate_array(view, data, shape, strides, given.itemsize, meminfo=None)
+        return view._getvalue()
+
+    return kind(vector, types.intp, types.UniTuple(types.intp, len(shape))), code
+
+
 @compiled()
-def _matrix(vector, start, n, width):
-    """The n rows that start there."""
-    return vector[start : start + n * width].reshape(n, width)
+def _whole(array):
+    """The array itself as such a view."""
+    return _view(array, 0, array.shape)
 
 
 # Of a layer: sizes; whether dx is wanted; where W and b begin in the vector, and y, in the end dx, in the workspace.
@@ -1457,8 +1481,8 @@ IN, OUT, ACTIVATION, WANTS_DX, AT_W, AT_B, AT_Y = range(7)
 def _chain(kernels, layers, vector, x, space, size, width):
     """As MLP.forward of minivae/model/layers.py, for a network whose ``layers`` are rows of the table above."""
     for layer in layers:
-        W, b = _matrix(vector, layer[AT_W], layer[IN], layer[OUT]), vector[layer[AT_B] : layer[AT_B] + layer[OUT]]
-        y = _matrix(space, layer[AT_Y] * size, len(x), layer[OUT])
+        W, b = _view(vector, layer[AT_W], (layer[IN], layer[OUT])), _view(vector, layer[AT_B], (layer[OUT],))
+        y = _view(space, layer[AT_Y] * size, (len(x), layer[OUT]))
         _call_linear_forward(kernels, (_tiles(y.size * len(W) // 32, width), x, W, b, layer[ACTIVATION], y))
         x = y
     return x
@@ -1470,15 +1494,14 @@ def _chain_backward(kernels, layers, vector, gradient, x, dy, space, size, width
     n = len(x)
     for i in range(len(layers) - 1, -1, -1):
         layer, wanted = layers[i], layers[i, WANTS_DX] == 1
-        y = _matrix(space, layer[AT_Y] * size, n, layer[OUT])
+        y = _view(space, layer[AT_Y] * size, (n, layer[OUT]))
         if layer[ACTIVATION] != IDENTITY:
             da = dy.reshape(-1)
             _call_activation_backward(kernels, (_tiles(y.size, width), da, y.reshape(-1), layer[ACTIVATION], da))
-        below = _matrix(space, layers[i - 1, AT_Y] * size, n, layer[IN]) if i > 0 else x
-        dx = _matrix(space, layer[AT_Y] * size, n, layer[IN]) if wanted else dy
-        W = _matrix(vector, layer[AT_W], layer[IN], layer[OUT])
-        dW = _matrix(gradient, layer[AT_W], layer[IN], layer[OUT])
-        db = gradient[layer[AT_B] : layer[AT_B] + layer[OUT]]
+        below = _view(space, layers[i - 1, AT_Y] * size, (n, layer[IN])) if i > 0 else x
+        dx = _view(space, layer[AT_Y] * size, (n, layer[IN])) if wanted else dy
+        W = _view(vector, layer[AT_W], (layer[IN], layer[OUT]))
+        dW, db = _view(gradient, layer[AT_W], W.shape), _view(gradient, layer[AT_B], (layer[OUT],))
         _call_linear_backward(kernels, (_tiles(dy.size * len(W) // 32, width), dy, below, W, wanted, dx, dW, db))
         dy = dx
     return dy
@@ -1499,12 +1522,12 @@ def _part_nll(kernels, part, starts, vector, gradient, fixed, output, x, dnll, n
         log_p = np.empty((count, x.shape[1]), x.dtype)
         _call_categorical(kernels, (count, output, x, None, groups, dnll, nll, log_p, doutput))
     else:
-        learned = slice(part[AT_LOGVAR], part[AT_LOGVAR] + part[LOGVARS])
-        sums = np.zeros((count, x.shape[1]), x.dtype)
-        of_each, precision = _of_each(vector[learned] if part[LOGVARS] else fixed, x.shape[1])
+        sums, learned = np.zeros((count, x.shape[1]), x.dtype), (part[LOGVARS],)
+        given = _view(vector, part[AT_LOGVAR], learned) if part[LOGVARS] else fixed
+        of_each, precision = _of_each(given, x.shape[1])
         _call_gaussian(kernels, (count, output, of_each, precision, x, None, dnll, nll, doutput, sums))
         if part[LOGVARS]:
-            _sum_dlogvar(sums, gradient[learned])
+            _sum_dlogvar(sums, _view(gradient, part[AT_LOGVAR], learned))
 
 
 @compiled()
@@ -1547,19 +1570,23 @@ def _train(kernels, width, method, numbers, span, noise, x, order, model, arrays
     encoder, decoder, parts, starts, fixed, columns, beta, volume = model
     vector, gradient, first, second = arrays
     nlls, kls, penalties = losses
+    encoder, decoder, parts = _whole(encoder), _whole(decoder), _whole(parts)
+    x, numbers, fixed, starts = _whole(x), _whole(numbers), _whole(fixed), _whole(starts)
+    vector, gradient, first, second = _whole(vector), _whole(gradient), _whole(first), _whole(second)
     D, K, real = x.shape[1], decoder[0, IN], x.dtype
-    latent, space = np.empty((7, 2 * size * K), real), np.empty(size * columns, real)
-    doutputs, upstream = np.empty(size * D, real), np.empty((2, size), real)
+    latent, space, part = np.empty(8 * size * K, real), np.empty(size * columns, real), size * K
+    doutputs, upstream = np.empty(size * D, real), np.empty(2 * size, real)
     for i in range(begin, end):
-        rows = order[i * size : (i + 1) * size]
-        n, nll, kl = len(rows), nlls[i * size : (i + 1) * size], kls[i * size : (i + 1) * size]
-        target, doutput = _matrix(batch, 0, n, D), _matrix(doutputs, 0, n, D)
+        at, n = i * size, min(size, len(order) - i * size)
+        rows, nll, kl = _view(order, at, (n,)), _view(nlls, at, (n,)), _view(kls, at, (n,))
+        target, doutput = _view(batch, 0, (n, D)), _view(doutputs, 0, (n, D))
         for r in range(n):
+            row, example = _view(batch, r * D, (D,)), _view(x, rows[r] * D, (D,))
             for d in range(D):
-                target[r, d] = x[rows[r], d]
+                row[d] = example[d]
         if coins:
             _draw(kernels, COIN, rows, step + i - begin, BINARIZE, k0, k1, target, width)
-        eps, z = _matrix(latent[0], 0, n, K), _matrix(latent[1], 0, n, K)
+        eps, z = _view(latent, 0, (n, K)), _view(latent, part, (n, K))
         _draw(kernels, NORMAL, rows, step + i - begin, EPS, k0, k1, eps, width)
 
         heads = _chain(kernels, encoder, vector, target, space, size, width)
@@ -1567,18 +1594,18 @@ def _train(kernels, width, method, numbers, span, noise, x, order, model, arrays
         _call_reparameterize_forward(kernels, (mu, logvar, eps, z))
         output = _chain(kernels, decoder, vector, z, space, size, width)
         _call_kl_forward(kernels, (mu, logvar, kl))
-        dnll, dkl = upstream[0, :n], upstream[1, :n]
+        dnll, dkl = _view(upstream, 0, (n,)), _view(upstream, size, (n,))
         dnll[:], dkl[:] = 1 / n, beta / n
         _nll(kernels, parts, starts, vector, gradient, fixed, output, target, dnll, nll, doutput, width)
         for r in range(n):
             nll[r] += volume
 
         dz = _chain_backward(kernels, decoder, vector, gradient, z, doutput, space, size, width)
-        dmu, dlogvar = _matrix(latent[2], 0, n, K), _matrix(latent[3], 0, n, K)
-        dmu_kl, dlogvar_kl = _matrix(latent[4], 0, n, K), _matrix(latent[5], 0, n, K)
+        dmu, dlogvar = _view(latent, 2 * part, (n, K)), _view(latent, 3 * part, (n, K))
+        dmu_kl, dlogvar_kl = _view(latent, 4 * part, (n, K)), _view(latent, 5 * part, (n, K))
         _call_reparameterize_backward(kernels, (dz, logvar, eps, dmu, dlogvar))
         _call_kl_backward(kernels, (dkl, mu, logvar, dmu_kl, dlogvar_kl))
-        dheads = _matrix(latent[6], 0, n, 2 * K)
+        dheads = _view(latent, 6 * part, (n, 2 * K))
         for r in range(n):
             for k in range(K):
                 dheads[r, k] = dmu[r, k] + dmu_kl[r, k]
@@ -1587,7 +1614,8 @@ def _train(kernels, width, method, numbers, span, noise, x, order, model, arrays
 
         if l1 > 0 or l2 > 0:
             sums = np.empty((_tiles(n_weights, width), 2))
-            _call_penalty(kernels, (len(sums), vector[:n_weights], gradient[:n_weights], l1, l2, sums))
+            weights, of_weights = _view(vector, 0, (n_weights,)), _view(gradient, 0, (n_weights,))
+            _call_penalty(kernels, (len(sums), weights, of_weights, l1, l2, sums))
             for t in range(len(sums)):
                 penalties[i, 0] += sums[t, 0]
                 penalties[i, 1] += sums[t, 1]

@@ -164,9 +164,10 @@ def binarize(x: NDArray, seed: int, step: int, examples: NDArray, *, out: NDArra
 def permutation(seed: int, epoch: int, n: int) -> NDArray:
     """The order of ``n`` examples in an epoch: an ndarray of int64, shape (n,), a function of (seed, epoch) alone.
 
-    Every example draws one 64-bit ticket (stream 5), and the tickets are sorted.
+    Every example draws one 64-bit ticket (stream 5), and the tickets are sorted. Two that are equal, which one epoch
+    in 30 million has of a million examples, may come in either order.
     """
     tickets = np.empty(n, dtype=np.uint64)
     for rows, words in word_blocks(seed, Stream.SHUFFLE, epoch, np.arange(n), dims=2):
         tickets[rows] = (words[:, 0] << HALF) | words[:, 1]
-    return np.argsort(tickets, kind="stable")
+    return np.argsort(tickets)  # a stable sort takes two and a half times as long

@@ -36,7 +36,7 @@ def read_progress(folder: Path) -> dict[str, dict[str, Any]]:
     """What is noted of each exercise, by name; nothing if there is no such file, or somebody has damaged it."""
     try:
         values = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # the last of lists in lists in lists
         return {}
     whole = isinstance(values, dict) and all(isinstance(value, dict) for value in values.values())
     return values if whole else {}

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()  # here a full disk can still be reported
         return status
     except TrainingDiverged as error:
-        return complain(options, error, 1)
+        return complain(options, f"{error} (--lr, --scale, --dtype)", 1)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         return 0
     except (MinivaeError, ValueError, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from minivae.training.examples import held_out_rows
 from minivae.training.recipe import Recipe
 from minivae.validation import check_float, check_int, check_seed
 from minivae.version import __version__
-from minivae.workers.group import Group
+from minivae.workers.group import Group, one_blas_thread
 
 __all__ = ["ActiveUnits", "LogLikelihood", "active_units", "evaluate", "kl_per_dimension", "log_likelihood"]
 
@@ -130,7 +131,8 @@ def evaluate(
     progress : bool, default False
         As for :func:`log_likelihood`.
     group : Mpi or Pretend, optional
-        Workers that share the rows (lesson 18), each of which calls this function; the result is the same.
+        Workers that share the rows (lesson 18), each of which calls this function. Each has one BLAS thread, and the
+        result is that of one such worker, ``Alone()``, to the last bit. Default: one, with all threads.
     condition : array-like of shape (N, C), for a conditional model
         Then log p(x|c) stands in the place of log p(x), and "protocol" says so in "condition": C.
 
@@ -160,9 +162,10 @@ def evaluate(
     n_samples = check_int(n_samples, "n_samples", 1, importance.MOST_SAMPLES)
     recipe = Recipe(seed=check_seed(seed), binarize=binarize)
     rows = held_out_rows(vae, x, recipe, condition)
-    estimate = importance.log_likelihood(vae, rows, n_samples, recipe.seed, progress, group=group)
-    (mu, logvar), x = vae.encode_scaled(rows), rows[:, : vae.input_dim]
-    with np.errstate(all="ignore"):  # what is not finite shows in the report
+    x, threads = rows[:, : vae.input_dim], nullcontext() if group is None else one_blas_thread()
+    with threads, np.errstate(all="ignore"):  # what is not finite shows in the report
+        estimate = importance.log_likelihood(vae, rows, n_samples, recipe.seed, progress, group=group)
+        mu, logvar = vae.encode_scaled(rows)
         kl = kl_of_columns(vae.kernels, mu, logvar)
         report = {
             **vae.loss_terms(estimate.recon_nll.mean(), estimate.kl.mean(), each_kl=kl[None])._asdict(),

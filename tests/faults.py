@@ -440,7 +440,7 @@ FOLDERS = {
     "an old run, and a backend that fails": "the_old_run_stays_where_the_backend_does_not_work",
     "a folder with the name of a file": "a_folder_with_a_files_name_is_refused_before_anything_is_moved",
     "the data are a file of the run": "an_output_is_never_an_input",
-    "encode onto its own input": "encode_does_not_write_over_its_input",
+    "an output that is an input": "no_command_writes_over_an_input_or_a_file_of_the_run",
     "runs is a link to nowhere": "a_dangling_link_for_the_folder_of_runs_is_one_sentence",
     "a pipe or /dev/zero for a file": "what_never_ends_is_not_read",
     "a run of a newer format": "a_run_folder_of_a_newer_format_is_refused_by_name",
@@ -494,7 +494,7 @@ FAULTS = {
 
 
 def campaign(folder, rounds, seed):
-    """Do every fault so many times; returns the counts (fault, outcome) -> number, and the reasons."""
+    """Do every fault so many times, or until Ctrl-C; returns the counts (fault, outcome) -> number, and the reasons."""
     counts, reasons = Counter(), []
     bench = Bench(folder, seed)
     for name in tqdm(list(FAULTS) * rounds, unit="fault", ascii=True):
@@ -504,6 +504,9 @@ def campaign(folder, rounds, seed):
         except Skipped as reason:
             outcome = "skipped"
             reasons.append(f"skipped: {name}: {reason}")
+        except KeyboardInterrupt:  # whoever has no more time sees what there is
+            reasons.append(f"cut short in: {name}")
+            break
         except Exception as error:  # a file that cannot be read, a process that hangs, a broken promise: all the same
             outcome = "lost"
             reasons.append(f"lost: {name}: {type(error).__name__}: {error}")

@@ -10,10 +10,12 @@ files that lie in the ways of their format.
 """
 
 import argparse
+import csv
 import gc
 import gzip
 import hashlib
 import io
+import json
 import math
 import os
 import reprlib
@@ -26,6 +28,7 @@ import types
 import warnings
 import zlib
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -41,12 +44,26 @@ sys.path.insert(0, str(ROOT))  # for a checkout that nobody installed
 
 import malformed  # noqa: E402
 
-from minivae import GAN, VAE, CheckpointError, DataError, EarlyStopping, Scaling, checkpoint, fit  # noqa: E402
+from minivae import (  # noqa: E402
+    GAN,
+    VAE,
+    CheckpointError,
+    Columns,
+    DataError,
+    EarlyStopping,
+    Mixed,
+    Scaling,
+    checkpoint,
+    cli,
+    fit,
+)
 from minivae.datasets import (  # noqa: E402
     Dataset,
+    mixed,
     mnist,
     tables,
 )
+from minivae.learn.progress import Progress  # noqa: E402
 from minivae.runs.folder import RunFolder  # noqa: E402
 from minivae.runs.settings import Settings  # noqa: E402
 from minivae.training import columns  # noqa: E402
@@ -89,6 +106,9 @@ def valid_npz():
     contents = [{"x": REALS, "y": np.array(["a", "b", "é"] * 2)}, split, {"data": IMAGES}, {"x": BLACK}]
     sparse = {"data": REALS[0], "indices": np.arange(len(REALS[0])), "indptr": np.array([0, 1, len(REALS[0])])}
     contents += [sparse | {"shape": np.array([2, len(REALS[0])]), "format": np.array(b"csr")}]
+    contents += [{"X_train": REALS, "X_test": REALS[:2]}, {"pixels": IMAGES[:, None], "y": np.arange(9)[:, None]}]
+    contents += [{"train_images": IMAGES[..., None], "test_images": IMAGES[:2, ..., None]}]
+    contents += [{"x": np.stack([IMAGES] * 3, -1)}]  # colour: refused
     return [saved(save, **content) for content in contents for save in (np.savez, np.savez_compressed)]
 
 
@@ -123,6 +143,35 @@ def idx(array):
 
 
 @cache
+def valid_mixed():
+    """Tables with categories, counts, holes and labels that send escape codes."""
+    rows = [
+        f"{k % 3},{k * 0.37:.2f},{'red' if k % 2 else 'blue'},{'' if k == 4 else k % 5},k{k % 2}" for k in range(12)
+    ]
+    text = "visits,size,colour,stars,kind\n" + "\n".join(rows) + "\n"
+    texts = [text, text.replace(",", ";"), text.replace("red", "\x1b[2J"), text.replace("k1", '"k\n1"')]
+    texts += [f"# by me\n{text}", f"Report\n{text}", text + text, text.replace("visits", "0")]
+    return [text.encode() for text in texts]
+
+
+@cache
+def run_of_a_table():
+    """A conditional run of such a table, which stays until the process ends."""
+    folder = tempfile.TemporaryDirectory()
+    data = Path(folder.name) / "mine.csv"
+    data.write_bytes(valid_mixed()[0])
+    asked = ["--columns", "visits=overdispersed", "--labels", "kind", "--conditional", "--epochs", "1", "--no-pictures"]
+    assert run_command("train", "--data", str(data), *asked, "--hidden", "4", "--out", f"{folder.name}/run")[0] == 0
+    return folder, f"{folder.name}/run"
+
+
+@cache
+def valid_progress():
+    one = {"12_gaussian_kl_backward": {"passed": True, "tries": 3, "hints": 1, "sha256": "a" * 64}}
+    return [json.dumps(known).encode() for known in ({}, one, one | {"01_first": {"tries": 2}})]
+
+
+@cache
 def valid_idx():
     return [idx(IMAGES), idx(IMAGES[:, 0, 0]), gzip.compress(idx(IMAGES), mtime=0), idx(BLACK)]
 
@@ -130,8 +179,16 @@ def valid_idx():
 @cache
 def valid_models():
     density = {"likelihood": "gaussian", "scaling": Scaling.of("standard", RNG.random((9, 7))), "dtype": "float64"}
-    vaes = [VAE(7, (5,), 3), VAE(7, (), 2, **density), VAE(40, (90, 70), 20)]
+    vaes = [VAE(7, (5,), 3), VAE(7, (), 2, **density), VAE(40, (90, 70), 20), of_a_table()]
     return [written(lambda folder, vae=vae: checkpoint.save(vae, folder / "x", "a" * 64)) for vae in vaes]
+
+
+def of_a_table():
+    """An untrained model with columns and classes."""
+    columns = Columns.of({"size": np.array([1.5, np.nan, 2.5]), "colour": np.array(["red", "blue", None], object)})
+    vae = VAE(columns.width, (5,), 2, likelihood=Mixed(columns.parts), condition_dim=2)
+    vae.columns, vae.classes = columns, ("a", "b")
+    return vae
 
 
 @cache
@@ -174,9 +231,9 @@ def write_history(epochs, folder):
 # -- the loaders, and what a valid object is ---------------------------------------------------------------
 
 
-def choice(path, *options):
+def choice(path, *options, salt=0):
     """One of some options, which depends on nothing but the file: atheris hands in no more than that."""
-    return options[zlib.crc32(path.read_bytes()) % len(options)]
+    return options[zlib.crc32(path.read_bytes(), salt) % len(options)]
 
 
 def check_table(table):
@@ -200,6 +257,99 @@ def load_idx(path):
         with patch.dict(mnist.FILES, {"images": known}):
             return mnist.parse_idx(mnist.read_verified(str(path), "images"), 3)
     return mnist.parse_idx(path.read_bytes(), 1 if start[3:] == b"\1" else 3)
+
+
+def load_mixed(path):
+    """As ``train`` reads a table, with some options of its own."""
+    columns = choice(path, {}, {"visits": "overdispersed"}, {"0": "drop"}, {"stars": "category"})
+    labels = choice(path, None, None, "kind", "4", "\x1b[2J", salt=1)
+    header = choice(path, "auto", "auto", "yes", "no", salt=2)
+    return mixed.read(str(path), labels, header, choice(path, (), (), ("colour",), ("\x1b[2J",), salt=3), columns)
+
+
+def check_mixed(table):
+    x = table.x
+    assert x.ndim == 2, "shape"
+    assert x.size, "shape"
+    assert not np.isinf(x).any(), "infinite values"
+    assert not np.isnan(x).all(axis=1).any(), "a row that holds nothing"
+    assert table.schema.width == x.shape[1], "columns"
+    assert len(table.columns) in (0, x.shape[1]), "columns"
+    assert table.schema.is_plain or np.array_equal(table.schema.encode(table.schema.decode(x)), x, equal_nan=True), (
+        "columns: another matrix comes back"
+    )
+
+
+def run_command(*arguments):
+    """A command in this process: its status, standard output and standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = cli.main(list(arguments))
+        except SystemExit as exit:
+            status = exit.code
+    return status, out.getvalue(), err.getvalue()
+
+
+def command(*arguments, out=None):
+    """The outcome of a command in which a file is named; DataError for a refusal of one sentence."""
+    status, said, err = run_command(*arguments)
+    lines = [line for line in err.replace("\r", "\n").split("\n") if line]
+    assert all(line.isprintable() for line in lines), f"control characters: {err!r}"
+    if status == 2 and lines and ": error: " in lines[-1]:
+        raise DataError(lines[-1])
+    assert status == 0, f"status {status}: {err}"
+    return json.loads(said), out and out.read_bytes()
+
+
+def train_on(path):
+    """``train --json`` on a table, in a folder that goes again."""
+    with tempfile.TemporaryDirectory() as folder:
+        how = [
+            "--epochs",
+            "1",
+            "--hidden",
+            "none",
+            "--latent",
+            "1",
+            "--no-pictures",
+            "--json",
+            "--out",
+            f"{folder}/run",
+        ]
+        more = choice(
+            path, [], ["--labels", "kind"], ["--labels", "kind", "--conditional"], ["--columns", "stars=count"]
+        )
+        return command("train", "--data", str(path), *how, *more)
+
+
+def check_summary(outcome):
+    summary, _ = outcome
+    assert all(math.isfinite(value) for part in ("train", "test") for value in summary[part].values()), "losses"
+    assert all(note["option"] in note["sentence"] for note in summary["notes"]), "notes"
+
+
+def use_of_the_run(path):
+    """``score``, ``impute`` or ``reconstruct`` rows of a file with a run."""
+    name = choice(path, "score", "impute", "reconstruct")
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.csv"
+        options = ["--samples", "20"] if name == "score" else []
+        return command(name, run_of_a_table()[1], "--data", str(path), "--out", str(out), *options, "--json", out=out)
+
+
+def check_written(outcome):
+    summary, content = outcome
+    rows = list(csv.reader(io.StringIO(content.decode())))
+    assert len(rows) == summary["rows"] + 1, "rows"
+    assert len({len(row) for row in rows}) == 1, "cells"
+    if "missing_values" in summary:
+        assert not any(cell.strip().lower() in mixed.NOTHING for row in rows[1:] for cell in row), "holes"
+
+
+def check_progress(progress):
+    known = progress.of("12_gaussian_kl_backward")
+    assert {name: type(value) for name, value in known.items()} == {"passed": bool, "tries": int, "hints": int}, "types"
 
 
 def check_idx(array):
@@ -288,7 +438,7 @@ class Target:
 def all_targets():
     """The table of all loaders."""
 
-    def csv(*headers):
+    def csv_of(*headers):
         return lambda _: malformed.csv_files(*headers)
 
     def as_a_spreadsheet_saves(content):
@@ -321,6 +471,7 @@ def all_targets():
     def read_history(path):
         return RunFolder(path.parent).read_history()
 
+    of_a_table_of_kinds = csv_of(["visits", "size", "colour", "stars", "kind"])
     load, load_training = partial(checkpoint.load, backend="numpy"), partial(checkpoint.load_training, backend="numpy")
     table, names = check_table, columns(validation=True)
     return [
@@ -329,9 +480,16 @@ def all_targets():
         # the same, and deflate makes 1032 bytes of one
         Target("npz", "x.npz", read_npz, table, DataError, 20 * 1032, valid_npz, npz),
         # a cell of two characters is a str of 51 bytes, and as a name of a column it is there twice
-        Target("csv", "x.csv", read_csv, table, DataError, 60, valid_csv, csv(["a", "b", "species"], ["1", "2", "3"])),
+        Target("csv", "x.csv", read_csv, table, DataError, 60, valid_csv,
+               csv_of(["a", "b", "species"], ["1", "2", "3"])),
         # unpacked it may be 200 times as long, and once more while it is read
         Target("csv.gz", "x.csv.gz", read_csv, table, DataError, 2 * 200 * 60, valid_packed_csv, packed_csv),
+        Target("mixed", "x.csv", load_mixed, check_mixed, DataError, 400, valid_mixed, of_a_table_of_kinds),
+        # training warms up, and the file is read once more for its labels
+        Target("train", "x.csv", train_on, check_summary, DataError, 10_000, valid_mixed, of_a_table_of_kinds),
+        Target("run", "x.csv", use_of_the_run, check_written, DataError, 10_000, valid_mixed, of_a_table_of_kinds),
+        Target("progress", ".minivae-progress.json", lambda path: Progress(path.parent), check_progress, DataError, 30,
+               valid_progress, malformed.config_files),
         Target("idx", "idx", load_idx, check_idx, DataError, 2, valid_idx, compressed_idx),
         # an empty list or dict in the JSON is 64 bytes
         Target("model", "model.safetensors", load, check_model, CheckpointError, 30, valid_models, tensors,
@@ -343,7 +501,7 @@ def all_targets():
         Target("config", "config.json", read_config, check_config, DataError, 30, valid_configs,
                malformed.config_files),
         Target("history", "history.csv", read_history, check_history, DataError, 60, valid_histories,
-               lambda _: csv(names, names, names, names[:3])(_).flatmap(as_a_spreadsheet_saves)),
+               lambda _: csv_of(names, names, names, names[:3])(_).flatmap(as_a_spreadsheet_saves)),
     ]  # fmt: skip
 
 

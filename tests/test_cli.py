@@ -217,7 +217,7 @@ def test_every_note_is_said_once_with_its_name_and_option(minivae):
         note["sentence"] for note in notes
     ]
     assert {note["name"]: note["option"] for note in notes if note["name"] != "PoorFitWarning"} == {
-        "reading": "--header", "counter": "--drop Id", "constant": "--drop e", "collapse": "--beta"
+        "reading": "", "counter": "--drop Id", "constant": "--drop e", "collapse": "--beta"
     }  # fmt: skip
     notes = json.loads(minivae("train", "--data", "wine", *QUICK, "--json")[1])["notes"]
     assert {note["name"] for note in notes} <= {"collapse"}  # after so few updates
@@ -376,6 +376,7 @@ def test_a_diverging_run_ends_with_status_1_and_advice(minivae):
     status, _, err = minivae("train", "--optimizer", "sgd", "--lr", "1e30", "--hidden", "8")
     assert status == 1
     assert "try a smaller learning rate" in err
+    assert err.endswith(" (--lr, --scale, --dtype)\n")
     assert "Traceback" not in err
     assert np.isfinite(VAE.load("runs/digits/model.safetensors").store.vector).all()  # the last good one
 

@@ -23,8 +23,11 @@ def test_every_malformed_file_ends_in_a_valid_object_or_in_one_sentence(name, ca
     tally = fuzz.campaign(TARGETS[name], cases)
     assert list(tally.reasons) == []
     assert tally.tried >= cases
-    assert tally.refused > cases / 4, "the files are hardly malformed"
+    assert tally.refused > cases / 4 or name == "progress", "the files are hardly malformed"  # it begins anew
     assert tally.accepted >= cases // 100, "the files are nothing but noise"
+
+
+MAY_REFUSE = ("npz", "csv", "csv.gz", "mixed", "train", "run")
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -33,7 +36,7 @@ def test_the_valid_files_are_accepted(name, tmp_path):
     assert all(outcome.faults == [] for outcome in outcomes)
     refused = [outcome.refused for outcome in outcomes]
     assert not all(refused)
-    assert not any(refused) or name in ("npz", "csv", "csv.gz"), "only where labels are asked for that are not there"
+    assert not any(refused) or name in MAY_REFUSE, "only what is asked for, or of the run, and is not there"
 
 
 # -- the machinery -----------------------------------------------------------------------------------------
@@ -194,6 +197,7 @@ DEFECTS = {
     "a setting with a line end in its name": ("config", edited_config(**{"a\nb": 1})),
     "a setting of any length": ("config", edited_config(schedule=[3] * 4000)),
     "a cell of any length": ("history", HISTORY + NUMBERS[:-1] + b"9>" * 3000),
+    "lists in lists": ("progress", b"[" * 100_000),
     # accepted, but not valid
     "widths that are no numbers": ("config", edited_config(hidden=["a", None])),
     "a rate that is no number": ("config", edited_config(lr=float("nan"))),
@@ -211,7 +215,7 @@ def test_what_was_found_stays_repaired(name, tmp_path):
     target, content = DEFECTS[name]
     outcome = fuzz.attempt(TARGETS[target], content, tmp_path)
     assert outcome.faults == []
-    assert outcome.refused or name == "a label of 5000 digits"
+    assert outcome.refused or name in ("a label of 5000 digits", "lists in lists")
 
 
 @pytest.mark.parametrize("shape", ["(2L, 2L)", "(2, 0x2if 1else 2)"])

@@ -39,17 +39,18 @@ class Setting:
         return 2 * (self.workers - 1) / self.workers * 4 * self.parameters
 
     def causes(self) -> np.ndarray:
-        """What a step's time is made of, (5,): products, update, what each step costs, messages, bytes.
+        """What a step's time is made of, (6,): products, examples, update, what each step costs, messages, bytes.
 
-        A worker multiplies its share of the batch with all parameters, and updates all of them; workers that have no
-        core of their own wait for each other.
+        A worker multiplies its share of the batch with all parameters, draws its noise and computes its loss, which the
+        width of the data decides and not that of the layers, and updates all parameters; workers that have no core of
+        their own wait for each other.
         """
-        waiting = max(1.0, self.workers / self.cores)
-        work = np.array([self.parameters * self.batch_size / self.workers, self.parameters, 1.0]) * waiting
+        waiting, share = max(1.0, self.workers / self.cores), self.batch_size / self.workers
+        work = np.array([self.parameters * share, share, self.parameters, 1.0]) * waiting
         return np.r_[work, np.log2(self.workers), self.bytes]
 
 
-NAMES = ("per product of parameter and example", "per parameter", "per step", "per message", "per byte")
+NAMES = ("per product of parameter and example", "per example", "per parameter", "per step", "per message", "per byte")
 
 
 def problems(batch_size: int) -> list[Problem]:
@@ -76,12 +77,11 @@ def measure(numbers: Sequence[int], batch_size: int, rounds: int) -> dict[str, A
             | {"efficiency": None if alone is None else alone / found / setting.workers}
         )
     error = np.abs(predicted / seconds - 1)[~known]
-    limits = [limit(constants, size, B) for size in (652_824, 65_282_400) for B in (batch_size, 4 * batch_size, 2048)]
     return {
         "rows": rows,
         "seconds": dict(zip(NAMES, constants, strict=True)),
         "error_on_held_out": {"median": float(np.median(error)), "max": float(error.max())} if error.size else None,
-        "more_stop_paying": limits,
+        "more_stop_paying": limits(constants, batch_size),
     }
 
 
@@ -104,6 +104,12 @@ def limit(constants: np.ndarray, parameters: int, batch_size: int) -> dict[str, 
     while n < min(MOST, batch_size) and seconds(2 * n) * PAYS < seconds(n):
         n *= 2
     return {"parameters": parameters, "batch_size": batch_size, "workers": n, "times_as_fast": seconds(1) / seconds(n)}
+
+
+def limits(constants: np.ndarray, batch_size: int) -> list[dict[str, Any]]:
+    """:func:`limit` of a model of MNIST and of one 100 times as large, each with some sizes of the batch."""
+    sizes = sorted({batch_size, 4 * batch_size, 2048})
+    return [limit(constants, parameters, B) for parameters in (652_824, 65_282_400) for B in sizes]
 
 
 def start(n: int, batch_size: int, rounds: int) -> list[dict[str, Any]]:
@@ -156,9 +162,10 @@ def report(result: dict[str, Any]) -> list[str]:
         lines.append(f"*  held out: the model is off by {error['median']:.0%} (median), {error['max']:.0%} at most")
     lines.append("a model: " + ", ".join(f"{seconds:.2g} s {name}" for name, seconds in result["seconds"].items()))
     for row in result["more_stop_paying"]:
+        pay = f"up to {row['workers']} workers pay, {row['times_as_fast']:.1f} times as fast as one"
         lines.append(
-            f"predicted, not measured: {row['parameters']:,} parameters, batches of {row['batch_size']}: up to "
-            f"{row['workers']} workers pay, {row['times_as_fast']:.1f} times as fast as one"
+            f"predicted, not measured: {row['parameters']:,} parameters, batches of {row['batch_size']}: "
+            + (pay if row["workers"] > 1 else "a second worker does not pay")
         )
     return lines
 

@@ -33,7 +33,6 @@ def encode(options: argparse.Namespace) -> int:
     """Write the posterior means, or means, log variances and labels."""
     from minivae.runs.folder import open_run
     from minivae.runs.rows import describe_labels, examples_for
-    from minivae.runs.settings import same_file
     from minivae.training.examples import as_trained
     from minivae.training.recipe import Recipe
 
@@ -42,8 +41,7 @@ def encode(options: argparse.Namespace) -> int:
     if out.suffix not in (".npy", ".npz"):
         raise ValueError(f"--out must end in .npy or .npz, got {out.name!r}")
     wanted = getattr(options, "data", None)
-    if wanted is not None and same_file(wanted, str(out)):
-        raise ValueError(f"--out {out} would be written over --data: choose another name")
+    run.check_out(out, wanted)
     examples = examples_for(run, wanted, getattr(options, "labels", None), all_rows_of_files=True)
     binarize = getattr(options, "binarize", run.binarize)
     run.vae.check(examples.x, grey_is_fine=True)  # encode itself takes any numbers

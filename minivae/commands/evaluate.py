@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 from minivae.commands.common import add_command, add_json, add_run, print_json, workers
@@ -23,7 +24,8 @@ def add(commands: Any) -> None:
         type=int,
         default=argparse.SUPPRESS,
         metavar="M",
-        help="the processes of mpiexec share the rows; M is a multiple of their number, and changes nothing",
+        help="the processes of mpiexec, whose number divides M, share the rows, each with one BLAS thread: so every "
+        "number of them, also one, finds the same",
     )
     parser.add_argument("--data-parallel", action="store_true", help="they share the rows, and any number of them can")
     add_binarize(parser)
@@ -62,7 +64,8 @@ def evaluate(options: argparse.Namespace) -> int:
     from minivae.runs.rows import Examples, examples_for, rows_trained_on, training_rows_of
     from minivae.training.examples import held_out_rows
     from minivae.training.recipe import Recipe
-    from minivae.workers.group import check_same, digest
+    from minivae.validation import check_int
+    from minivae.workers.group import check_same, digest, one_blas_thread
     from minivae.workers.tree import check_shards
 
     def read() -> tuple[Run, Examples]:
@@ -70,14 +73,18 @@ def evaluate(options: argparse.Namespace) -> int:
         return run, examples_for(run, getattr(options, "data", None), getattr(options, "labels", None))
 
     with workers(shared=True) as group, warnings.catch_warnings():
-        check_shards(getattr(options, "shards", group.size), group.size)
+        shards = check_int(getattr(options, "shards", group.size), "--shards", 1)
+        check_shards(shards, group.size)
         run, examples = group.agree(read)
         vector = run.vae.kernels.to_numpy(run.vae.store.vector)
         check_same(group, lambda: digest(vector, examples.x), "parameters or data")
         run.say_if_far_off(examples.x)
         warnings.simplefilter("ignore", GreyDataWarning)  # the report says so itself
         binarize = getattr(options, "binarize", run.binarize)
-        result = evaluate(run.vae, examples.x, options.samples, options.seed, binarize, progress=True, group=group)
+        among = group if shards > 1 else None
+        result = evaluate(run.vae, examples.x, options.samples, options.seed, binarize, progress=True, group=among)
+    if group.rank > 0:
+        return 0
     result["run"] = str(run.path)
     n_trained = rows_trained_on(run, examples)
     result["protocol"] |= {"data": examples.name, "part": examples.part, "rows_trained_on": n_trained}
@@ -85,14 +92,16 @@ def evaluate(options: argparse.Namespace) -> int:
     train = training_rows_of(run, examples)
     if train is not None:
         train = held_out_rows(run.vae, marks.some_of(train), Recipe(binarize=binarize))
-    result["scale"] = marks.scale_of(run.vae, train, x, -(result["log_likelihood"] or math.nan))
+    with nullcontext() if among is None else one_blas_thread():  # and so do these
+        result["scale"] = marks.scale_of(run.vae, train, x, -(result["log_likelihood"] or math.nan))
     if options.json:
         print_json(result)
     else:
         lines = report(result)
         if n_trained:
             lines.append(
-                f"note        {n_trained} of these {len(examples.x)} rows are equal to rows of the run's training set"
+                f"note        {n_trained} of these {len(examples.x)} rows are equal to rows of the run's training set: "
+                "leave them out of --data for a figure on new rows"
             )
         lines.append(marks.line(result["scale"], result["log_likelihood_standard_error_of_examples"]))
         lines.append(f"next        minivae report {options.run}")
@@ -122,7 +131,10 @@ def report(result: dict[str, Any]) -> list[str]:
         f"(variance of the posterior mean > {protocol['active_threshold']:g})",
     ]
     if result["active_units"] == 0:
-        lines.append("note        no latent dimension is active: the model makes no use of z (posterior collapse)")
+        lines.append(
+            "note        no latent dimension is active: the model makes no use of z (posterior collapse); "
+            "train it with a smaller --beta or more --epochs"
+        )
     lines.extend(note_on_few_samples(ess, protocol))
     if protocol["is_log_likelihood"]:
         lines.extend(note_on_mixtures(result, protocol["examples"]))

@@ -27,6 +27,8 @@ def report(options: argparse.Namespace) -> int:
     from minivae.runs.folder import open_run
     from minivae.system.files import write_text
 
+    if options.html and not options.html.endswith(".html"):  # no input of ours does
+        raise ValueError(f"--html must end in .html, got {options.html!r}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the findings say so themselves
         evidence = Evidence(open_run(options.run, getattr(options, "backend", None)))

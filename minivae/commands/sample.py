@@ -45,6 +45,7 @@ def sample(options: argparse.Namespace) -> int:
     out = Path(options.out) if "out" in options else run.folder / f"new-samples{'.png' if shape else '.npy'}"
     if out.suffix not in (".png", ".npy", ".npz", ".csv"):
         raise ValueError(f"--out must end in .png or .npy, got {out.name!r} (or in .npz or .csv)")
+    run.check_out(out)
     draw = options.draw or out.suffix == ".csv"
     if out.suffix == ".png" and not shape:
         raise ValueError("the rows of this model are not known to be images: use --out with the ending .npy")
@@ -62,9 +63,8 @@ def sample(options: argparse.Namespace) -> int:
     if not np.all(np.isfinite(samples)):
         raise MinivaeError("samples of this model are not finite: it has diverged, or its variance has; train it anew")
     if out.suffix in (".csv", ".npz"):
-        from minivae.runs.tables import Rows, check_out, write_rows
+        from minivae.runs.tables import Rows, write_rows
 
-        check_out(run, str(out))
         write_rows(Rows(run, samples, None), out, samples)
     else:
         write_samples(samples, out, shape, data.get("value_range"))

@@ -184,7 +184,8 @@ def choose(archive: Archive) -> tuple[str, ...]:
     """The name of the array of examples, or of the two that are the file's own split; DataError if there is none."""
     headers = archive.headers
     names = next((names for names in EXAMPLES if headers.keys() >= set(names)), ())
-    names = names or tuple(n for n, header in headers.items() if len(header.shape) in (2, 3) and n not in LABELS)
+    for dims in ((2, 3), (4,)):  # images with a channel, where there is nothing simpler
+        names = names or tuple(n for n, header in headers.items() if len(header.shape) in dims and n not in LABELS)
     if names not in EXAMPLES and len(names) != 1:
         raise DataError(
             f"cannot tell which array in {archive.path!r} holds the examples: expected one called x, X, data, or "

@@ -24,7 +24,16 @@ from typing import NamedTuple, TextIO
 import numpy as np
 
 from minivae.datasets.cells import MISSING, has_comma, has_decimal_comma, has_sign, number, whole_number
-from minivae.datasets.layout import COMMENT, LOOKAHEAD, Layout, Row, find_layout, find_separator, position
+from minivae.datasets.layout import (
+    COMMENT,
+    LOOKAHEAD,
+    NO_EXAMPLE,
+    Layout,
+    Row,
+    find_layout,
+    find_separator,
+    position,
+)
 from minivae.errors import DataError
 
 SHOWN_NAMES = 20  # in a message
@@ -211,9 +220,11 @@ def examples(columns: Columns, layout: Layout, rows: Iterable[Row]) -> Iterator[
         yield row, cells
     if not n:
         raise DataError(f"{columns.path!r} has a header, but no rows of numbers below it")
-    for found, what in ((repeated, "that repeat the header"), (comments, "that begin with #")):
+    same = "see that the files which were joined there have the same units"
+    for found, what, answer in ((repeated, "repeat the header", same), (comments, "begin with #", NO_EXAMPLE)):
         if found:
-            layout.remarks.append(f"{len(found)} row(s) {what}, the first of them row {found[0]}, were left out")
+            where = f"the first of them row {found[0]}"
+            layout.remarks.append(f"{len(found)} row(s) that {what}, {where}, were left out: {answer}")
 
 
 def explain_length(columns: Columns, cells: list[str]) -> str:

@@ -26,6 +26,7 @@ from minivae.datasets.cells import (
 )
 
 COMMENT = "#"  # begins a row that is none
+NO_EXAMPLE = "no example may begin with #"
 SEPARATORS = ",;\t|"
 LOOKAHEAD = 20  # lines, and rows, that decide
 MOST_UNITS = 3  # rows below the header
@@ -117,7 +118,7 @@ def find_layout(start: list[Row], named: Sequence[str | int], header: str) -> La
     if has_row_names and 0 not in ignored:
         remarks.append(
             f"the header names one column less than there are, so that the first, {shown(body[0][:1])}, ..., holds the "
-            "names of the rows, as R writes them: it was left out"
+            "names of the rows, as R writes them: it was left out; with --labels 0 it holds the labels"
         )
     names = tuple(" ".join(cell.split()) for cell in first)
     is_title = any(isinstance(column, str) and column in names and number(column) is None for column in named)
@@ -135,7 +136,10 @@ def find_layout(start: list[Row], named: Sequence[str | int], header: str) -> La
         titles.clear()  # an example may be equal to such a header
     for row, cells in start[1 : 1 + units]:
         titles.append(cells)
-        remarks.append(f"row {row}, {shown(cells)}, below the header holds no numbers, perhaps units: it was left out")
+        remarks.append(
+            f"row {row}, {shown(cells)}, below the header holds no numbers, perhaps units: it was left out; an example "
+            "needs numbers there"
+        )
     del start[: 1 + units]
     return Layout(names, len(first), False, has_row_names, is_closed, titles, remarks)
 
@@ -154,7 +158,9 @@ def leave_out_comments(start: list[Row], remarks: list[str]) -> None:
         comments.pop()
     del start[: len(comments)]
     if comments:
-        remarks.append(f"{len(comments)} line(s) of comments, from row {comments[0][0]} on, were left out")
+        remarks.append(
+            f"{len(comments)} line(s) of comments, from row {comments[0][0]} on, were left out: {NO_EXAMPLE}"
+        )
 
 
 def leave_out_preamble(start: list[Row], remarks: list[str]) -> None:
@@ -170,7 +176,10 @@ def leave_out_preamble(start: list[Row], remarks: list[str]) -> None:
     has_numbers = [has_meant_number(cells) for _, cells in start[above:]]
     is_above_header = not has_numbers[0] and any(has_numbers[1 : 2 + MOST_UNITS])
     if is_above_header or (max(width, 1 + above) > 2 and max(filled[:above]) <= 1):
-        remarks.append(f"{above} row(s) above the table, from {shown(start[0][1])} on, were left out")
+        remarks.append(
+            f"{above} row(s) above the table, from {shown(start[0][1])} on, were left out: an example needs all "
+            "its cells"
+        )
         del start[:above]
 
 

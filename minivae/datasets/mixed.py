@@ -132,10 +132,14 @@ def read_frame(
 
 def kinds_by_name(frame: Cells, kinds: Mapping[str, str], drop: Sequence[str | int]) -> dict[str, str]:
     """What is asked of the columns, which may be given by their numbers in the file; the labels are dropped."""
-    columns, given = frame.columns, {**kinds, **dict.fromkeys(map(str, drop), "drop")}
-    places = {csvfiles.find_column(columns.path, columns.names, columns.width, name): name for name in given}
-    found = {names_in(columns)[place]: given[name] for place, name in places.items()}
-    return found | ({} if columns.label is None else {names_in(columns)[columns.label]: "drop"})
+    columns, found, names = frame.columns, dict[str, str](), names_in(frame.columns)
+    for given, kind in (*kinds.items(), *((name, "drop") for name in drop)):
+        name = names[csvfiles.find_column(columns.path, columns.names, columns.width, given)]
+        if found.setdefault(name, kind) != kind:
+            raise DataError(f"column {name!r} cannot be both {found[name]!r} and {kind!r}: say one of them")
+    if columns.label is not None and found.setdefault(names[columns.label], "drop") != "drop":
+        raise DataError(f"column {names[columns.label]!r} holds labels or groups, which have no kind: leave that out")
+    return found
 
 
 def meaning(frame: Cells, name: str, cells: list[Any], is_text: bool) -> np.ndarray:

@@ -53,7 +53,9 @@ def warn(path: str, notes: Iterator[Note]) -> None:
 
 def of_a_table(table: Table, by_chance: bool) -> Iterator[Note]:
     """All that there is to know about one file; ``by_chance``: where rows of it are to be held out so."""
-    yield from (Note("reading", remark, "--header") for remark in table.remarks)
+    for remark in table.remarks:
+        named = re.search(r"--\w+ \w+", remark)
+        yield Note("reading", remark, named[0] if named else "")
     for condition in (note_index, note_counters, note_first_row, note_labels):
         yield from condition(table)
     if by_chance and table.train_rows is None:
@@ -143,7 +145,8 @@ def note_dependence(x: np.ndarray) -> Iterator[Note]:
         yield Note(
             "equal rows",
             f"{copies} of {len(x)} rows are equal to an earlier one: equal rows are kept on one side of the split, and "
-            "the model sees each as often as it comes",
+            "the model sees each as often as it comes: take copies out if each is to count once, or name what belongs "
+            "together with --groups",
             "--groups",
         )
     if len(x) <= 2 * LAG:

@@ -10,11 +10,13 @@ from minivae import evaluation, marks
 from minivae.errors import MinivaeError, TrainingDiverged
 from minivae.model import importance
 from minivae.runs.folder import Run, RunFolder
+from minivae.runs.plan import build_recipe
 from minivae.runs.rows import examples_for, training_rows_of
 from minivae.training.examples import held_out_rows
 from minivae.training.loop import fit
 from minivae.training.optimizers import OPTIMIZERS
 from minivae.training.recipe import Recipe
+from minivae.workers.group import Alone
 
 ROWS, ESTIMATED, SAMPLES, STEPS = 2000, 100, 200, 400
 
@@ -71,18 +73,25 @@ class Evidence:
         return marks.live_dimensions(x, self.vae.latent_dim, beta * float(self.variance.mean()))
 
     def gain_at(self, factor: float) -> float:
-        """How much lower the same model ends, trained anew for a few steps at ``factor`` times its rate, in nats.
+        """How much lower the same model ends, trained anew as it was, for a few steps at ``factor`` times its rate.
 
-        On the training rows or on the test rows, whichever gain is less.
+        In nats, on the training rows or on the test rows, whichever gain is less.
         """
         twin, settings = copy.deepcopy(self.vae), self.settings
         twin.store.initialise(twin.init, twin.seed)
         twin.step = twin.epoch = 0
+        if settings.output_bias == "data":
+            twin.set_output_bias(self.some_rows[:, : twin.input_dim])
         epochs = max(1, min(len(self.curve), STEPS * settings.batch_size // len(self.train)))
         optimizer = OPTIMIZERS[settings.optimizer](settings.rate * factor)
         try:
             fit(
-                twin, self.some_rows, epochs, settings.batch_size, optimizer, binarize=self.run.binarize, progress=False
+                twin,
+                self.some_rows,
+                epochs,
+                optimizer=optimizer,
+                progress=False,
+                **vars(build_recipe(settings, Alone())),
             )
         except TrainingDiverged:
             return -np.inf

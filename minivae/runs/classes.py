@@ -16,10 +16,17 @@ def class_names(data: Dataset) -> tuple[str, ...]:
     """The names of the classes to train on, in the order of their labels."""
     if data.train_labels is None:
         raise DataError(f"--conditional needs labels, and {data.name!r} has none: name their column with --labels")
-    if data.test_labels is not None and (unseen := np.setdiff1d(data.test_labels, data.train_labels)).size:
-        which = f"class {class_name(unseen[0], data.label_names)!r} is among the held-out rows alone"
-        raise DataError(f"a class is learnt from rows, and {which}: leave it out, or hold out others with --test")
+    check_learnt(data, data.test_labels, "the held-out rows alone: leave it out, or hold out others with --test")
     return tuple(class_name(label, data.label_names) for label in np.unique(data.train_labels))
+
+
+def check_learnt(data: Dataset, labels: np.ndarray | None, where: str) -> None:
+    """DataError if one of these labels is none of a row to train on."""
+    if labels is None or data.train_labels is None:
+        return
+    if (unseen := np.setdiff1d(labels, data.train_labels)).size:
+        which = class_name(unseen[0], data.label_names)
+        raise DataError(f"a class is learnt from rows, and class {which!r} is among {where}")
 
 
 def rows_of(vae: VAE, names: Sequence[str]) -> np.ndarray:

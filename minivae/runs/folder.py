@@ -35,7 +35,7 @@ from minivae.model import weights
 from minivae.model.vae import VAE
 from minivae.runs import pictures
 from minivae.runs.identity import as_described, describe, fingerprint, identity
-from minivae.runs.settings import Settings
+from minivae.runs.settings import Settings, same_file
 from minivae.system import tensorfile
 from minivae.system.files import named, read_text, remove_leftovers, write_text
 from minivae.system.machine import what_changes_results
@@ -256,6 +256,13 @@ class Run:
     def binarize(self) -> str:
         """What became of grey pixels in training."""
         return "none" if self.settings is None else self.settings.binarize
+
+    def check_out(self, out: str | os.PathLike, *inputs: str | None) -> None:
+        """ValueError if a file that is to be written is an input, or one of the run's own."""
+        data = () if self.settings is None else (self.settings.data, self.settings.test)
+        for path in (*inputs, *data, self.path, *(self.folder / name for name in FILES)):
+            if path is not None and same_file(str(path), str(out)):
+                raise ValueError(f"--out {out} would be written over {path}: choose another name")
 
     def check_same(self, data: Dataset) -> None:
         """DataError unless these are the data of the run: another split would mix training and test examples."""

@@ -17,6 +17,7 @@ import numpy as np
 from minivae import evaluation
 from minivae.datasets import Dataset
 from minivae.datasets.notes import DataNote, Note, option
+from minivae.errors import GreyDataWarning, PoorFitWarning, RunawayVarianceWarning
 from minivae.runs.settings import Settings
 
 SHOWN_COLUMNS = 3
@@ -69,6 +70,12 @@ def note_collapse(known: Known) -> Iterator[tuple[str, str]]:
         )
 
 
+ANSWERS: dict[type[Warning], str] = {  # to what the library warns of, in its own words
+    GreyDataWarning: "--binarize",
+    PoorFitWarning: "--epochs, --scale, --beta, --lr",
+    RunawayVarianceWarning: "--lr, --scale, --drop",
+}
+
 NOTES: dict[str, Callable[[Known], Iterator[tuple[str, str]]]] = {
     "pixels": note_pixels,
     "constant": note_constant,
@@ -99,6 +106,12 @@ class Notes(list[Note]):
         """Say all warnings too, those on the data among them."""
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, category, *place, **more: self.say(
-                message.note if isinstance(message, DataNote) else Note(category.__name__, str(message))
+                message.note if isinstance(message, DataNote) else note_of(category, str(message))
             )
             yield
+
+
+def note_of(category: type[Warning], sentence: str) -> Note:
+    """A warning of the library as a note, with the options that do here what it advises."""
+    answer = ANSWERS.get(category, "")
+    return Note(category.__name__, f"{sentence} ({answer})" if answer else sentence, answer)

@@ -25,7 +25,7 @@ from minivae.gan.gan import GAN
 from minivae.model.likelihoods import Mixed
 from minivae.model.scaling import SCALINGS, Scaling
 from minivae.model.vae import VAE
-from minivae.runs.classes import class_names, with_classes
+from minivae.runs.classes import check_learnt, class_names, with_classes
 from minivae.runs.settings import Settings
 from minivae.training.corruption import CORRUPTIONS, Corruption, check_corruption
 from minivae.training.early_stopping import EarlyStopping
@@ -115,6 +115,8 @@ def make_plan(
         return Plan(gan, Recipe(settings.batch_size), None, scaled, test, test, data)
     classes = class_names(data) if settings.conditional else ()
     data, aside = set_validation_aside(settings, data)
+    if classes and aside is not None:
+        check_learnt(data, aside.test_labels, "those that --patience sets aside alone: leave out it, or --patience")
     if not isinstance(model, VAE):
         model, early_stopping = build_model(settings, data, classes), build_early_stopping(settings)
     vae, recipe = model, build_recipe(settings, group or Alone())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -82,7 +83,9 @@ class Settings:
     def source(self) -> dict[str, Any]:
         """How the data are read: the arguments of :func:`minivae.datasets.load` beside the name."""
         names = ("labels", "header", "drop", "test", "holdout", "groups")
-        kinds = dict(column.rpartition("=")[::2] for column in self.columns)
+        kinds = dict(column.rpartition("=")[::2] for column in dict.fromkeys(self.columns))
+        if len(kinds) < len(set(self.columns)):
+            raise ValueError(f"--columns {shown(self.columns)} gives a column two kinds: say one of them")
         return {name: getattr(self, name) for name in names} | {"columns": None if self.model == "gan" else kinds}
 
     @classmethod
@@ -180,7 +183,8 @@ def option(name: str) -> str:
 def shown(value: Any) -> str:
     """A setting as it is written on the command line."""
     if isinstance(value, tuple):
-        return ",".join(str(part) for part in value) or "none"
+        texts = (str(part).replace('"', '""') for part in value)
+        return ",".join(f'"{text}"' if re.search(r'[,"]|^\s', text) else text for text in texts) or "none"
     return "none" if value is None else str(value)
 
 

@@ -12,9 +12,8 @@ from minivae.columns.table import Columns
 from minivae.datasets import LOADERS, arrayfiles, mixed, tables
 from minivae.errors import DataError
 from minivae.runs.classes import with_classes
-from minivae.runs.folder import FILES, Run
+from minivae.runs.folder import Run
 from minivae.runs.rows import load_again
-from minivae.runs.settings import same_file
 from minivae.system.files import replacing
 from minivae.system.streams import print_line
 
@@ -42,10 +41,7 @@ def check_out(run: Run, out: str, *inputs: str | None) -> None:
     """ValueError for an ending that is not known, or a file that is an input or belongs to the run."""
     if Path(out).suffix not in ENDINGS:
         raise ValueError(f"--out must end in {', '.join(ENDINGS)}, got {Path(out).name!r}")
-    own = [run.folder / name for name in FILES]
-    for path in (*inputs, run.settings and run.settings.data, *own):
-        if path is not None and same_file(str(path), out):
-            raise ValueError(f"--out {out} would be written over {path}: choose another name")
+    run.check_out(out, *inputs)
 
 
 def read_rows(run: Run, data: str, labels: str | None) -> Rows:

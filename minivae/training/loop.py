@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from minivae.model.bounds import check_objective
 from minivae.model.network import LossTerms, mean
@@ -34,7 +33,7 @@ from minivae.training.runaway import Watch
 from minivae.training.step import check_finite, check_state, host_steps, last_batch
 from minivae.training.warmup import warm_up
 from minivae.validation import check_int
-from minivae.workers.group import Alone, Group, check_same, digest
+from minivae.workers.group import Alone, Group, check_same, digest, one_blas_thread
 
 ROWS_LOOKED_AT = 1000  # about so many examples tell what their mean would cost
 
@@ -206,15 +205,11 @@ def fit_prepared(
 
 
 def start_of(vae: VAE, x: Rows, recipe: Recipe, epochs: int) -> bytes:
-    """A hash of what all workers must start with: parameters, optimizer, some of the examples, settings."""
+    """A hash of what all workers must start with: model, optimizer, some of the examples, settings."""
     arrays = [vae.store.vector, *vae.optimizer.state_of(vae).arrays.values(), x[:: max(1, len(x) // ROWS_LOOKED_AT)]]
     told = [vae.step, vae.epoch, len(x), epochs, vae.optimizer, recipe.batch_size, recipe.seed, recipe.l1, recipe.l2]
-    return digest(*map(vae.kernels.to_numpy, arrays), *told, recipe.binarize, recipe.corruption, recipe.shards)
-
-
-def one_blas_thread() -> AbstractContextManager:
-    """One thread for matrix products: their last bits depend on the number, and each worker has a core of its own."""
-    return threadpool_limits(1, "blas")
+    told += [vae.config, recipe.binarize, recipe.corruption, recipe.shards]
+    return digest(*map(vae.kernels.to_numpy, arrays), *told)
 
 
 def columns(validation: bool) -> list[str]:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from minivae.errors import DataError
 
@@ -75,6 +76,15 @@ class Pretend(Group):
         if not isinstance(n, int) or n < 1:
             raise ValueError(f"Pretend takes the number of workers, at least 1, got {n!r}")
         self.size = n
+
+
+def one_blas_thread() -> AbstractContextManager:
+    """One thread for matrix products: their last bits depend on the number, and each worker has a core of its own.
+
+    Whoever shares work computes so, one worker too, whatever the environment says: else there would be other bits on
+    another number of workers, or threads of many that fight for the same cores.
+    """
+    return threadpool_limits(1, "blas")
 
 
 def share_out(group: Group, out: np.ndarray, parts: Sequence[Any], work: Callable[[Any], Any]) -> np.ndarray:

@@ -41,8 +41,9 @@ def load_mpi() -> Any:
 
         mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
         from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:  # the latter if there is no libmpi
-        raise MinivaeError(f"workers of MPI need mpi4py and an MPI ({error}): {INSTALL}") from None
+    except (ImportError, RuntimeError) as error:  # the latter if there is no libmpi, with a line for each file tried
+        reason = str(error).partition("\n")[0]
+        raise MinivaeError(f"workers of MPI need mpi4py and an MPI ({reason}): {INSTALL}") from None
     return MPI
 
 

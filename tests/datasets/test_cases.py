@@ -244,7 +244,8 @@ def test_images_with_a_split_may_have_labels_in_a_column(load):
 
 @pytest.mark.parametrize("axis", [1, -1])
 def test_images_of_one_channel_are_images(axis, load):
-    for name, content in (("mine.npy", np.expand_dims(GREY, axis)), ("mine.npz", {"x": np.expand_dims(GREY, axis)})):
+    x = np.expand_dims(GREY, axis)
+    for name, content in (("a.npy", x), ("b.npz", {"x": x}), ("c.npz", {"pixels": x, "y": np.arange(20)[:, None]})):
         table, _ = load(name, content)
         np.testing.assert_array_equal(table.x, GREY.reshape(20, 64))
         assert table.image_shape == (8, 8)

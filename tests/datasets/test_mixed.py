@@ -1,11 +1,14 @@
 """Text files with categories, counts and holes: what is read, what stays as it was, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
 from test_tables import refused
 
 from minivae import DataError, datasets
 from minivae.datasets import mixed, tables
+from minivae.runs.settings import Settings
 
 TEXT = """name,island,length,sex,visits,code
 a,Biscoe,39.10,male,0,007
@@ -42,6 +45,32 @@ def test_drop_is_a_kind(kinds, written):
     same = mixed.read(path, drop=[*kinds], columns={})
     np.testing.assert_array_equal(found.x, same.x)
     assert found.schema.config() == same.schema.config()
+
+
+TWICE = [
+    (["a=real", "a=positive"], {}, "--columns a=real,a=positive gives a column two kinds"),
+    (["a=real", "0=positive"], {}, "column 'a' cannot be both 'real' and 'positive': say one of them"),
+    (["a=real"], {"drop": ("0",)}, "column 'a' cannot be both 'real' and 'drop'"),
+    (["kind=category"], {"labels": "kind"}, "column 'kind' holds labels or groups, which have no kind"),
+    (["kind=category"], {"groups": "kind"}, "column 'kind' holds labels or groups, which have no kind"),
+]
+
+
+@pytest.mark.parametrize(("columns", "more", "words"), TWICE)
+def test_what_is_asked_of_a_column_is_obeyed_or_refused(columns, more, words, written):
+    """Of two kinds the last one was taken, without a word; and none, of labels and of columns to drop."""
+    path = written("a,b,kind\n" + "".join(f"{k + 1},{k * 0.37},{'xy'[k % 2]}\n" for k in range(40)))
+    settings = Settings(data=str(path), columns=tuple(columns), **more)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        datasets.load(path, **settings.source())
+
+
+def test_a_wish_said_twice_and_a_drop_of_the_labels_are_fine(written):
+    path = written("a,b,kind\n" + "".join(f"{k + 1},{k * 0.37},{'xy'[k % 2]}\n" for k in range(40)))
+    settings = Settings(columns=("a=positive", "a=positive", "kind=drop"), labels="kind")
+    data = datasets.load(path, **settings.source())
+    assert [(c.name, c.kind) for c in data.schema.kept] == [("a", "positive"), ("b", "real")]
+    assert len(np.unique(data.train_labels)) == 2
 
 
 def test_labels_are_no_part_of_the_matrix_and_new_files_may_have_them_or_not(written):

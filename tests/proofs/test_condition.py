@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 from test_exact_oracles import likelihood_of_ppca
 
 import proofs
-from minivae import VAE, Adam, BackendError, EarlyStopping, Masking, SaltAndPepper, Scaling, evaluation, fit
+from minivae import VAE, Adam, BackendError, EarlyStopping, Masking, Mixed, SaltAndPepper, Scaling, evaluation, fit
 from minivae.checkpoint import load_training, save_training
 from minivae.errors import CheckpointError, DataError
 from minivae.system import tensorfile
@@ -117,6 +117,20 @@ def test_rows_that_end_with_their_condition_are_the_same_as_both_by_themselves()
     ]
     for one, another in zip(other, [vae.encode(X, C), vae.decode(z, C), vae.sample(7, condition=C[1])], strict=True):
         assert not np.allclose(one, another), "the condition has a say"
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "poisson", "negative-binomial", "lognormal"])
+def test_the_encoder_sees_the_condition_beside_columns_of_any_kind(likelihood):
+    """Those of counts and positive numbers go to it as logarithms, by a way of their own."""
+    rng = np.random.default_rng(0)
+    x, c = rng.integers(1, 9, (20, 3)).astype(float), np.eye(2)[rng.integers(0, 2, 20)]
+    kinds = Mixed([(likelihood, 3)])
+    scaling = Scaling.of("standard", x, likelihood=kinds)
+    vae = VAE(3, (), 2, likelihood=kinds, condition_dim=2, dtype="float64", scaling=scaling)
+    view = {"gaussian": x, "lognormal": np.log(x)}.get(likelihood, np.log1p(x))
+    seen = np.hstack([(view - view.mean(axis=0)) / view.std(axis=0), c])
+    expected = seen @ vae.parameters["encoder.mu.W"] + vae.parameters["encoder.mu.b"]
+    np.testing.assert_allclose(vae.encode(x, condition=c)[0], expected, rtol=1e-9)
 
 
 def test_bounds_of_several_draws_see_the_condition_of_each_row():

@@ -9,7 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minivae.commands.train import column_kinds, column_names
+from minivae.report.evidence import Evidence
 from minivae.report.findings import FINDINGS
+from minivae.runs.folder import open_run
+from minivae.runs.settings import shown
 
 sys.path.insert(0, str(Path(__file__).parent))
 import planted
@@ -101,3 +105,35 @@ def test_planted_sicknesses_are_named(kind, tmp_path):
 @pytest.mark.parametrize("kind", [*planted.HEALTHY][::2])
 def test_nothing_is_found_in_a_healthy_run(kind, tmp_path):
     assert planted.names_of(planted.plant(tmp_path, kind, *planted.HEALTHY[kind], 0)) == []
+
+
+OTHER_RECIPES = [
+    [],
+    ["--corruption", "masking", "--corruption-level", 0.5],
+    ["--l1", 0.01, "--l2", 1],
+    ["--seed", 5],
+    ["--schedule", "steps", "--milestones", 1],
+    ["--beta-warm-up", 3],
+    ["--output-bias", "data"],
+    ["--objective", "dreg", "--draws", 2],
+    ["--free-bits", 0.5],
+    ["--conditional", "--shards", 2, "--optimizer", "sgd"],
+]
+
+
+@pytest.mark.parametrize("options", OTHER_RECIPES, ids=lambda options: (*options, "plain")[0])
+def test_a_run_trained_anew_as_it_was_ends_where_it_did(options, minivae):
+    """So that a gain is one of the learning rate alone."""
+    train = ["train", "--data", "wine", "--hidden", 8, "--latent", 2, "--epochs", 3, "--batch-size", 40]
+    status, _, err = minivae(*train, "--no-pictures", "--out", "run", *options)
+    assert status == 0, err
+    evidence = Evidence(open_run("run"))
+    assert evidence.gain_at(1) == 0
+    assert evidence.gain_at(2) != 0
+
+
+@pytest.mark.parametrize("names", [("a, b",), ("a", "b"), ('5" tyre, new', "x y", "3"), ('"', ","), ("a'b", " c")])
+def test_a_remedy_drops_the_same_columns(names):
+    """Of "a, b" it dropped a and b."""
+    assert column_names(shown(names)) == names
+    assert column_kinds(shown(tuple(f"{name}=real" for name in names))) == tuple(f"{name}=real" for name in names)

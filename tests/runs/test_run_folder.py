@@ -156,13 +156,36 @@ def test_a_trainer_that_lost_its_lock_leaves_the_run_of_another_alone(minivae):
     assert contents("run") == before
 
 
-def test_encode_does_not_write_over_its_input(minivae):
-    assert minivae("train", *SMALL, "--out", "run")[0] == 0
-    np.save("mine.npy", np.random.default_rng(0).normal(size=(5, 13)))
-    before = Path("mine.npy").read_bytes()
-    status, _, err = minivae("encode", "run", "--data", "mine.npy", "--out", "mine.npy")
-    assert (status, "would be written over --data" in err) == (2, True), err
-    assert Path("mine.npy").read_bytes() == before
+WRITERS = [  # a command, and the file that it shall leave alone
+    (["encode", "run", "--data", "mine.npy", "--out", "mine.npy"], "mine.npy"),
+    (["encode", "run", "--out", "rows.npy"], "rows.npy"),
+    (["encode", "run", "--data", "mine.npy", "--out", "other.npy"], "other.npy"),
+    (["sample", "run", "--out", "rows.npy"], "rows.npy"),
+    (["sample", "run/model.safetensors", "--out", "run/history.csv"], "run/history.csv"),
+    (["sample", "run", "--out", "run/history.csv"], "run/history.csv"),
+    *(
+        ([name, "run", "--data", "mine.npy", "--out", file], file)
+        for name in ("score", "impute", "reconstruct")
+        for file in ("mine.npy", "rows.npy", "other.npy", "run/history.csv")
+    ),
+    (["report", "run", "--html", "rows.npy"], "rows.npy"),
+    (["report", "run", "--html", "run/model.safetensors"], "run/model.safetensors"),
+    (["explore", "run", "--out", "rows.npy"], "rows.npy"),
+]
+
+
+def test_no_command_writes_over_an_input_or_a_file_of_the_run(minivae):
+    rng = np.random.default_rng(0)
+    for name in ("rows.npy", "mine.npy", "other.npy"):
+        np.save(name, rng.normal(size=(40, 3)))
+    train = ["train", *SMALL, "--data", "rows.npy", "--test", "other.npy", "--out", "run"]
+    assert minivae(*train)[0] == 0
+    for command, file in WRITERS:
+        before = Path(file).read_bytes()
+        status, _, err = minivae(*command)
+        assert (status, err.count("\n")) == (2, 1), (command, err)
+        assert "would be written over" in err or "must end in .html" in err
+        assert Path(file).read_bytes() == before, command
 
 
 def test_samples_that_are_not_finite_are_no_file(minivae):

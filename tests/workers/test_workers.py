@@ -6,9 +6,10 @@ import threading
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 import worker_proofs
-from minivae import VAE, Adam, evaluation, fit
+from minivae import VAE, Adam, Mixed, evaluation, fit
 from minivae.errors import DataError, MinivaeError
 from minivae.runs.identity import identity
 from minivae.runs.settings import Settings
@@ -50,6 +51,41 @@ def test_shards_in_double_precision_stay_with_one_worker_step_by_step():
             step.training_step(vae, x, rows, Recipe(16, group=group))
         scale = np.abs(one.store.gradient).max()
         np.testing.assert_allclose(two.store.gradient, one.store.gradient, rtol=0, atol=1e-12 * scale)
+
+
+def test_a_mixed_table_with_holes_under_a_bound_of_several_draws_trains_the_same_bytes(backend):
+    rng, n = np.random.default_rng(3), 37
+    x = np.hstack(
+        [rng.normal(size=(n, 1)), np.eye(3)[rng.integers(3, size=n)], rng.poisson(3, (n, 2)), rng.random((n, 1))]
+    )
+    for column, rows in ((slice(0, 1), 5), (slice(1, 4), 7), (slice(4, 5), 3), (slice(6, 7), 11)):
+        x[::rows, column] = np.nan
+    parts = [("gaussian", 1), ("categorical", 3), ("negative-binomial", 1), ("poisson", 1), ("lognormal", 1)]
+
+    def found(group, shards, dtype="float32"):
+        vae = VAE(
+            7, (5,), 3, likelihood=Mixed(parts), missing="mask", objective="iwae", draws=3, dtype=dtype, backend=backend
+        )
+        history = fit(vae, x, 2, 16, validation=x[:9], group=group, shards=shards, progress=False)
+        return vae.store.vector, history
+
+    one, *others = (found(group, 8) for group in (None, Pretend(2), Pretend(4)))
+    for vector, history in others:
+        assert (vector.tobytes(), history) == (one[0].tobytes(), one[1])
+    whole, cut = (found(None, shards, "float64") for shards in (1, 8))
+    np.testing.assert_allclose(cut[0], whole[0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(cut[1]["loss"], whole[1]["loss"], rtol=1e-12)
+
+
+def test_the_threads_that_blas_may_have_change_no_bit_of_what_is_shared(backend):
+    def found(threads):
+        vae = VAE(64, (30,), 4, backend=backend)
+        x = (np.random.default_rng(0).random((1100, 64)) < 0.3).astype(float)
+        with threadpool_limits(threads, "blas"):
+            history = fit(vae, x, 1, 550, shards=2, validation=x, progress=False)
+            return vae.store.vector.tobytes(), history, evaluation.evaluate(vae, x, 3, group=Alone())
+
+    assert found(1) == found(2)
 
 
 # -- the tree ----------------------------------------------------------------------------------------------
@@ -152,7 +188,7 @@ def test_a_bad_row_is_an_error_on_all_and_so_is_one_workers_failing_callback(tmp
         assert str(error).endswith("no space left; rank 0 has no such error")
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"batch_size": 8}, {"epochs": 3}])
+@pytest.mark.parametrize("other", [{"seed": 1}, {"batch_size": 8}, {"epochs": 3}, {"backend": "numba"}])
 def test_workers_that_were_told_different_things_are_refused(other):
     for error in in_threads(2, lambda group: trained(CODE, group, **(other if group.rank else {}))):
         assert isinstance(error, DataError)
