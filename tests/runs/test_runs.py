@@ -588,6 +588,7 @@ def handlers(monkeypatch):
     monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
     monkeypatch.setattr(signals, "_arrived", None)
     before = {number: signal.getsignal(number) for number in signals.STATUS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores in what it starts with "&"
     yield before
     for number, handler in before.items():
         signal.signal(number, handler)
