@@ -17,6 +17,7 @@ All kernels are in this one file, because Numba's cache on disk looks only at th
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -25,14 +26,14 @@ from typing import Any
 
 import llvmlite.binding
 import numpy as np
-from llvmlite.ir import Constant, FunctionType, IntType, VoidType
+from llvmlite.ir import Constant, FunctionType, GlobalVariable, IntType, VoidType
 from numba import config, extending, int32, njit, prange, types
 from numba.core import cgutils
 from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
 from numpy.typing import NDArray
 
-from .numba_threads import WORTH_A_TILE, gemm_address, pool
+from .numba_threads import WORTH_A_TILE, gemm_address, has_small_kernels, pool
 from .philox import Stream
 from .reference import LARGEST_LOG_RATE, LARGEST_LOG_SIZE, LEAK
 
@@ -364,12 +365,52 @@ def _gemm(typing, a_transposed, b_transposed, sizes, a, b, c):
     return types.void(types.boolean, types.boolean, types.UniTuple(types.int64, 6), *arrays), code
 
 
+_small_kernels = ctypes.c_int64(has_small_kernels())  # in memory, so that code from the cache asks this BLAS
+llvmlite.binding.add_symbol("minivae_small_kernels", ctypes.addressof(_small_kernels))
+MOST, MOST_OF_C, LEAST_SUM = 10**6, 1200, 32  # for OpenBLAS's small kernels: m n k; and with b.T: m n, and k
+
+
+@intrinsic
+def _has_small_kernels(typing):
+    """The number that stands at that address."""
+
+    def code(context, builder, *_):
+        name = "minivae_small_kernels"
+        return builder.load(builder.module.globals.get(name) or GlobalVariable(builder.module, IntType(64), name))
+
+    return types.int64(), code
+
+
 @compiled()
 def _product(a, a_transposed, b, b_transposed, c):
     """c = a @ b, or with a.T, or with b.T; rows may be part of longer rows.
 
-    Fortran reads a row-major c as its transpose, so that what is computed is c.T = b.T @ a.T.
+    A large product rearranges ("packs") both matrices first, for few rows as long as it then computes. Kernels for
+    small ones do not, and a transposed b takes longest to rearrange; so where they exist, c is cut into such blocks.
     """
+    (rows, columns), k = c.shape, a.shape[0] if a_transposed else a.shape[1]
+    if not _has_small_kernels():
+        _call_gemm(a, a_transposed, b, b_transposed, c)
+    elif b_transposed and k >= LEAST_SUM and rows * columns > MOST_OF_C and 8 * k <= MOST:
+        height = min(rows, 64)
+        while 8 * height * k > MOST:
+            height //= 2
+        width = min(64, MOST_OF_C // height, MOST // (height * k)) // 8 * 8
+        for r in range(0, rows, height):
+            for i in range(0, columns, width):
+                part = c[r : r + height, i : i + width]
+                _call_gemm(a[r : r + height], False, b[i : i + width], True, part)
+    elif not b_transposed and 32 * rows * k <= MOST < columns * rows * k:
+        width = 64 if 64 * rows * k <= MOST else 32  # whole lines of the cache: other widths were slower
+        for i in range(0, columns, width):
+            _call_gemm(a, a_transposed, b[:, i : i + width], False, c[:, i : i + width])
+    else:
+        _call_gemm(a, a_transposed, b, b_transposed, c)
+
+
+@compiled()
+def _call_gemm(a, a_transposed, b, b_transposed, c):
+    """Fortran reads a row-major c as its transpose, so that what is computed is c.T = b.T @ a.T."""
     k = a.shape[0] if a_transposed else a.shape[1]
     sizes = (c.shape[1], c.shape[0], k, _pitch(b), _pitch(a), _pitch(c))
     _gemm(b_transposed, a_transposed, sizes, b, a, c)
@@ -510,7 +551,7 @@ def _linear_backward_tile(t, count, da, x, W, need_dx, dx, dW, db):
     r0, r1 = _rows(n, t, count)
     _sum_rows(da, db, _tile(len(db), t, count))
     _product(x[:, i0:i1], True, da, False, dW[i0:i1])
-    if need_dx and _cut_rows(n, width, count):
+    if need_dx and n > width:  # not sooner: each tile rearranges all of W, which takes longest where it is transposed
         _product(da[r0:r1], False, W, True, dx[r0:r1])
     elif need_dx:
         _product(da, False, W[i0:i1], True, dx[:, i0:i1])

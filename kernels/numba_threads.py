@@ -35,14 +35,6 @@ WORTH_A_TILE = 2**13  # elements; below, waking a thread costs more than it save
 SPINS = "5000"  # about 50 microseconds
 
 
-@numba.njit(parallel=True)
-def _touch(n: int) -> int:
-    total = 0
-    for i in numba.prange(n):
-        total += i
-    return total
-
-
 @cache
 def layer() -> str:
     """The threading layer that Numba has chosen: "tbb", "omp" or "workqueue". The first call starts its threads."""
@@ -50,7 +42,7 @@ def layer() -> str:
     if ours:
         os.environ["GOMP_SPINCOUNT"] = SPINS  # read once, when libgomp is loaded
     try:
-        _touch(2)
+        numba.get_num_threads()  # starts them, and compiles nothing
     finally:
         if ours:
             del os.environ["GOMP_SPINCOUNT"]
@@ -91,6 +83,12 @@ def gemm_address(name: str) -> int:
             if hasattr(functions, symbol):
                 return ctypes.cast(getattr(functions, symbol), ctypes.c_void_p).value or 0
     return get_cython_function_address("scipy.linalg.cython_blas", name)
+
+
+def has_small_kernels() -> bool:
+    """Whether it is OpenBLAS for AVX-512, which multiplies small matrices without rearranging them first."""
+    blas = library()
+    return blas is not None and getattr(blas, "architecture", None) == "SkylakeX"
 
 
 class Pool:

@@ -76,7 +76,7 @@ class Worker:
 
     def passes(self) -> dict[str, float]:
         """Seconds for each other thing that the contender can do, such as to encode a test set."""
-        return {name: roofs.seconds_of(action) for name, action in self.contender.passes.items()}
+        return {name: roofs.seconds_of(action) for name, action in self.contender.passes().items()}
 
     def verify(self) -> str | None:
         """Compare every kernel with the reference: a sentence about the first that is wrong, or None."""
