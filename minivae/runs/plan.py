@@ -39,7 +39,7 @@ from minivae.validation import check_choice, check_int
 from minivae.workers.group import Alone, Group
 
 UPDATES = 3000  # what the default number of epochs aims at
-RATE_OF_KINDS = 1e-2  # Adam moves a log variance by about the rate in each step, and each column has one to learn
+RATE_OF_KINDS = 5e-3  # Adam moves a log variance by about the rate in each step, and each column has one to learn
 SCHEDULES = ("constant", "steps", "cosine")
 
 log = logging.getLogger("minivae")

@@ -174,6 +174,37 @@ def test_any_number_of_tiles_gives_the_same_and_writes_nowhere_else(shape):
             assert np.all(out[size:] == 7)
 
 
+@pytest.fixture(params=[True, False], ids=["small kernels", "none"])
+def cuts_products(request):
+    """As if BLAS had kernels for small products, or had none: what is computed must not depend on it."""
+    has_any, numba_cpu._small_kernels.value = numba_cpu._small_kernels.value, request.param
+    yield
+    numba_cpu._small_kernels.value = has_any
+
+
+# Of dx: blocks with rests on both sides; a sum so long that blocks get lower; one too short and one too long for them.
+# Of y and dW: blocks of 64 and of 32 with a rest, and a matrix that is not cut. The count of tiles: both ways to cut.
+@pytest.mark.parametrize("shape", [(1, 300, 900), (20, 784, 200), (70, 130, 1100), (150, 67, 2500), (65, 90, 31)])
+@pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-10), ("float32", 1e-3)])
+def test_a_product_in_blocks_is_the_product(cuts_products, shape, dtype, rtol):
+    B, I, O = shape
+    rng = np.random.default_rng(0)
+    x, W, b, da = (rng.standard_normal(s).astype(dtype) for s in ((B, I), (I, O), (O,), (B, O)))
+    y, dx, dW, db = (np.full(s, 7.0, dtype) for s in ((B, O), (B, I), (I, O), (O,)))
+    for count in (1, 3):
+        numba_cpu._linear_forward(count, x, W, b, numba_cpu.IDENTITY, y)
+        numba_cpu._linear_backward(count, da, x, W, True, dx, dW, db)
+        for out, expected in ((y, x @ W + b), (dx, da @ W.T), (dW, x.T @ da)):
+            np.testing.assert_allclose(out, expected, rtol=rtol, atol=rtol * np.sqrt(max(shape)))
+            out[:] = 7
+
+
+def test_a_sum_too_long_for_any_block_is_left_to_blas_as_it_is(cuts_products):
+    a, b, c = np.ones((2, 130_000), np.float32), np.ones((700, 130_000), np.float32), np.full((2, 700), 7, np.float32)
+    numba_cpu._product(a, False, b, True, c)
+    assert np.all(c == 130_000)
+
+
 def test_counts_with_holes_in_any_number_of_tiles_are_those_of_the_reference():
     rng = np.random.default_rng(0)
     l, observed, upstream = rng.normal(size=(47, 9)), (rng.random((47, 9)) < 0.7) * 1.0, rng.normal(size=47)
