@@ -81,7 +81,7 @@ OF_THE_COMMAND = [
     ("columns", ["--data", "counts.csv", "--columns", "3=real", "--scale", "none"],
      {"file": "counts.csv", "source": {"columns": {"3": "real"}}, "scale": "none",
       "model": {"likelihood": Mixed([("poisson", 3), ("gaussian", 1), ("poisson", 2)])},
-      "optimizer": Adam(1e-2), "schedule": Cosine(3)}),
+      "optimizer": Adam(5e-3), "schedule": Cosine(3)}),
     ("groups", ["--data", "counts.csv", "--groups", 1], {"file": "counts.csv", "source": {"groups": "1"}}),
     ("test", ["--test", "other.npy"], {"source": {"test": "other.npy"}}),
     ("holdout", ["--holdout", "last"], {"source": {"holdout": "last"}}),

@@ -97,11 +97,11 @@ def add_model(group: Any) -> None:
 
 def add_training(group: Any) -> None:
     """How it is trained."""
-    setting(group, "--epochs", "(default: about 3000 updates, but 10 to 200 epochs)", type=int)
+    setting(group, "--epochs", "(default: about 3000 updates, but 10 to 200 epochs, or 400 of kinds)", type=int)
     setting(group, "--steps", "of a GAN, each an update of both networks (default: 4000)", type=int)
     setting(group, "--batch-size", "examples in an update", type=int)
     setting(group, "--optimizer", "sgd has momentum 0.9", choices=("adam", "adagrad", "sgd"))
-    setting(group, "--lr", "learning rate (default: 0.001; 0.01 and a cosine for columns of kinds)", type=float)
+    setting(group, "--lr", "learning rate (default: 0.001; 0.005 and a cosine for columns of kinds)", type=float)
     setting(
         group,
         "--schedule",

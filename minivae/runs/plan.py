@@ -39,6 +39,7 @@ from minivae.validation import check_choice, check_int
 from minivae.workers.group import Alone, Group
 
 UPDATES = 3000  # what the default number of epochs aims at
+MOST_EPOCHS, EPOCHS_OF_KINDS = 200, 400
 RATE_OF_KINDS = 5e-3  # Adam moves a log variance by about the rate in each step, and each column has one to learn
 SCHEDULES = ("constant", "steps", "cosine")
 
@@ -151,8 +152,7 @@ def decide(settings: Settings, data: Dataset) -> Settings:
         backend=load(settings.backend).name,
         likelihood=settings.likelihood if is_gan else likelihood,
         scale=choose_scaling(settings.scale, likelihood, data),
-        **choose_rate(settings, likelihood),
-        epochs=None if is_gan else settings.epochs or default_epochs(len(data.train), settings.batch_size),
+        **choose_pace(settings, likelihood, len(data.train)),
     )
 
 
@@ -191,19 +191,20 @@ def choose_scaling(kind: str, likelihood: str, data: Dataset) -> str:
     return kind
 
 
-def choose_rate(settings: Settings, likelihood: str) -> dict[str, Any]:
-    """The learning rate and its schedule; by default Adam takes larger steps for columns of kinds, and then smaller."""
-    if likelihood != "mixed" or settings.optimizer != "adam" or (settings.lr, settings.schedule) != (None, "auto"):
-        return {"lr": settings.rate, "schedule": "constant" if settings.schedule == "auto" else settings.schedule}
-    log.info(
-        "rate        %g, down to 0 by half a cosine wave (auto: each column has a variance to learn)", RATE_OF_KINDS
-    )
-    return {"lr": RATE_OF_KINDS, "schedule": "cosine"}
+def choose_pace(settings: Settings, likelihood: str, n: int) -> dict[str, Any]:
+    """The learning rate, its schedule and the epochs; columns of kinds take larger steps, then smaller, and longer."""
+    rate, schedule, most = settings.rate, settings.schedule.replace("auto", "constant"), MOST_EPOCHS
+    if likelihood == "mixed" and settings.optimizer == "adam" and (settings.lr, settings.schedule) == (None, "auto"):
+        rate, schedule, most = RATE_OF_KINDS, "cosine", EPOCHS_OF_KINDS
+        log.info("rate        %g, down to 0 by half a cosine wave (auto: each column has a variance to learn)", rate)
+    is_gan = settings.model == "gan"
+    epochs = None if is_gan else settings.epochs or default_epochs(n, settings.batch_size, most)
+    return {"lr": rate, "schedule": schedule, "epochs": epochs}
 
 
-def default_epochs(n: int, batch_size: int) -> int:
-    """About ``UPDATES`` updates, but at least 10 epochs, and at most 200: few data would be learnt by heart."""
-    return min(200, max(10, math.ceil(UPDATES * batch_size / n)))
+def default_epochs(n: int, batch_size: int, most: int = MOST_EPOCHS) -> int:
+    """About ``UPDATES`` updates, but at least 10 epochs, and at most ``most``: few data would be learnt by heart."""
+    return min(most, max(10, math.ceil(UPDATES * batch_size / n)))
 
 
 def set_validation_aside(settings: Settings, data: Dataset) -> tuple[Dataset, Dataset | None]:

@@ -56,7 +56,7 @@ KINDS = Columns.of({name: np.where(TABLE.train[:, j] > 9, np.nan, TABLE.train[:,
 @pytest.mark.parametrize(
     ("data", "options", "lr", "schedule"),
     [
-        (replace(TABLE, schema=KINDS), {}, 1e-2, "cosine"),
+        (replace(TABLE, schema=KINDS), {}, 5e-3, "cosine"),
         (replace(TABLE, schema=KINDS), {"lr": 1e-3}, 1e-3, "constant"),
         (replace(TABLE, schema=KINDS), {"schedule": "constant"}, 1e-3, "constant"),
         (replace(TABLE, schema=KINDS), {"optimizer": "sgd"}, 1e-3, "constant"),
@@ -64,11 +64,12 @@ KINDS = Columns.of({name: np.where(TABLE.train[:, j] > 9, np.nan, TABLE.train[:,
         (TABLE, {**OF_GAN, "model": "gan"}, 1e-3, "constant"),
     ],
 )
-def test_columns_of_kinds_have_a_larger_rate_that_falls(data, options, lr, schedule):
+def test_columns_of_kinds_have_a_larger_rate_that_falls_and_more_epochs(data, options, lr, schedule):
     settings, plan = planned(data, **options)
     assert (settings.lr, settings.schedule, plan.model.optimizer.learning_rate) == (lr, schedule, lr)
     if settings.model == "vae":
-        half, end = plan.recipe.factor(settings.epochs / 2), plan.recipe.factor(200)
+        assert settings.epochs == (400 if schedule == "cosine" else 200)
+        half, end = plan.recipe.factor(settings.epochs / 2), plan.recipe.factor(settings.epochs)
         np.testing.assert_allclose((half, end), (0.5, 0) if schedule == "cosine" else (1, 1), atol=1e-12)
 
 
