@@ -184,7 +184,7 @@ def cuts_products(request):
 
 # Of dx: blocks with rests on both sides; a sum so long that blocks get lower; one too short and one too long for them.
 # Of y and dW: blocks of 64 and of 32 with a rest, and a matrix that is not cut. The count of tiles: both ways to cut.
-@pytest.mark.parametrize("shape", [(1, 300, 900), (20, 784, 200), (70, 130, 1100), (150, 67, 2500), (65, 90, 31)])
+@pytest.mark.parametrize("shape", [(1, 300, 900), (20, 784, 200), (65, 130, 1100), (150, 67, 2500), (66, 90, 31)])
 @pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-10), ("float32", 1e-3)])
 def test_a_product_in_blocks_is_the_product(cuts_products, shape, dtype, rtol):
     B, I, O = shape
