@@ -133,7 +133,7 @@ def report(result: dict[str, Any]) -> list[str]:
     if result["active_units"] == 0:
         lines.append(
             "note        no latent dimension is active: the model makes no use of z (posterior collapse); "
-            "train it with a smaller --beta or more --epochs"
+            "train it with a smaller --beta, which needs --objective elbo, or more --epochs"
         )
     lines.extend(note_on_few_samples(ess, protocol))
     if protocol["is_log_likelihood"]:

@@ -6,8 +6,8 @@
 "iwae", "stl" and "dreg" are one bound with three gradients of the encoder, which differ in a factor and a term
 (``path_gradient``); the decoder's is the same. "elbo" weighs all draws alike, and keeps the exact KL.
 
-The draws of an example are neighbouring rows. A few whole examples at a time go through the decoder: memory is that of
-``ROWS_OF_DRAWS`` rows, or of one example's draws if they are more, whatever the batch is.
+The draws of an example are neighbouring rows. A few whole examples at a time go through the decoder: besides the noise,
+(B, S K), memory is that of ``ROWS_OF_DRAWS`` rows, or of one example's draws if they are more, whatever the batch is.
 """
 
 from __future__ import annotations

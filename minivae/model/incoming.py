@@ -67,7 +67,7 @@ def joined(network: Network, x: np.ndarray, condition: Any) -> np.ndarray:
     """Rows [x | c] of x (N, width) and a condition (N, C), or (1, C) for all; ``x`` itself where that is None."""
     if condition is None:
         return x
-    if np.ndim(condition) == 1 and len(condition) == len(x) > 1:
+    if np.ndim(condition) == 0 or (np.ndim(condition) == 1 and len(condition) == len(x) > 1):
         how, C = "condition.reshape(-1, 1)", network.condition_dim
         how = f"{C} columns, such as numpy.eye({C})[labels] of classes from 0" if C > 1 else how
         raise ValueError(f"condition is one number for each example, without columns: hand in {how}")

@@ -70,6 +70,20 @@ def note_collapse(known: Known) -> Iterator[tuple[str, str]]:
         )
 
 
+def note_one_draw(known: Known) -> Iterator[tuple[str, str]]:
+    """A bound for several draws that has one."""
+    objective = known.settings.objective
+    if objective != "elbo" and known.settings.draws == 1:
+        yield f"with one draw the bound of {objective} is the ELBO, and noisier: give --draws 5, for example", "--draws"
+
+
+def note_patience(known: Known) -> Iterator[tuple[str, str]]:
+    """Early stopping that has no epoch to look at."""
+    settings = known.settings
+    if settings.patience is not None and 0 < settings.beta_warm_up >= (settings.epochs or 0):
+        yield "early stopping looks only at epochs after the warm-up, and has none: give more --epochs", "--epochs"
+
+
 ANSWERS: dict[type[Warning], str] = {  # to what the library warns of, in its own words
     GreyDataWarning: "--binarize",
     PoorFitWarning: "--epochs, --scale, --beta, --lr",
@@ -80,6 +94,8 @@ NOTES: dict[str, Callable[[Known], Iterator[tuple[str, str]]]] = {
     "pixels": note_pixels,
     "constant": note_constant,
     "collapse": note_collapse,
+    "one draw": note_one_draw,
+    "patience": note_patience,
 }
 
 

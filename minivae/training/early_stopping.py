@@ -18,7 +18,7 @@ class EarlyStopping:
     Parameters
     ----------
     patience : int, default 10
-        Training ends after this many epochs in a row without a better validation loss.
+        Training ends after this many epochs without a better validation loss. Those of a warm-up are not looked at.
     min_delta : float, default 0.0
         What counts as better: lower by more than this, in nats per example.
 
@@ -27,7 +27,9 @@ class EarlyStopping:
     best_loss : float
         The lowest validation loss so far, infinite before the first epoch.
     best_epoch, last_epoch : int
-        The epoch that reached it, and the last epoch; 0 before the first.
+        The epoch that reached it, and the last that was looked at; 0 before the first.
+    waited : int
+        The epochs that were looked at since the best one.
     best : array of shape (P,) or None
         The parameter vector of the best epoch.
     """
@@ -41,7 +43,7 @@ class EarlyStopping:
     def reset(self) -> None:
         """Forget all epochs."""
         self.best_loss = math.inf
-        self.best_epoch = self.last_epoch = 0
+        self.best_epoch = self.last_epoch = self.waited = 0
         self.best: Array | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -62,15 +64,15 @@ class EarlyStopping:
     @property
     def is_over(self) -> bool:
         """True once patience has run out."""
-        return self.last_epoch - self.best_epoch >= self.patience
+        return self.waited >= self.patience
 
     def __call__(self, vae: VAE, epoch: int, metrics: dict[str, float]) -> bool:
         """Record an epoch, as a callback of ``fit``; True ends training."""
         if metrics.get("beta", vae.beta) < vae.beta:  # in a warm-up: not the best, and no matter of patience
             return False
-        self.last_epoch = epoch
+        self.last_epoch, self.waited = epoch, self.waited + 1
         if metrics["val_loss"] < self.best_loss - self.min_delta:
-            self.best_loss, self.best_epoch = metrics["val_loss"], epoch
+            self.best_loss, self.best_epoch, self.waited = metrics["val_loss"], epoch, 0
             self.best = vae.store.vector.copy()
         return self.is_over
 
@@ -81,7 +83,7 @@ class EarlyStopping:
 
     def config(self) -> dict[str, Any]:
         """Settings and counters for :meth:`from_config`, without the vector ``best``."""
-        names = ("patience", "min_delta", "best_epoch", "last_epoch")
+        names = ("patience", "min_delta", "best_epoch", "last_epoch", "waited")
         return {name: getattr(self, name) for name in names} | {"best_loss": repr(self.best_loss)}
 
     @classmethod
@@ -93,4 +95,6 @@ class EarlyStopping:
             raise ValueError("the best loss of early stopping is NaN")
         early_stopping.best_epoch = check_int(config["best_epoch"], "best_epoch", 0)
         early_stopping.last_epoch = check_int(config["last_epoch"], "last_epoch", 0)
+        of_older_versions = early_stopping.last_epoch - early_stopping.best_epoch
+        early_stopping.waited = check_int(config.get("waited", of_older_versions), "waited", 0)
         return early_stopping

@@ -144,7 +144,10 @@ def fit(
     recipe.check_fits(vae)
     last, end = vae.epoch + epochs, getattr(beta_schedule, "epochs", 0)
     if last < end:
-        warnings.warn(f"training ends after epoch {last}, the KL's warm-up after {end}: train on", stacklevel=2)
+        warnings.warn(f"the KL's warm-up ends after epoch {end}, and training before: train on", stacklevel=2)
+    ends_of_epochs = (epoch - 1e-9 for epoch in range(vae.epoch + 1, last + 1))
+    if early_stopping is not None and epochs and not any(recipe.weight(end) >= 1 for end in ends_of_epochs):
+        warnings.warn("early stopping looks at epochs of full beta alone, and beta_schedule has none", stacklevel=2)
     optimizer, callbacks = check_optimizer(optimizer), check_callbacks(callbacks)
     check_early_stopping(early_stopping, validation)
     with workers.together():
@@ -209,6 +212,8 @@ def start_of(vae: VAE, x: Rows, recipe: Recipe, epochs: int) -> bytes:
     arrays = [vae.store.vector, *vae.optimizer.state_of(vae).arrays.values(), x[:: max(1, len(x) // ROWS_LOOKED_AT)]]
     told = [vae.step, vae.epoch, len(x), epochs, vae.optimizer, recipe.batch_size, recipe.seed, recipe.l1, recipe.l2]
     told += [vae.config, recipe.binarize, recipe.corruption, recipe.shards]
+    coming = range(min(epochs, ROWS_LOOKED_AT) if recipe.group.size > 1 else 0)  # of schedules: any function may be one
+    told += [(recipe.factor(vae.epoch + epoch), recipe.weight(vae.epoch + epoch)) for epoch in coming]
     return digest(*map(vae.kernels.to_numpy, arrays), *told)
 
 

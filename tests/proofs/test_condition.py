@@ -196,6 +196,12 @@ def test_what_a_model_cannot_take_is_refused_in_one_sentence():
         vae.loss(X, condition=C.argmax(axis=1))
     with pytest.raises(ValueError, match=r"without columns: hand in condition\.reshape\(-1, 1\)"):
         model(condition_dim=1).loss(X, condition=C[:, 0])
+    for wrong, how in ((1, "hand in 3 columns"), ([0] * 5, "hand in 3 columns")):
+        with pytest.raises(ValueError, match=how):
+            vae.sample(5, condition=wrong)
+    with pytest.raises(ValueError, match=r"hand in condition\.reshape\(-1, 1\)"):
+        model(condition_dim=1).sample(5, condition=C[:5, 0])
+    np.testing.assert_array_equal(vae.sample(3, condition=C[0]), vae.sample(3, condition=C[[0, 0, 0]]))
     with pytest.raises(ValueError, match="needs a condition"):  # two rows are no pair of data and condition
         fit(vae, X, validation=[list(row) for row in X[:2]], condition=C)
     with pytest.raises(ValueError, match="needs a condition"):

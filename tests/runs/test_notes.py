@@ -48,6 +48,8 @@ CASES = {  # what is noted, twice where there are several: (file, content, optio
     "constant": ("x.csv", csv(np.c_[REAL, np.full(60, 7)], "a,b,c,d,e\n"), [], "--drop e", "leave it out"),
     "collapse": ("x.npy", REAL, ["--beta", 1000, "--epochs", 100, "--lr", 0.01], "--beta", "try"),
     "collapse: bound": ("x.npy", REAL, ["--objective", "iwae", "--hidden", "64,64,64"], "--objective elbo", "try"),
+    "one draw": ("x.npy", REAL, ["--objective", "dreg"], "--draws", "give --draws 5"),
+    "patience": ("x.npy", REAL, ["--patience", 2, "--beta-warm-up", 4, "--epochs", 4], "--epochs", "give more"),
     "GreyDataWarning": ("x.npy", RNG.random((60, 2, 2)), [], "--binarize", "see binarize"),
     "PoorFitWarning": ("x.npy", 10 * REAL, ["--scale", "none"], "--epochs, --scale, --beta, --lr", "train longer"),
     "RunawayVarianceWarning": ("x.npy", 30 * REAL, ["--scale", "none", "--dtype", "float64"], "--lr, --scale, --drop",

@@ -17,6 +17,7 @@ from minivae.system import tensorfile
 from minivae.workers.group import Pretend
 
 X = (np.random.default_rng(0).random((20, 6)) < 0.4).astype(float)
+FULL = [3, 4, 5, 8, 9]
 QUIET = {"batch_size": 5, "progress": False}  # four steps an epoch
 
 
@@ -76,7 +77,7 @@ def test_losses_have_the_models_beta_and_the_elbo_has_none_whatever_the_step_has
 def test_a_second_fit_goes_on_in_the_warm_up_and_ends_with_the_same_bits():
     whole, halves = small(), small()
     fit(whole, X, 4, beta_schedule=LinearBeta(3), **QUIET)
-    with pytest.warns(UserWarning, match=r"training ends after epoch 2, the KL's warm-up after 3: train on"):
+    with pytest.warns(UserWarning, match=r"the KL's warm-up ends after epoch 3, and training before: train on"):
         fit(halves, X, 2, beta_schedule=LinearBeta(3), **QUIET)
     fit(halves, X, 2, beta_schedule=LinearBeta(3), **QUIET)
     np.testing.assert_array_equal(whole.store.vector, halves.store.vector)
@@ -105,6 +106,29 @@ def test_early_stopping_neither_counts_nor_chooses_epochs_of_a_warm_up():
     vae.loss_of_scaled = lambda *given: loss_of_scaled(*given)._replace(loss=next(losses))
     history = fit(vae, X, 10, validation=X, early_stopping=stop, beta_schedule=LinearBeta(3), **QUIET)
     assert (stop.best_epoch, stop.best_loss, history["epoch"][-1]) == (5, 4.0, 7)
+
+
+def test_epochs_in_which_a_cycle_rises_again_are_no_matter_of_patience():
+    vae, stop = small(), EarlyStopping(4)
+    losses = iter([9.0, 8.0, *[9.0] * 30])
+    loss_of_scaled = vae.loss_of_scaled
+    vae.loss_of_scaled = lambda *given: loss_of_scaled(*given)._replace(loss=next(losses))
+    schedule = CyclicBeta(20, cycles=4)  # of each five epochs the last three have full beta to the end
+    history = fit(vae, X, 30, validation=X, early_stopping=stop, beta_schedule=schedule, **QUIET)
+    assert [epoch for epoch, beta in zip(history["epoch"], history["beta"], strict=True) if beta == 1] == FULL
+    assert (stop.best_epoch, stop.waited, stop.last_epoch, stop.is_over) == (FULL[0], 4, FULL[-1], True)
+    config = stop.config()
+    assert EarlyStopping.from_config(config).is_over
+    del config["waited"]  # as older versions wrote it
+    assert EarlyStopping.from_config(config).waited == FULL[-1] - FULL[0]
+
+
+def test_early_stopping_without_an_epoch_to_look_at_is_warned_of():
+    for schedule in (LinearBeta(4), lambda epochs: 0.5):
+        with pytest.warns(
+            UserWarning, match="early stopping looks at epochs of full beta alone, and beta_schedule has none"
+        ):
+            fit(small(), X, 4, validation=X, early_stopping=EarlyStopping(1), beta_schedule=schedule, **QUIET)
 
 
 @pytest.mark.parametrize("backend", [name for name in available() if name != "cupy"])

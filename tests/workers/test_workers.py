@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import worker_proofs
-from minivae import VAE, Adam, Mixed, evaluation, fit
+from minivae import VAE, Adam, Cosine, LinearBeta, Mixed, evaluation, fit
 from minivae.errors import DataError, MinivaeError
 from minivae.runs.identity import identity
 from minivae.runs.settings import Settings
@@ -188,7 +188,13 @@ def test_a_bad_row_is_an_error_on_all_and_so_is_one_workers_failing_callback(tmp
         assert str(error).endswith("no space left; rank 0 has no such error")
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"batch_size": 8}, {"epochs": 3}, {"backend": "numba"}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        *({"seed": 1}, {"batch_size": 8}, {"epochs": 3}, {"backend": "numba"}),
+        *({"schedule": Cosine(2)}, {"beta_schedule": LinearBeta(2)}),
+    ],
+)
 def test_workers_that_were_told_different_things_are_refused(other):
     for error in in_threads(2, lambda group: trained(CODE, group, **(other if group.rank else {}))):
         assert isinstance(error, DataError)
