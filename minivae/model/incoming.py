@@ -63,6 +63,11 @@ def split(network: Network, rows: Any, width: int, condition: Any) -> tuple[Any,
     return rows, condition
 
 
+def one_for_all(network: Network, condition: Any) -> Any:
+    """A condition (C,) as the row (1, C), any other as it is."""
+    return np.reshape(condition, (1, -1)) if np.shape(condition) == (network.condition_dim,) else condition
+
+
 def joined(network: Network, x: np.ndarray, condition: Any) -> np.ndarray:
     """Rows [x | c] of x (N, width) and a condition (N, C), or (1, C) for all; ``x`` itself where that is None."""
     if condition is None:

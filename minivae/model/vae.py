@@ -337,9 +337,7 @@ class VAE(Network):
         n, seed = check_int(n, "n", 1), check_seed(seed)
         noise, rows = backends.load("numpy"), np.arange(n)
         z = noise.standard_normal(seed, Stream.PRIOR, 0, rows, out=np.empty((n, self.latent_dim), self.dtype))
-        if np.shape(condition) == (self.condition_dim,):
-            condition = np.reshape(condition, (1, -1))
-        x = self._mean_of_scaled(z, condition)
+        x = self._mean_of_scaled(z, incoming.one_for_all(self, condition))
         if draw:  # step 0 of the stream has gone into z, step 1 goes into x
             shape, where = x.shape, (seed, Stream.PRIOR, 1, rows)
             uniform = partial(noise.uniform, *where, out=np.empty(shape))
