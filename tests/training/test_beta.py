@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,8 @@ def test_a_warm_up_as_long_as_the_training_is_fine_and_a_longer_one_is_refused_b
     assert status == 2
     assert "--beta-warm-up 4 ends after the training of 3 epochs: give --epochs 4 or more, or a shorter warm-up" in err
     assert not Path("run").exists()
-    assert minivae(*base, "--beta-warm-up", 3, "--out", "run")[0] == 0
+    status, out, _ = minivae(*base, "--beta-warm-up", 3, "--out", "run")
+    assert (status, "early stopping" in out) == (0, False)
     assert RunFolder("run").read_history()["beta"] == pytest.approx([0, 1 / 3, 2 / 3])  # one step an epoch
     status, _, err = minivae("train", "--resume", "--out", "run", "--beta-warm-up", 2)
     assert status == 2
@@ -129,6 +131,9 @@ def test_early_stopping_without_an_epoch_to_look_at_is_warned_of():
             UserWarning, match="early stopping looks at epochs of full beta alone, and beta_schedule has none"
         ):
             fit(small(), X, 4, validation=X, early_stopping=EarlyStopping(1), beta_schedule=schedule, **QUIET)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(small(), X, 0, validation=X, early_stopping=EarlyStopping(1), beta_schedule=schedule, **QUIET)
 
 
 @pytest.mark.parametrize("backend", [name for name in available() if name != "cupy"])
