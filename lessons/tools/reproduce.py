@@ -28,6 +28,7 @@ from minivae import VAE, Adam, checkpoint, fit
 from minivae.datasets import Dataset, load_mnist
 from minivae.evaluation import evaluate
 from minivae.system.files import write_text
+from minivae.system.locks import locked
 from minivae.system.machine import available_cores, processor
 from minivae.training.schedules import StepList
 from minivae.version import __version__
@@ -80,23 +81,23 @@ def reproduce(name: str, budget: str, seed: int, twin: bool, folder: Path, data:
     """Train, or go on with, one row on one seed, and evaluate it; the entry for the ledger."""
     maker, plan = "PyTorch" if twin else "minivae", BUDGETS[budget]
     place = folder / f"{name}-{maker.lower()}-seed{seed}{'-smoke' if budget == 'smoke' else ''}"
-    place.mkdir(parents=True, exist_ok=True)
     train, test = data.train[: plan.rows], data.test[: plan.test]
-    vae = started(ROWS[name], train, seed, place)
-    epochs = sum(EPOCHS[: plan.stages])
-    if vae.epoch > epochs:
-        raise SystemExit(
-            f"{place} has gone on to epoch {vae.epoch}, past the {epochs} of --budget {budget}: take a longer budget, "
-            "or begin anew in another --folder"
-        )
-    how: dict[str, Any] = {"epochs": epochs - vae.epoch, "batch_size": BATCH, "seed": seed, "schedule": SCHEDULE}
-    how["callbacks"] = [partial(keep, place, [process_time()])]
-    if twin:
-        from twin import fit_by_torch
+    with locked(place):  # two processes would take turns in one checkpoint
+        vae = started(ROWS[name], train, seed, place)
+        epochs = sum(EPOCHS[: plan.stages])
+        if vae.epoch > epochs:
+            raise SystemExit(
+                f"{place} has gone on to epoch {vae.epoch}, past the {epochs} of --budget {budget}: "
+                "take a longer budget, or begin anew in another --folder"
+            )
+        how: dict[str, Any] = {"epochs": epochs - vae.epoch, "batch_size": BATCH, "seed": seed, "schedule": SCHEDULE}
+        how["callbacks"] = [partial(keep, place, [process_time()])]
+        if twin:
+            from twin import fit_by_torch
 
-        fit_by_torch(vae, train, row=ROWS[name], **how)
-    else:
-        fit(vae, train, binarize="stochastic", **how)
+            fit_by_torch(vae, train, row=ROWS[name], **how)
+        else:
+            fit(vae, train, binarize="stochastic", **how)
     print(f"{place.name}: {epochs} epochs done; log p(x) of {len(test):,} test images, {plan.draws:,} draws each")
     start = process_time()
     report = evaluate(vae, test, plan.draws, seed, "stochastic", progress=True)
@@ -109,7 +110,7 @@ def reproduce(name: str, budget: str, seed: int, twin: bool, folder: Path, data:
         "sampling_error": round(report["log_likelihood_standard_error"], 3),
         "bias": round(report["log_likelihood_bias"], 3),
         "minutes": [round(sum(seconds.values()) / 60, 1), round((process_time() - start) / 60, 1)],
-        **{"machine": f"{processor()}, {available_cores()} cores", "minivae": __version__},
+        **{"machine": f"{processor()}, cores: {available_cores()}", "minivae": __version__},
     }
 
 

@@ -97,7 +97,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.json:
         print_json(result)
     else:
-        lines = report(result)
+        lines = report(result, run.vae.objective)
         if n_trained:
             lines.append(
                 f"note        {n_trained} of these {len(examples.x)} rows are equal to rows of the run's training set: "
@@ -110,8 +110,9 @@ def evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def report(result: dict[str, Any]) -> list[str]:
-    """The result as lines of text, in nats per example."""
+def report(result: dict[str, Any], objective: str = "elbo") -> list[str]:
+    """The result as lines of text, in nats per example; the objective decides what to advise."""
+    how = "" if objective == "elbo" else "--objective elbo and "
     protocol, ess = result["protocol"], result["effective_sample_size"]
     name = ("log p(x|c)" if protocol["condition"] else "log p(x)") if protocol["is_log_likelihood"] else "bound (*)"
     low, high = map(shown, result["log_likelihood_interval"])
@@ -133,7 +134,7 @@ def report(result: dict[str, Any]) -> list[str]:
     if result["active_units"] == 0:
         lines.append(
             "note        no latent dimension is active: the model makes no use of z (posterior collapse); "
-            "train it with a smaller --beta, which needs --objective elbo, or more --epochs"
+            f"train it with {how}a smaller --beta or more --epochs"
         )
     lines.extend(note_on_few_samples(ess, protocol))
     if protocol["is_log_likelihood"]:

@@ -193,7 +193,7 @@ def choose_scaling(kind: str, likelihood: str, data: Dataset) -> str:
 
 def choose_pace(settings: Settings, likelihood: str, n: int) -> dict[str, Any]:
     """The learning rate, its schedule and the epochs; columns of kinds take larger steps, then smaller, and longer."""
-    rate, schedule, most = settings.rate, settings.schedule.replace("auto", "constant"), MOST_EPOCHS
+    rate, schedule, most = settings.rate, "constant" if settings.schedule == "auto" else settings.schedule, MOST_EPOCHS
     if likelihood == "mixed" and settings.optimizer == "adam" and (settings.lr, settings.schedule) == (None, "auto"):
         rate, schedule, most = RATE_OF_KINDS, "cosine", EPOCHS_OF_KINDS
         log.info("rate        %g, down to 0 by half a cosine wave (auto: each column has a variance to learn)", rate)

@@ -18,7 +18,8 @@ class EarlyStopping:
     Parameters
     ----------
     patience : int, default 10
-        Training ends after this many epochs without a better validation loss. Those of a warm-up are not looked at.
+        Training ends after this many epochs without a better validation loss. Those that end below the full beta,
+        in a warm-up, are not looked at.
     min_delta : float, default 0.0
         What counts as better: lower by more than this, in nats per example.
 

@@ -109,7 +109,8 @@ def fit(
         trains the same model to the last bit. Default: one shard for each worker, whose results differ in rounding.
     beta_schedule : LinearBeta or CyclicBeta, optional
         A factor on the model's beta in each step: a callable of the epochs done, such as 2.25 (lesson 22). A warning
-        says if training ends before a warm-up does. Early stopping looks at epochs of full weight alone.
+        says if training ends before a warm-up does. Early stopping looks at epochs that end with the full weight, and a
+        warning says if there are none.
     condition : array-like of shape (N, C), for a conditional model
         What is known of each example (lesson 22). Noise and binarisation leave it as it is.
 
@@ -145,8 +146,8 @@ def fit(
     last, end = vae.epoch + epochs, getattr(beta_schedule, "epochs", 0)
     if last < end:
         warnings.warn(f"the KL's warm-up ends after epoch {end}, and training before: train on", stacklevel=2)
-    ends_of_epochs = (epoch - 1e-9 for epoch in range(vae.epoch + 1, last + 1))
-    if early_stopping is not None and epochs and not any(recipe.weight(end) >= 1 for end in ends_of_epochs):
+    at_the_ends = (recipe.weight(epoch - 1e-9) for epoch in range(vae.epoch + 1, last + 1))
+    if early_stopping is not None and epochs and not any(weight >= 1 for weight in at_the_ends):
         warnings.warn("early stopping looks at epochs of full beta alone, and beta_schedule has none", stacklevel=2)
     optimizer, callbacks = check_optimizer(optimizer), check_callbacks(callbacks)
     check_early_stopping(early_stopping, validation)

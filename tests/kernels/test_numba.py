@@ -182,10 +182,10 @@ def cuts_products(request):
     numba_cpu._small_kernels.value = has_any
 
 
-# Of dx: blocks with rests on both sides; a sum so long that blocks get lower; one too short and one too long for them.
+# Of dx: blocks with rests on both sides; a sum so long that blocks get lower; one too short for them.
 # Of y and dW: blocks of 64 and of 32 with a rest, and a matrix that is not cut. The count of tiles: both ways to cut.
 @pytest.mark.parametrize("shape", [(1, 300, 900), (20, 784, 200), (65, 130, 1100), (150, 67, 2500), (66, 90, 31)])
-@pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-10), ("float32", 1e-3)])
+@pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-10), ("float32", 1e-4)])
 def test_a_product_in_blocks_is_the_product(cuts_products, shape, dtype, rtol):
     B, I, O = shape
     rng = np.random.default_rng(0)
@@ -200,9 +200,10 @@ def test_a_product_in_blocks_is_the_product(cuts_products, shape, dtype, rtol):
 
 
 def test_a_sum_too_long_for_any_block_is_left_to_blas_as_it_is(cuts_products):
-    a, b, c = np.ones((2, 130_000), np.float32), np.ones((700, 130_000), np.float32), np.full((2, 700), 7, np.float32)
+    k = numba_cpu.MOST // 8 + 1
+    a, b, c = np.ones((40, k), np.float32), np.ones((31, k), np.float32), np.full((40, 31), 7, np.float32)
     numba_cpu._product(a, False, b, True, c)
-    assert np.all(c == 130_000)
+    assert np.all(c == k)
 
 
 def test_counts_with_holes_in_any_number_of_tiles_are_those_of_the_reference():

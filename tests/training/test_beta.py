@@ -115,7 +115,7 @@ def test_epochs_in_which_a_cycle_rises_again_are_no_matter_of_patience():
     losses = iter([9.0, 8.0, *[9.0] * 30])
     loss_of_scaled = vae.loss_of_scaled
     vae.loss_of_scaled = lambda *given: loss_of_scaled(*given)._replace(loss=next(losses))
-    schedule = CyclicBeta(20, cycles=4)  # of each five epochs the last three have full beta to the end
+    schedule = CyclicBeta(20, cycles=4)  # of each five epochs the last three end at full beta
     history = fit(vae, X, 30, validation=X, early_stopping=stop, beta_schedule=schedule, **QUIET)
     assert [epoch for epoch, beta in zip(history["epoch"], history["beta"], strict=True) if beta == 1] == FULL
     assert (stop.best_epoch, stop.waited, stop.last_epoch, stop.is_over) == (FULL[0], 4, FULL[-1], True)
