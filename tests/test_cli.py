@@ -677,13 +677,18 @@ def test_examples_with_few_effective_samples_are_counted_also_where_the_median_i
     assert [line.startswith(note) for line in notes] == ([True] if note else [])
 
 
+@pytest.mark.parametrize(("objective", "how"), [("elbo", ""), ("dreg", "--objective elbo and ")])
+def test_what_is_advised_against_a_collapse_the_objective_can_take(objective, how):
+    result = evaluate(VAE(4, (), 2), np.eye(4), 20) | {"active_units": 0}
+    result["protocol"] |= {"data": "eye", "part": "all"}
+    assert f"train it with {how}a smaller --beta or more --epochs" in "\n".join(report(result, objective))
+
+
 def test_examples_that_the_encoder_misplaces_are_counted():
     result = evaluate(VAE(4, (), 2), np.eye(4), 20)
     result["protocol"] |= {"data": "eye", "part": "all"}
     result |= {"rows_from_mixture": 0, "rows_not_trusted": 0}
     assert not any("mixture" in line or "trusted" in line for line in report(result))
-    for objective, how in (("elbo", "train it with a smaller"), ("dreg", "train it with --objective elbo and a smaller")):
-        assert f"{how} --beta" in "".join(report(result | {"active_units": 0}, objective))
     lines = report(result | {"rows_from_mixture": 3, "rows_not_trusted": 1})
     assert "note        for 3 of 4 examples the encoder looks in the wrong place" in "\n".join(lines)
     assert "note        log p(x) of 1 of 4 examples is not to be trusted: take more --samples" in lines
