@@ -54,6 +54,7 @@ __all__ = [
     "gaussian_nll",
     "linear_backward",
     "linear_forward",
+    "log_weights",
     "lognormal_nll",
     "negative_binomial_nll",
     "poisson_nll",
@@ -72,6 +73,7 @@ intrinsic: Any = extending.intrinsic  # to mypy, the context that Numba adds wou
 CODES = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "softplus": 4, "leaky_relu": 5}
 IDENTITY, RELU, TANH, SIGMOID, SOFTPLUS, LEAKY_RELU = CODES.values()
 LOG_2PI = math.log(2 * math.pi)
+AT_ONCE = 1000  # factors of at most 2, whose product float64 can hold
 
 
 def compiled(parallel: bool = False, reassociate: bool = False) -> Callable[[Callable], Any]:
@@ -367,7 +369,9 @@ def _gemm(typing, a_transposed, b_transposed, sizes, a, b, c):
 
 _small_kernels = ctypes.c_int64(has_small_kernels())  # in memory, so that code from the cache asks this BLAS
 llvmlite.binding.add_symbol("minivae_small_kernels", ctypes.addressof(_small_kernels))
-MOST, MOST_OF_C, LEAST_SUM = 10**6, 1200, 32  # for OpenBLAS's small kernels: m n k; and with b.T: m n, and k
+# For OpenBLAS's small kernels: m n k at most MOST; and with b.T, m n at most MOST_OF_C, k at least LEAST_SUM.
+MOST, MOST_OF_C, LEAST_SUM = 10**6, 1200, 32
+LARGEST_B = 2**21  # elements; beyond, the rows of a block of b lie on too many pages of memory
 
 
 @intrinsic
@@ -382,30 +386,39 @@ def _has_small_kernels(typing):
 
 
 @compiled()
+def _block(rows, columns, k, b_transposed):
+    """The (height, width) of the blocks into which to cut a product (rows, columns) whose sums have k terms."""
+    whole = (rows, columns)
+    if b_transposed:
+        if rows * columns <= MOST_OF_C or k < max(LEAST_SUM, rows) or 8 * k > MOST:
+            return whole
+        height = min(rows, 64, MOST // (8 * k))
+        return height, min(64, MOST_OF_C // height, MOST // (height * k)) // 8 * 8
+    if rows * columns * k <= MOST or columns * k > LARGEST_B:
+        return whole
+    width = min(columns, 64)  # four vector registers
+    height = min(rows, MOST // (width * k))
+    if height < rows:
+        height = height // 12 * 12  # the kernels take 4 or 6 rows at a time
+    return (height, width) if height > 0 else whole
+
+
+@compiled()
 def _product(a, a_transposed, b, b_transposed, c):
     """c = a @ b, or with a.T, or with b.T; rows may be part of longer rows.
 
-    A large product rearranges ("packs") both matrices first, for few rows as long as it then computes. Kernels for
-    small ones do not, and a transposed b takes longest to rearrange; so where they exist, c is cut into such blocks.
+    A large product rearranges ("packs") both matrices first. Kernels for small ones do not, and a transposed b takes
+    longest to rearrange; so where they exist, c is cut into such blocks, those below each other first: they share b.
     """
     (rows, columns), k = c.shape, a.shape[0] if a_transposed else a.shape[1]
-    if not _has_small_kernels():
-        _call_gemm(a, a_transposed, b, b_transposed, c)
-    elif b_transposed and k >= LEAST_SUM and rows * columns > MOST_OF_C and 8 * k <= MOST:
-        height = min(rows, 64)
-        while 8 * height * k > MOST:
-            height //= 2
-        width = min(64, MOST_OF_C // height, MOST // (height * k)) // 8 * 8
-        for r in range(0, rows, height):
-            for i in range(0, columns, width):
-                part = c[r : r + height, i : i + width]
-                _call_gemm(a[r : r + height], False, b[i : i + width], True, part)
-    elif not b_transposed and 32 * rows * k <= MOST < columns * rows * k:
-        width = 64 if 64 * rows * k <= MOST else 32  # whole lines of the cache: other widths were slower
-        for i in range(0, columns, width):
-            _call_gemm(a, a_transposed, b[:, i : i + width], False, c[:, i : i + width])
-    else:
-        _call_gemm(a, a_transposed, b, b_transposed, c)
+    height, width = rows, columns
+    if _has_small_kernels():
+        height, width = _block(rows, columns, k, b_transposed)
+    for i in range(0, columns, max(width, 1)):
+        of_b = b[i : i + width] if b_transposed else b[:, i : i + width]
+        for r in range(0, rows, max(height, 1)):
+            of_a = a[:, r : r + height] if a_transposed else a[r : r + height]
+            _call_gemm(of_a, a_transposed, of_b, b_transposed, c[r : r + height, i : i + width])
 
 
 @compiled()
@@ -610,33 +623,67 @@ def bias_gradient(da: NDArray, *, out: NDArray | None = None) -> NDArray:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# The latent variable. (B, K) is small, and mu and logvar may be views: plain loops, no tiles.
+# The latent variable. (B, K) is small: no tiles. mu and logvar may be two halves of one matrix.
+
+
+@intrinsic
+def _view(typing, array, start, shape):
+    """The elements that start there, in this shape. Nobody counts who uses them: that took a tenth of a small step.
+
+    So ``array`` must be in use for longer than its views.
+    """
+    kind = types.Array(array.dtype, len(shape), "C")
+
+    def code(context, builder, _, values):
+        given = context.make_array(array)(context, builder, values[0])
+        view, shape = context.make_array(kind)(context, builder), cgutils.unpack_tuple(builder, values[2])
+        strides = [given.itemsize]
+        for length in shape[:0:-1]:
+            strides.insert(0, builder.mul(length, strides[0]))
+        data = builder.gep(given.data, [values[1]])
+        populate_array(view, data, shape, strides, given.itemsize, meminfo=None)
+        return view._getvalue()
+
+    return kind(array, types.intp, types.UniTuple(types.intp, len(shape))), code
+
+
+@compiled()
+def _row(matrix, r):
+    """Row r as a vector whose elements lie side by side, which the compiler must know for vector registers."""
+    return _view(matrix, r * _pitch(matrix), (matrix.shape[1],))
+
+
+def _in_rows(array: NDArray) -> NDArray:
+    """The array, or a copy of one whose rows do not lie like that, one after the other."""
+    pitch, step = array.strides
+    return array if step == array.itemsize and pitch >= step * array.shape[1] else np.ascontiguousarray(array)
 
 
 @compiled()
 def _reparameterize_forward(mu, logvar, eps, z):
     half = type(mu[0, 0])(0.5)
     for r in range(len(mu)):
-        for k in range(mu.shape[1]):
-            z[r, k] = mu[r, k] + _exp(half * logvar[r, k]) * eps[r, k]
+        m, l, e, out = _row(mu, r), _row(logvar, r), _row(eps, r), _row(z, r)
+        for k in range(len(out)):
+            out[k] = m[k] + _exp(half * l[k]) * e[k]
 
 
 def reparameterize_forward(mu: NDArray, logvar: NDArray, eps: NDArray, *, out: NDArray | None = None) -> NDArray:
     """One pass."""
     _fit(mu.shape, logvar.shape, eps.shape)
-    z = np.empty(mu.shape, mu.dtype) if out is None else out
-    _fit(mu.shape, z.shape)
-    _reparameterize_forward(mu, logvar, eps, z)
-    return z
+    z = _buffer(out, mu.shape, mu.dtype)
+    _reparameterize_forward(*map(_in_rows, (mu, logvar, eps)), z)
+    return _returned(z, out)
 
 
 @compiled()
 def _reparameterize_backward(dz, logvar, eps, dmu, dlogvar):
     half = type(dz[0, 0])(0.5)
     for r in range(len(dz)):
-        for k in range(dz.shape[1]):
-            dmu[r, k] = dz[r, k]
-            dlogvar[r, k] = dz[r, k] * (half * _exp(half * logvar[r, k]) * eps[r, k])
+        d, l, e, of_mu, of_logvar = _row(dz, r), _row(logvar, r), _row(eps, r), _row(dmu, r), _row(dlogvar, r)
+        for k in range(len(d)):
+            of_mu[k] = d[k]
+            of_logvar[k] = d[k] * (half * _exp(half * l[k]) * e[k])
 
 
 def reparameterize_backward(
@@ -644,39 +691,42 @@ def reparameterize_backward(
 ) -> tuple[NDArray, NDArray]:
     """One pass."""
     _fit(dz.shape, logvar.shape, eps.shape)
-    dmu = np.empty(dz.shape, dz.dtype) if dmu is None else dmu
-    dlogvar = np.empty(dz.shape, dz.dtype) if dlogvar is None else dlogvar
-    _fit(dz.shape, dmu.shape, dlogvar.shape)
-    _reparameterize_backward(dz, logvar, eps, dmu, dlogvar)
-    return dmu, dlogvar
+    of_mu, of_logvar = _buffer(dmu, dz.shape, dz.dtype), _buffer(dlogvar, dz.shape, dz.dtype)
+    _reparameterize_backward(*map(_in_rows, (dz, logvar, eps)), of_mu, of_logvar)
+    return _returned(of_mu, dmu), _returned(of_logvar, dlogvar)
+
+
+@compiled(reassociate=True)
+def _kl_of_row(mu, logvar):
+    half = type(mu[0])(0.5)
+    total = type(half)(0)
+    for k in range(len(mu)):
+        total += half * (mu[k] * mu[k] + _expm1(logvar[k]) - logvar[k])
+    return total
 
 
 @compiled()
 def _gaussian_kl_forward(mu, logvar, kl):
-    half = type(mu[0, 0])(0.5)
     for r in range(len(mu)):
-        total = type(half)(0)
-        for k in range(mu.shape[1]):
-            total += half * (mu[r, k] * mu[r, k] + _expm1(logvar[r, k]) - logvar[r, k])
-        kl[r] = total
+        kl[r] = _kl_of_row(_row(mu, r), _row(logvar, r))
 
 
 def gaussian_kl_forward(mu: NDArray, logvar: NDArray, *, out: NDArray | None = None) -> NDArray:
     """One pass."""
     _fit(mu.shape, logvar.shape)
-    kl = np.empty(len(mu), mu.dtype) if out is None else out
-    _fit(mu.shape[:1], kl.shape)
-    _gaussian_kl_forward(mu, logvar, kl)
-    return kl
+    kl = _buffer(out, mu.shape[:1], mu.dtype)
+    _gaussian_kl_forward(_in_rows(mu), _in_rows(logvar), kl)
+    return _returned(kl, out)
 
 
 @compiled()
 def _gaussian_kl_backward(dkl, mu, logvar, dmu, dlogvar):
     half = type(mu[0, 0])(0.5)
     for r in range(len(mu)):
-        for k in range(mu.shape[1]):
-            dmu[r, k] = dkl[r] * mu[r, k]
-            dlogvar[r, k] = dkl[r] * (half * _expm1(logvar[r, k]))
+        d, m, l, of_mu, of_logvar = dkl[r], _row(mu, r), _row(logvar, r), _row(dmu, r), _row(dlogvar, r)
+        for k in range(len(m)):
+            of_mu[k] = d * m[k]
+            of_logvar[k] = d * (half * _expm1(l[k]))
 
 
 def gaussian_kl_backward(
@@ -684,11 +734,32 @@ def gaussian_kl_backward(
 ) -> tuple[NDArray, NDArray]:
     """One pass."""
     _fit(mu.shape, logvar.shape, (len(dkl), mu.shape[1]))
-    dmu = np.empty(mu.shape, mu.dtype) if dmu is None else dmu
-    dlogvar = np.empty(mu.shape, mu.dtype) if dlogvar is None else dlogvar
-    _fit(mu.shape, dmu.shape, dlogvar.shape)
-    _gaussian_kl_backward(dkl, mu, logvar, dmu, dlogvar)
-    return dmu, dlogvar
+    of_mu, of_logvar = _buffer(dmu, mu.shape, mu.dtype), _buffer(dlogvar, mu.shape, mu.dtype)
+    _gaussian_kl_backward(dkl, _in_rows(mu), _in_rows(logvar), of_mu, of_logvar)
+    return _returned(of_mu, dmu), _returned(of_logvar, dlogvar)
+
+
+@compiled(reassociate=True)
+def _log_weight(z, logvar, eps):
+    half = type(z[0])(0.5)
+    total = type(half)(0)
+    for k in range(len(z)):
+        total += half * (eps[k] * eps[k] + logvar[k] - z[k] * z[k])
+    return total
+
+
+@compiled()
+def _log_weights(recon_nll, z, logvar, eps, log_w):
+    for r in range(len(log_w)):
+        log_w[r] = _log_weight(_row(z, r), _row(logvar, r), _row(eps, r)) - recon_nll[r]
+
+
+def log_weights(recon_nll: NDArray, z: NDArray, logvar: NDArray, eps: NDArray) -> NDArray:
+    """One pass."""
+    _fit(z.shape, logvar.shape, eps.shape, (len(recon_nll), z.shape[1]))
+    log_w = np.empty(len(z), z.dtype)
+    _log_weights(_c(recon_nll, z.dtype), *map(_in_rows, (z, logvar, eps)), log_w)
+    return log_w
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -701,42 +772,38 @@ def _row_of(observed, r):
     return None if observed is None else observed[r]
 
 
-@compiled()
-def _part_of(observed, i):
-    return None if observed is None else observed[i : i + 64]
-
-
 def _weights(observed: NDArray | None, dtype: Any) -> NDArray | None:
     return None if observed is None else _c(observed, dtype)
 
 
 @compiled(reassociate=True)
 def _bernoulli_part(logits, x, observed, wanted, upstream, dlogits):
-    """At most 64 logits. Their log(1 + e) are one logarithm, that of the product, which is at most 2^64."""
+    """At most ``AT_ONCE`` logits. Their log(1 + e) are one logarithm, that of the product, in float64."""
     one, zero = type(logits[0])(1), type(logits[0])(0)
-    total, product = zero, one
+    total, product = zero, 1.0
     for i in range(len(logits)):
         l = logits[i]
         e = _exp(-abs(l))
         if observed is None:
             total += _positive_part(l) - l * x[i]
-            product *= one + e
+            product *= 1.0 + e
         else:
             total += observed[i] * (_positive_part(l) - l * x[i])
-            product *= one + observed[i] * e
+            product *= 1.0 + observed[i] * e
         if wanted:
             dlogits[i] = upstream * ((one if l > zero else e) / (one + e) - x[i])
             if observed is not None:
                 dlogits[i] *= observed[i]
-    return total + np.log(product)
+    return total + type(one)(np.log(product))
 
 
 @compiled()
 def _bernoulli_row(logits, x, observed, wanted, upstream, dlogits):
     total = type(logits[0])(0)
-    for i in range(0, len(logits), 64):
-        seen, part = _part_of(observed, i), dlogits[i : i + 64]
-        total += _bernoulli_part(logits[i : i + 64], x[i : i + 64], seen, wanted, upstream, part)
+    for i in range(0, len(logits), AT_ONCE):
+        here = slice(i, i + AT_ONCE)
+        seen = None if observed is None else observed[here]
+        total += _bernoulli_part(logits[here], x[here], seen, wanted, upstream, dlogits[here])
     return total
 
 
@@ -765,7 +832,7 @@ def bernoulli_nll(
     nll: NDArray | None = None,
     dlogits: NDArray | None = None,
 ) -> tuple[NDArray, NDArray | None]:
-    """One pass with one exp for each logit, one logarithm for 64 of them."""
+    """One pass with one exp for each logit, one logarithm for a thousand of them."""
     _fit(logits.shape, x.shape, (len(logits if dnll is None else dnll), x.shape[1]))
     dtype, wanted = logits.dtype, dnll is not None
     value = _buffer(nll, logits.shape[:1], dtype)
@@ -1324,7 +1391,8 @@ def add_penalty(weights: NDArray, dweights: NDArray, *, l1: float, l2: float) ->
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Noise: Philox4x32-10, as in philox.py, four words at a time; log, sqrt, cos and sin in float64 as there
+# Noise: Philox4x32-10, as in philox.py, four words at a time. log, cos and sin are polynomials without branches again,
+# in float64 as there, and from FreeBSD's msun: a logarithm is right to 1 unit in the last place, the others to 2e-16.
 
 M0, M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 WEYL0, WEYL1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
@@ -1357,13 +1425,55 @@ def _uniform_row(c1, c2, c3, k0, k1, u):
         u[4 * q + 3] = _unit(w3)
 
 
+LOG64_LN2_HIGH, LOG64_LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+SQRT_HALF64, ONE64, MANTISSA64 = (np.int64(bits) for bits in (0x3FE6A09E667F3BCD, 0x3FF << 52, 2**52 - 1))
+ROUNDER64 = 1.5 * 2**52  # added to a small number, it leaves its nearest integer in the last bits
+
+
+@compiled()
+def _log64(x):
+    """log x of a normal number, x = 2^k (1 + f): k log 2 + log(1 + f), an even series in s = f / (2 + f)."""
+    bits = np.float64(x).view(np.int64) + (ONE64 - SQRT_HALF64)
+    k = np.float64((bits >> np.int64(52)) - np.int64(1023))
+    f = np.int64((bits & MANTISSA64) + SQRT_HALF64).view(np.float64) - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    w = z * z
+    even = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01))
+    odd = w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)
+    odd = z * (6.666666666666735130e-01 + w * (2.857142874366239149e-01 + odd))
+    half = 0.5 * f * f
+    return k * LOG64_LN2_HIGH - ((half - (s * (half + (even + odd)) + k * LOG64_LN2_LOW)) - f)
+
+
+@compiled()
+def _cos_and_sin(turns):
+    """cos and sin of 2 pi turns: of what is left beyond the nearest quarter turn, and then that is added."""
+    shifted = 4.0 * turns + ROUNDER64
+    quarters = np.float64(shifted).view(np.int64)
+    x = 2.0 * math.pi * (turns - 0.25 * (shifted - ROUNDER64))
+    z = x * x
+    p = 2.75573137070700676789e-06 + z * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10)
+    p = -1.66666666666666324348e-01 + z * (8.33333333332248946124e-03 + z * (-1.98412698298579493134e-04 + z * p))
+    sin = x + x * z * p
+    p = -2.75573143513906633035e-07 + z * (2.08757232129817482790e-09 - z * 1.13596475577881948265e-11)
+    p = 4.16666666666666019037e-02 + z * (-1.38888888888741095749e-03 + z * (2.48015872894767294178e-05 + z * p))
+    cos = 1.0 - 0.5 * z + z * z * p
+    crossed = (quarters & np.int64(1)) != 0
+    cos, sin = sin if crossed else cos, cos if crossed else sin
+    return -cos if ((quarters + np.int64(1)) & np.int64(2)) != 0 else cos, -sin if (
+        quarters & np.int64(2)
+    ) != 0 else sin
+
+
 @compiled()
 def _box_muller(u):
     """Uniforms to normals, in place."""
-    for i in range(0, len(u), 2):
-        radius, angle = math.sqrt(-2.0 * math.log(u[i])), 2.0 * math.pi * u[i + 1]
-        u[i] = radius * math.cos(angle)
-        u[i + 1] = radius * math.sin(angle)
+    for i in range(len(u) // 2):
+        radius = math.sqrt(-2.0 * _log64(u[2 * i]))
+        cos, sin = _cos_and_sin(u[2 * i + 1])
+        u[2 * i] = radius * cos
+        u[2 * i + 1] = radius * sin
 
 
 UNIFORM, NORMAL, COIN = 0, 1, 2
@@ -1372,18 +1482,20 @@ UNIFORM, NORMAL, COIN = 0, 1, 2
 @compiled()
 def _noise_tile(t, count, kind, examples, c2, c3, k0, k1, scratch, x, out):
     start, stop = _rows(len(out), t, count)
-    u = scratch[t]
-    for r in range(start, stop):
-        _uniform_row(np.uint64(examples[r]), c2, c3, k0, k1, u)
+    for first in range(start, stop, scratch.shape[1]):
+        u = scratch[t, : stop - first]  # of some rows: a single one may be too short for vector registers
+        for r in range(len(u)):
+            _uniform_row(np.uint64(examples[first + r]), c2, c3, k0, k1, u[r])
         if kind == NORMAL:
-            _box_muller(u)
-        row, p = out[r], x[r]
-        if kind == COIN:
-            for i in range(len(row)):
-                row[i] = u[i] < p[i]
-        else:
-            for i in range(len(row)):
-                row[i] = u[i]
+            _box_muller(u.reshape(-1))
+        for r in range(len(u)):
+            row, p = out[first + r], x[first + r]
+            if kind == COIN:
+                for i in range(len(row)):
+                    row[i] = u[r, i] < p[i]
+            else:
+                for i in range(len(row)):
+                    row[i] = u[r, i]
 
 
 @compiled(parallel=True)
@@ -1395,11 +1507,18 @@ def _noise(count, kind, examples, c2, c3, k0, k1, scratch, x, out):
             _noise_tile(t, count, kind, examples, c2, c3, k0, k1, scratch, x, out)
 
 
+@compiled()
+def _scratch(count, width):
+    """Uniforms of each tile: some rows, whose widths are multiples of 4, in 16 KB."""
+    width = (width + 3) // 4 * 4
+    return np.empty((count, max(1, 2048 // max(width, 1)), width))
+
+
 def _fill(kind: int, seed: int, stream: int, step: int, examples: NDArray, x: NDArray, out: NDArray) -> NDArray:
     """Fill ``out`` (n, D); ``x`` (n, D) holds the probabilities of coins, and is not looked at for other noise."""
     _fit(x.shape, out.shape, (len(examples), out.shape[1]))
     count = pool.tiles(16 * out.size)
-    scratch = np.empty((count, (out.shape[1] + 3) // 4 * 4))
+    scratch = _scratch(count, out.shape[1])
     counter = (np.uint64(step), np.uint64(stream), np.uint64(seed & 0xFFFFFFFF), np.uint64(seed >> 32))
     target = _buffer(out, out.shape, out.dtype)
     _noise(count, kind, np.asarray(examples), *counter, scratch, x, target)
@@ -1429,7 +1548,7 @@ def binarize(x: NDArray, seed: int, step: int, examples: NDArray, *, out: NDArra
 # same bits, and not a copy that would take LLVM half a minute to compile.
 
 _letters = {"i": types.int64, "u": types.uint64, "b": types.boolean, "n": types.none}
-_letters |= {"l": types.int64[::1], "d": types.float64[:, ::1]}
+_letters |= {"l": types.int64[::1], "d": types.float64[:, ::1], "t": types.float64[:, :, ::1]}
 _kernels: list[tuple[Any, str]] = []  # in the order of their addresses: the kernel, and a letter for each argument
 
 
@@ -1463,6 +1582,32 @@ def _by_address(kernel: Any, letters: str) -> Any:
     return call
 
 
+@compiled()
+def _gather_tile(t, count, x, rows, target):
+    start, stop = _rows(len(rows), t, count)
+    for r in range(start, stop):
+        example, copy = _row(x, rows[r]), _row(target, r)
+        for d in range(len(copy)):
+            copy[d] = example[d]
+
+
+@compiled(parallel=True)
+def _gather(count, x, rows, target):
+    if count == 1:
+        _gather_tile(0, 1, x, rows, target)
+    else:
+        for t in prange(count):
+            _gather_tile(t, count, x, rows, target)
+
+
+@compiled()
+def _add(a, b, out):
+    for r in range(len(out)):
+        left, right, total = _row(a, r), _row(b, r), _row(out, r)
+        for k in range(len(total)):
+            total[k] = left[k] + right[k]
+
+
 _call_linear_forward = _by_address(_linear_forward, "immvim")
 _call_linear_backward = _by_address(_linear_backward, "immmbmmv")
 _call_activation_backward = _by_address(_activation_backward, "ivviv")
@@ -1470,7 +1615,8 @@ _call_reparameterize_forward = _by_address(_reparameterize_forward, "ssmm")
 _call_reparameterize_backward = _by_address(_reparameterize_backward, "msmmm")
 _call_kl_forward = _by_address(_gaussian_kl_forward, "ssv")
 _call_kl_backward = _by_address(_gaussian_kl_backward, "vssmm")
-_call_noise = _by_address(_noise, "iiluuuudmm")
+_call_noise = _by_address(_noise, "iiluuuutmm")
+_call_gather = _by_address(_gather, "imlm")
 _call_penalty = _by_address(_add_penalty, "ivvrrd")
 _call_bernoulli = _by_address(_bernoulli_nll, "immnbvvm")
 _call_categorical = _by_address(_categorical_nll, "immnlvvmm")
@@ -1478,34 +1624,13 @@ _call_gaussian = _by_address(_gaussian_nll, "imvvmnvvmm")
 _call_sgd = _by_address(_sgd_update, "ivvvrrr")
 _call_adagrad = _by_address(_adagrad_update, "ivvvrr")
 _call_adam = _by_address(_adam_update, "ivvvvrrrrr")
-ALWAYS = 9  # of these, then come those of the likelihoods and of the optimizers, each in the order of their numbers
+ALWAYS = 10  # of these, then come those of the likelihoods and of the optimizers, each in the order of their numbers
 
 
 @compiled()
 def _tiles(elements, width):
     """As ``pool.tiles``."""
     return width if elements >= WORTH_A_TILE else 1
-
-
-@intrinsic
-def _view(typing, vector, start, shape):
-    """The elements that start there, in this shape. Nobody counts who uses them: that took a tenth of a small step.
-
-    So ``vector`` must be in use for longer than its views.
-    """
-    kind = types.Array(vector.dtype, len(shape), "C")
-
-    def code(context, builder, _, values):
-        given = context.make_array(vector)(context, builder, values[0])
-        view, shape = context.make_array(kind)(context, builder), cgutils.unpack_tuple(builder, values[2])
-        strides = [given.itemsize]
-        for length in shape[:0:-1]:
-            strides.insert(0, builder.mul(length, strides[0]))
-        data = builder.gep(given.data, [values[1]])
-        populate_array(view, data, shape, strides, given.itemsize, meminfo=None)
-        return view._getvalue()
-
-    return kind(vector, types.intp, types.UniTuple(types.intp, len(shape))), code
 
 
 @compiled()
@@ -1592,7 +1717,7 @@ def _nll(kernels, parts, starts, vector, gradient, fixed, output, x, dnll, nll, 
 def _draw(kernels, kind, rows, step, stream, k0, k1, out, width):
     """As ``_fill``, with the two halves of the seed."""
     count = _tiles(16 * out.size, width)
-    scratch = np.empty((count, (out.shape[1] + 3) // 4 * 4))
+    scratch = _scratch(count, out.shape[1])
     _call_noise(kernels, (count, kind, rows, np.uint64(step), np.uint64(stream), k0, k1, scratch, out, out))
 
 
@@ -1621,10 +1746,7 @@ def _train(kernels, width, method, numbers, span, noise, x, order, model, arrays
         at, n = i * size, min(size, len(order) - i * size)
         rows, nll, kl = _view(order, at, (n,)), _view(nlls, at, (n,)), _view(kls, at, (n,))
         target, doutput = _view(batch, 0, (n, D)), _view(doutputs, 0, (n, D))
-        for r in range(n):
-            row, example = _view(batch, r * D, (D,)), _view(x, rows[r] * D, (D,))
-            for d in range(D):
-                row[d] = example[d]
+        _call_gather(kernels, (_tiles(n * D, width), x, rows, target))
         if coins:
             _draw(kernels, COIN, rows, step + i - begin, BINARIZE, k0, k1, target, width)
         eps, z = _view(latent, 0, (n, K)), _view(latent, part, (n, K))
@@ -1647,10 +1769,8 @@ def _train(kernels, width, method, numbers, span, noise, x, order, model, arrays
         _call_reparameterize_backward(kernels, (dz, logvar, eps, dmu, dlogvar))
         _call_kl_backward(kernels, (dkl, mu, logvar, dmu_kl, dlogvar_kl))
         dheads = _view(latent, 6 * part, (n, 2 * K))
-        for r in range(n):
-            for k in range(K):
-                dheads[r, k] = dmu[r, k] + dmu_kl[r, k]
-                dheads[r, K + k] = dlogvar[r, k] + dlogvar_kl[r, k]
+        _add(dmu, dmu_kl, dheads[:, :K])
+        _add(dlogvar, dlogvar_kl, dheads[:, K:])
         _chain_backward(kernels, encoder, vector, gradient, target, dheads, space, size, width)
 
         if l1 > 0 or l2 > 0:

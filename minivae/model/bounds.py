@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from minivae.errors import BackendError
+from minivae.model.holes import fill_holes
 from minivae.validation import check_choice, check_int
 
 Network = Any  # that of network.py, which imports this file
@@ -81,7 +82,8 @@ def terms_of_piece(
     eps = eps.reshape(B * S, K)
     z = k.reparameterize_forward(b.mu, b.logvar, eps, out=b.z)
     output = network.output(z, b.target)
-    recon_nll, kl = network.recon_nll(output, b.target), k.gaussian_kl_forward(mu, logvar)
+    filled = fill_holes(b.target[:, :D])
+    recon_nll, kl = network.recon_nll(output, b.target, filled=filled), k.gaussian_kl_forward(mu, logvar)
     of_example = recon_nll.reshape(B, S).mean(axis=1)
     if is_elbo:
         w, loss = np.full((B, S), 1 / S, network.dtype), of_example + network.beta * kl
@@ -97,7 +99,7 @@ def terms_of_piece(
     weights = w.reshape(-1)
     dnll = upstream * weights
     of_variance = network.store.gradients.get("decoder.output.logvar")
-    network.recon_nll(output, b.target, dnll, doutput=b.doutput, dlogvar=of_variance)
+    network.recon_nll(output, b.target, dnll, filled=filled, doutput=b.doutput, dlogvar=of_variance)
     dz = network.output_backward(b.doutput)
     if is_elbo:
         ways = k.reparameterize_backward(dz, b.logvar, eps)

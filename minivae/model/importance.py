@@ -11,6 +11,7 @@ import numpy as np
 
 from minivae.backend import Array, Stream
 from minivae.errors import UntrustedEstimateWarning
+from minivae.model.holes import fill_holes
 from minivae.model.network import Network
 from minivae.model.proposals import Mixture, find_mixture, log_joint, rows_astray
 from minivae.model.workspace import ROWS_AT_ONCE, pieces
@@ -94,13 +95,15 @@ def estimate_rows(
     """:func:`log_likelihood` of a few rows, x (B, D), with the noise of ``examples`` (B,)."""
     k, n_rows = network.kernels, len(x)
     copies = k.asarray(np.tile(x, (samples_at_once(n_rows, n_samples), 1)), network.dtype)
+    filled, observed = fill_holes(copies[:, : network.input_dim])  # once, and not for each sample
     mu, logvar = network.posterior(copies)
     mu_of_rows, logvar_of_rows = (k.to_numpy(array[:n_rows]).astype(np.float64) for array in (mu, logvar))
     kl = k.to_numpy(k.gaussian_kl_forward(mu[:n_rows], logvar[:n_rows]))
 
     def from_encoder(samples: range, eps: Array) -> tuple[np.ndarray, np.ndarray]:
         n = len(eps)
-        terms = log_weights(network, copies[:n], mu[:n], logvar[:n], eps)
+        given = filled[:n], None if observed is None else observed[:n]
+        terms = log_weights(network, copies[:n], mu[:n], logvar[:n], eps, given)
         advance(n)
         log_w, recon_nll = (k.to_numpy(term).reshape(-1, n_rows).astype(np.float64) for term in terms)
         return log_w, recon_nll
@@ -173,12 +176,22 @@ def draws_of_mixture(
     return z, np.logaddexp.reduce(mixture.log_densities(z) + np.log(shares)[:, None, None])
 
 
-def log_weights(network: Network, x: Array, mu: Array, logvar: Array, eps: Array) -> tuple[Array, Array]:
-    """log w = log p(x|z) + log p(z) - log q(z|x) and -log p(x|z), each (B,), for one z of each row."""
+def log_weights(
+    network: Network,
+    x: Array,
+    mu: Array,
+    logvar: Array,
+    eps: Array,
+    filled: tuple[Array, np.ndarray | None] | None = None,
+) -> tuple[Array, Array]:
+    """log w = log p(x|z) + log p(z) - log q(z|x) and -log p(x|z), each (B,), for one z of each row.
+
+    ``filled`` is what ``recon_nll`` of the network may be told.
+    """
     z = network.kernels.reparameterize_forward(
         mu, logvar, eps, out=network.workspace.rows("z", len(x), network.latent_dim)
     )
-    recon_nll = network.recon_nll(network.output(z, x), x)
+    recon_nll = network.recon_nll(network.output(z, x), x, filled=filled)
     return network.kernels.log_weights(recon_nll, z, logvar, eps), recon_nll
 
 

@@ -100,19 +100,63 @@ VECTORS = {  # arithmetic on four or more float32 at once
     "x86_64": r"\sv?(?:add|mul|div|fmadd\d+)ps\s.*%[xyz]mm",
     "aarch64": r"\sf(?:add|mul|div|mla)\s+v\d+\.4s",
 }
+VECTORS_64 = {  # on two or more float64
+    "x86_64": r"\sv?(?:add|mul|div|fmadd\d+)pd\s.*%[xyz]mm",
+    "aarch64": r"\sf(?:add|mul|div|mla)\s+v\d+\.2d",
+}
+
+
+def look_at_assembly(compiled, vectors=VECTORS):
+    """It works in vector registers, and calls no function of the mathematical library."""
+    machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    if machine not in vectors:
+        pytest.skip(f"what vector instructions look like on {machine} is not known here")
+    (assembly,) = compiled.inspect_asm().values()
+    assert len(re.findall(vectors[machine], assembly)) >= 10
+    library = r"(expf|expm1f|log1pf|tanhf|exp|expm1|log|sin|cos|sincos)"
+    assert not re.search(rf"call\w*\s+\S*\b{library}\b|\b{library}\b", assembly)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_float32_function_works_in_vector_registers(name):
-    machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
-    if machine not in VECTORS:
-        pytest.skip(f"what vector instructions look like on {machine} is not known here")
     function, _, x = FUNCTIONS[name]
     over = mapped(function)
     over(x, np.empty_like(x))
-    (assembly,) = over.inspect_asm().values()
-    assert len(re.findall(VECTORS[machine], assembly)) >= 10
-    assert not re.search(r"call\w*\s+\S*(expf|expm1f|log1pf|tanhf)\b|\b(expf|expm1f|log1pf|tanhf)\b", assembly)
+    look_at_assembly(over)
+
+
+@pytest.mark.parametrize("name", ["_reparameterize_forward", "_kl_of_row", "_gaussian_kl_backward", "_box_muller"])
+def test_a_latent_kernel_works_in_vector_registers(name):
+    heads, z = np.ones((4, 40), np.float32), np.ones((4, 20), np.float32)
+    mu, logvar = heads[:, :20], heads[:, 20:]
+    arguments = {
+        "_reparameterize_forward": (mu, logvar, z, z),
+        "_kl_of_row": (mu[0], logvar[0]),
+        "_gaussian_kl_backward": (z[:, 0].copy(), mu, logvar, z, z),
+        "_box_muller": (np.full(20, 0.5),),
+    }[name]
+    kernel = getattr(numba_cpu, name)
+    anew = numba.jit(**kernel.targetoptions)(kernel.py_func)  # of cached code Numba does not show the assembly
+    anew(*arguments)
+    look_at_assembly(anew, VECTORS if name != "_box_muller" else VECTORS_64)
+
+
+def test_the_logarithm_and_the_circle_of_the_normals_are_right_to_the_last_digits():
+    rng = np.random.default_rng(0)
+    words = np.concatenate(
+        [np.arange(64), 2**32 - 1 - np.arange(64), 2 ** np.arange(32), rng.integers(0, 2**32, 10**5)]
+    )
+    u = (words + 0.5) * 2.0**-32
+    logs = np.array([numba_cpu._log64(one) for one in u])
+    np.testing.assert_allclose(logs, np.log(u), rtol=4e-16)
+    circle = np.array([numba_cpu._cos_and_sin(one) for one in u])
+    eighths = np.round(8 * u)  # NumPy's angles err by 7e-16 themselves: so of what is left, and then around
+    rest = 2 * np.pi * (u - eighths / 8)
+    turn = np.exp(2j * np.pi * np.arange(9) / 8)
+    turn[::2] = [1, 1j, -1, -1j, 1]
+    expected = turn[eighths.astype(int)] * (np.cos(rest) + 1j * np.sin(rest))
+    np.testing.assert_allclose(circle, np.column_stack([expected.real, expected.imag]), rtol=0, atol=6e-16)
+    assert [numba_cpu._cos_and_sin(quarter / 4) for quarter in range(5)] == [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 0)]
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -126,7 +170,7 @@ def test_names_and_signatures_are_the_references():
         assert str(inspect.signature(ours)) == str(inspect.signature(theirs)), name
         assert getattr(backend, name) is ours
     of_free_bits = {"free_bits_forward", "free_bits_backward"}  # a mean of (B, K): nothing to gain
-    of_draws = {"log_weights", "importance_bound", "path_gradient"}  # measured: 0.6 % of a step
+    of_draws = {"importance_bound", "path_gradient"}  # measured: less than 0.6 % of a step
     others = {"to_numpy", "zeros", "take_rows", "poisson_mean"} | of_free_bits | of_draws
     assert set(reference.__all__) - set(numba_cpu.__all__) == others
 
@@ -147,6 +191,36 @@ def test_arrays_that_are_views_read_only_or_of_another_type_are_taken():
     np.testing.assert_allclose(nll, reference.bernoulli_nll(y, y > 0)[0], rtol=1e-12)
     assert dlogits.dtype == np.float64
     assert numba_cpu.asarray(view, "float64").flags.writeable
+
+
+def awkward(array):
+    """The same numbers, wherever they lie: halves of longer rows, every second one, backwards, by columns."""
+    n, width = array.shape
+    twice, between = np.zeros((n, 2 * width)), np.zeros((n, 2 * width))
+    twice[:, width:], between[:, ::2] = array, array
+    return [twice[:, width:], between[:, ::2], array[::-1].copy()[::-1], np.asfortranarray(array)]
+
+
+@pytest.mark.parametrize("width", [1, 3, 20])
+def test_the_latent_kernels_take_rows_that_lie_anywhere(width):
+    rng = np.random.default_rng(0)
+    mu, logvar, third = rng.standard_normal((3, 7, width))
+    one_row, dkl = np.broadcast_to(mu[:1], mu.shape), mu[:, 0].copy()
+    for a, b, c in zip(awkward(mu), awkward(logvar), awkward(third), strict=True):
+        for name, given, outs in (
+            ("reparameterize_forward", (a, b, c), ("out",)),
+            ("reparameterize_backward", (a, b, c), ("dmu", "dlogvar")),
+            ("gaussian_kl_forward", (one_row, b), ()),
+            ("gaussian_kl_forward", (a, b), ()),
+            ("gaussian_kl_backward", (dkl, a, b), ("dmu", "dlogvar")),
+            ("log_weights", (dkl, a, b, c), ()),
+        ):
+            expected = getattr(reference, name)(*given)
+            for places in ({}, {out: np.full((width, 7), 7.0).T for out in outs}):
+                got = getattr(numba_cpu, name)(*given, **places)
+                np.testing.assert_allclose(got, expected, rtol=1e-13, atol=1e-15)
+                for place, result in zip(places.values(), got if len(outs) == 2 else [got], strict=False):
+                    assert result is place
 
 
 def test_tiles_cover_everything_once_and_nothing_else():
@@ -182,9 +256,12 @@ def cuts_products(request):
     numba_cpu._small_kernels.value = has_any
 
 
-# Of dx: blocks with rests on both sides; a sum so long that blocks get lower; one too short for them.
-# Of y and dW: blocks of 64 and of 32 with a rest, and a matrix that is not cut. The count of tiles: both ways to cut.
-@pytest.mark.parametrize("shape", [(1, 300, 900), (20, 784, 200), (65, 130, 1100), (150, 67, 2500), (66, 90, 31)])
+# Of dx: blocks with rests on both sides, and more rows than terms, so that nothing is cut. Of y: lower blocks with
+# rests, narrow ones, a W too large to cut. The count of tiles: both ways to cut.
+SHAPES = [(1, 300, 900), (20, 784, 200), (70, 784, 130), (300, 2000, 9), (66, 90, 31), (14, 1100, 2000)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-10), ("float32", 1e-4)])
 def test_a_product_in_blocks_is_the_product(cuts_products, shape, dtype, rtol):
     B, I, O = shape
@@ -197,6 +274,23 @@ def test_a_product_in_blocks_is_the_product(cuts_products, shape, dtype, rtol):
         for out, expected in ((y, x @ W + b), (dx, da @ W.T), (dW, x.T @ da)):
             np.testing.assert_allclose(out, expected, rtol=rtol, atol=rtol * np.sqrt(max(shape)))
             out[:] = 7
+
+
+def test_blocks_are_such_as_small_kernels_take():
+    rng = np.random.default_rng(0)
+    cut = 0
+    for rows, columns, k in np.round(np.exp(rng.uniform(0, 8, (4000, 3)))).astype(int):
+        for transposed in (False, True):
+            height, width = numba_cpu._block(rows, columns, k, transposed)
+            if (height, width) != (rows, columns):
+                cut += 1
+                assert 0 < height * width * k <= numba_cpu.MOST
+                assert height <= rows
+                assert width <= columns or transposed  # there 8 are the least
+                if transposed:
+                    assert height * width <= numba_cpu.MOST_OF_C
+                    assert k >= numba_cpu.LEAST_SUM
+    assert cut > 1000
 
 
 def test_a_sum_too_long_for_any_block_is_left_to_blas_as_it_is(cuts_products):
@@ -240,6 +334,7 @@ def test_shapes_that_do_not_fit_are_refused_before_compiled_code_reads_beyond_th
         lambda: numba_cpu.reparameterize_backward(x, x, row),
         lambda: numba_cpu.gaussian_kl_forward(x, row),
         lambda: numba_cpu.gaussian_kl_backward(v[:5], x, x),
+        lambda: numba_cpu.log_weights(v[:5], x, x, x),
         lambda: numba_cpu.bernoulli_nll(x, row),
         lambda: numba_cpu.bernoulli_nll(x, x, v[:5]),
         lambda: numba_cpu.gaussian_nll(x, v[:1], row),
