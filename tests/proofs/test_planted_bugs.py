@@ -272,6 +272,7 @@ MODULES = {  # in the order of their imports
     "minivae/model/layers.py": "minivae.model.layers",
     ENCODER: "minivae.model.encoder",
     "minivae/model/decoder.py": "minivae.model.decoder",
+    HOLES: "minivae.model.holes",
     BOUNDS: "minivae.model.bounds",
     NETWORK: "minivae.model.network",
     "minivae/model/vae.py": "minivae.model.vae",
