@@ -7,6 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
+from minivae.model.importance import log_weights
 from minivae.model.vae import VAE
 from minivae.system.progress import said_if_slow
 from minivae.training.optimizers import Adam, Optimizer
@@ -63,4 +64,5 @@ def _exercise(vae: VAE, optimizer: Optimizer) -> None:
         small.kernels.binarize(batch, 0, 0, rows, out=batch)
         small.loss_of_scaled(data)
         small.encode_scaled(data)
+        log_weights(small, batch, *small.posterior(batch), small.workspace.rows("eps", n, 2))
         small.decode(np.zeros((n, 2 + vae.condition_dim)))

@@ -171,7 +171,7 @@ def test_names_and_signatures_are_the_references():
         assert getattr(backend, name) is ours
     of_free_bits = {"free_bits_forward", "free_bits_backward"}  # a mean of (B, K): nothing to gain
     of_draws = {"importance_bound", "path_gradient"}  # measured: less than 0.6 % of a step
-    others = {"to_numpy", "zeros", "take_rows", "poisson_mean"} | of_free_bits | of_draws
+    others = {"to_numpy", "take_rows", "poisson_mean"} | of_free_bits | of_draws
     assert set(reference.__all__) - set(numba_cpu.__all__) == others
 
 
@@ -191,6 +191,18 @@ def test_arrays_that_are_views_read_only_or_of_another_type_are_taken():
     np.testing.assert_allclose(nll, reference.bernoulli_nll(y, y > 0)[0], rtol=1e-12)
     assert dlogits.dtype == np.float64
     assert numba_cpu.asarray(view, "float64").flags.writeable
+
+
+def test_large_arrays_lie_on_large_pages_and_do_not_begin_at_the_same_place_of_one():
+    arrays = [numba_cpu.zeros((700, 512), "float32") for _ in range(4)]
+    starts = [array.ctypes.data % numba_cpu.LARGE_PAGE for array in arrays]
+    assert len(set(starts)) == 4
+    assert all(start < 16 * 1088 and start % 64 == 0 for start in starts)
+    for array in (*arrays, numba_cpu.zeros(5, "float64"), numba_cpu.zeros((0, 3), "float32")):
+        assert array.flags.c_contiguous
+        assert not array.any()
+        array[...] = 1  # and none reaches into another
+    assert numba_cpu.zeros((0, 3), "float32").shape == (0, 3)
 
 
 def awkward(array):
