@@ -260,6 +260,21 @@ def test_any_number_of_tiles_gives_the_same_and_writes_nowhere_else(shape):
             assert np.all(out[size:] == 7)
 
 
+def test_threads_that_draw_at_the_same_time_are_not_in_each_others_way():
+    code = """if True:
+        import numpy as np
+        from minivae.kernels import numba_cpu
+        examples = np.arange(20_000)
+        together, alone = np.empty((20_000, 5)), np.empty((20_000, 5))
+        numba_cpu.standard_normal(0, 0, 0, examples, out=together)
+        for start in range(0, 20_000, 100):
+            rows = slice(start, start + 100)  # too few for a second thread
+            numba_cpu.standard_normal(0, 0, 0, examples[rows], out=alone[rows])
+        print(numba_cpu.pool.tiles(2**20), np.array_equal(together, alone))
+    """
+    assert run(code, NUMBA_NUM_THREADS="2", OPENBLAS_NUM_THREADS="2") in {"2 True", "1 True"}  # 1 without OpenMP
+
+
 @pytest.fixture(params=[True, False], ids=["small kernels", "none"])
 def cuts_products(request):
     """As if BLAS had kernels for small products, or had none: what is computed must not depend on it."""
@@ -286,6 +301,16 @@ def test_a_product_in_blocks_is_the_product(cuts_products, shape, dtype, rtol):
         for out, expected in ((y, x @ W + b), (dx, da @ W.T), (dW, x.T @ da)):
             np.testing.assert_allclose(out, expected, rtol=rtol, atol=rtol * np.sqrt(max(shape)))
             out[:] = 7
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_long_rows_of_logits_share_a_logarithm_that_does_not_overflow(dtype):
+    logits = np.zeros((2, 3 * numba_cpu.AT_ONCE + 7), dtype)  # each factor is 2, the largest there is
+    logits[1, ::3] = 30
+    x, observed = np.zeros_like(logits), np.ones_like(logits)
+    expected = np.logaddexp(0, logits.astype(float)).sum(axis=1)
+    for seen in (None, observed):
+        np.testing.assert_allclose(numba_cpu.bernoulli_nll(logits, x, observed=seen)[0], expected, rtol=1e-6)
 
 
 def test_blocks_are_such_as_small_kernels_take():
