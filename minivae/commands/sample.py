@@ -52,6 +52,7 @@ def sample(options: argparse.Namespace) -> int:
     if isinstance(run.model, GAN) and draw:
         raise ValueError("draws from p(x|z), as in a .csv, are what a GAN has not: leave out --draw, and write a .npy")
     how: dict[str, Any] = {"draw": True} if draw else {}
+    names: list[str] = []
     if getattr(run.model, "condition_dim", 0):
         classes = run.vae.classes or ("",)  # without names rows_of refuses
         names = [getattr(options, "of_class", classes[i * len(classes) // options.n]) for i in range(options.n)]
@@ -65,7 +66,7 @@ def sample(options: argparse.Namespace) -> int:
     if out.suffix in (".csv", ".npz"):
         from minivae.runs.tables import Rows, write_rows
 
-        write_rows(Rows(run, samples, None), out, samples)
+        write_rows(Rows(run, samples, None), out, samples, classes=names)
     else:
         write_samples(samples, out, shape, data.get("value_range"))
     summary = {"out": str(out), "shape": samples.shape, "seed": options.seed, "draw": draw}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,10 +77,13 @@ def training_rows(run: Run) -> np.ndarray:
     return with_classes(run.vae, data.train, data.train_labels, data.label_names, data.name)
 
 
-def write_rows(rows: Rows, out: Path, x: np.ndarray, fill: bool = False) -> None:
-    """Write a matrix (N, D), or (draws, N, D) one below another in a .csv, as the table that ``rows`` are from."""
+def write_rows(rows: Rows, out: Path, x: np.ndarray, fill: bool = False, classes: Sequence[str] = ()) -> None:
+    """Write a matrix (N, D), or (draws, N, D) one below another in a .csv, as the table that ``rows`` are from.
+
+    ``classes`` (N,) become the last column of a .csv, by the name that it had in training, and "classes" of a .npz.
+    """
     if out.suffix != ".csv":
-        write(str(out), {"x": x})
+        write(str(out), {"x": x} | ({"classes": classes} if classes else {}))
         return
     schema = schema_of(rows.run)
     parts = [schema.decode(part, rows.frame, fill and rows.frame is not None) for part in np.atleast_3d(x.T).T]
@@ -88,6 +91,10 @@ def write_rows(rows: Rows, out: Path, x: np.ndarray, fill: bool = False) -> None
     frame: dict[str, Any] = {name: [text for part in texts for text in part[name]] for name in texts[0]}
     if x.ndim == 3:
         frame = {"draw": [str(i) for i in range(len(x)) for _ in range(x.shape[1])]} | frame
+    if classes:
+        asked = rows.run.settings.labels if rows.run.settings is not None else None
+        names = (None if (asked or "").isdigit() else asked, "class", "class asked for")
+        frame[next(name for name in names if name and name not in frame)] = list(classes)
     write(str(out), frame)
 
 

@@ -88,6 +88,25 @@ def test_samples_of_a_class_by_its_name_and_in_equal_shares(minivae):
     np.testing.assert_array_equal(np.load("alone.npy"), np.load("seven.npy"))
 
 
+def test_a_table_of_samples_says_the_class_of_each_and_can_be_read_like_the_training_data(minivae, flowers):
+    minivae("train", "--data", "flowers.csv", "--labels", "species", *QUIET, "--out", "run")
+    assert minivae("sample", "run", "-n", 6, "--out", "drawn.csv")[0] == 0
+    drawn = load("drawn.csv", "species")
+    every = np.concatenate([drawn.train_labels, drawn.test_labels])
+    assert sorted(np.array(drawn.label_names)[every]) == sorted([*open_run("run").vae.classes] * 2)
+    with open("drawn.csv", encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    assert lines[0] == "a,b,c,d,species"
+    assert [line.split(",")[-1] for line in lines[1::2]] == ["$versi_color", "setosa", "virginica"]
+    assert minivae("reconstruct", "run", "--data", "drawn.csv", "--out", "again.npy")[0] == 0
+    minivae("sample", "run", "-n", 2, "--class", "setosa", "--out", "two.npz")
+    assert np.load("two.npz")["classes"].tolist() == ["setosa", "setosa"]
+    minivae("train", "--data", "flowers.csv", "--labels", 4, *QUIET, "--out", "by number")
+    minivae("sample", "by number", "-n", 1, "--out", "one.csv")
+    with open("one.csv", encoding="utf-8") as file:
+        assert file.readline() == "a,b,c,d,class\n"
+
+
 def test_what_cannot_be_is_refused_in_one_sentence(minivae, flowers):
     rows, _ = flowers
     np.save("rows.npy", rows)
