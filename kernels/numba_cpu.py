@@ -312,7 +312,7 @@ def _fit(*shapes: tuple[int, ...]) -> None:
 
 def _buffer(out: NDArray | None, shape: tuple[int, ...], dtype: Any) -> NDArray:
     """An array to compute into: ``out``, if it is one that a kernel can fill; else a new one, to be copied from."""
-    if out is not None and out.shape == shape and out.dtype == dtype and out.flags.c_contiguous:
+    if out is not None and out.shape == shape and out.dtype == dtype and out.flags.c_contiguous and out.flags.writeable:
         return out
     return np.empty(shape, dtype)
 
@@ -329,18 +329,19 @@ def session() -> AbstractContextManager:
     return pool
 
 
-_offsets = cycle(range(0, 16 * 1088, 1088))  # arrays that begin at the same place of a page are in each other's way
+MOST_OFFSET = 16 * 1088  # arrays that begin at the same place of a page are in each other's way
+_offsets = cycle(range(0, MOST_OFFSET, 1088))
 
 
 def zeros(shape: int | tuple[int, ...], dtype: str) -> NDArray:
-    """A new array of zeros; a large one on large pages of memory, where the system has them: it looks up fewer.
+    """A new array of zeros; a large one on large pages of memory, where the system has them: it looks up fewer pages.
 
     NumPy asks for them in blocks of 4 MB or more.
     """
     size = math.prod(np.atleast_1d(shape).tolist()) * np.dtype(dtype).itemsize
-    if size < LARGE_PAGE // 2:
+    if size < LARGE_PAGE:
         return np.zeros(shape, dtype)
-    block = np.zeros(size + 2 * LARGE_PAGE, np.uint8)  # what is never touched, is never taken
+    block = np.zeros(size + LARGE_PAGE + MOST_OFFSET, np.uint8)  # what is never touched, is not taken
     start = -block.ctypes.data % LARGE_PAGE + next(_offsets)
     return block[start : start + size].view(dtype).reshape(shape)
 
@@ -450,7 +451,7 @@ def _call_gemm(a, a_transposed, b, b_transposed, c):
 
 @compiled()
 def _pitch(a):
-    """How many elements lie between the starts of two rows."""
+    """How many elements lie between the starts of two rows; of a single row NumPy may say anything."""
     return max(a.strides[0] // a.itemsize, a.shape[1])
 
 
@@ -675,7 +676,8 @@ def _row(matrix, r):
 def _in_rows(array: NDArray) -> NDArray:
     """The array, or a copy of one whose rows do not lie like that, one after the other."""
     pitch, step = array.strides
-    return array if step == array.itemsize and pitch >= step * array.shape[1] else np.ascontiguousarray(array)
+    lie_so = step == array.itemsize and pitch >= step * array.shape[1] and pitch % step == 0
+    return array if lie_so else np.ascontiguousarray(array)
 
 
 @compiled()
@@ -1453,7 +1455,7 @@ ROUNDER64 = 1.5 * 2**52  # added to a small number, it leaves its nearest intege
 def _log64(x):
     """log x of a normal number, x = 2^k (1 + f): k log 2 + log(1 + f), an even series in s = f / (2 + f)."""
     bits = np.float64(x).view(np.int64) + (ONE64 - SQRT_HALF64)
-    k = np.float64((bits >> np.int64(52)) - np.int64(1023))
+    k = np.float64((bits >> 52) - 1023)
     f = np.int64((bits & MANTISSA64) + SQRT_HALF64).view(np.float64) - 1.0
     s = f / (2.0 + f)
     z = s * s
@@ -1478,11 +1480,9 @@ def _cos_and_sin(turns):
     p = -2.75573143513906633035e-07 + z * (2.08757232129817482790e-09 - z * 1.13596475577881948265e-11)
     p = 4.16666666666666019037e-02 + z * (-1.38888888888741095749e-03 + z * (2.48015872894767294178e-05 + z * p))
     cos = 1.0 - 0.5 * z + z * z * p
-    crossed = (quarters & np.int64(1)) != 0
-    cos, sin = sin if crossed else cos, cos if crossed else sin
-    return -cos if ((quarters + np.int64(1)) & np.int64(2)) != 0 else cos, -sin if (
-        quarters & np.int64(2)
-    ) != 0 else sin
+    cos, sin = (sin, cos) if quarters & 1 else (cos, sin)
+    cos = -cos if (quarters + 1) & 2 else cos
+    return cos, -sin if quarters & 2 else sin
 
 
 @compiled()
@@ -1749,7 +1749,7 @@ def _train(kernels, width, method, numbers, span, noise, x, order, model, arrays
     """The updates ``begin`` to ``end`` of an epoch whose rows of ``x`` come in ``order``.
 
     A row of ``numbers`` is what the optimizer wants to know of an update; ``batch`` the buffer that the last minibatch
-    is left in, ``buffer`` where all else is computed: 8 K + 2 + D + ``columns`` numbers for each example of a batch.
+    is left in, ``buffer`` where most is computed: 8 K + 2 + D + ``columns`` numbers for each example of a batch.
     Into ``losses`` go nll and kl of every example, and of every update the two sums of its penalty.
     """
     (begin, end, size, step), (coins, k0, k1), (l1, l2, n_weights) = span, noise, penalty

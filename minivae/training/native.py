@@ -95,7 +95,7 @@ class NativeSteps:
         """Train on every example once; returns the sums of penalty, recon_nll and kl, (3,), in nats."""
         vae, recipe, size, n = self.vae, self.recipe, self.size, len(self.x)
         steps = -(-n // size)
-        # A callback may have changed the model since the last epoch; but not the examples, which one stands for.
+        # A callback may have changed the model since the last epoch; x, for which one row stands, it must not change.
         reason = why_step_by_step(vae, self.x[:1], recipe)
         if reason is not None:
             tell(reason)
