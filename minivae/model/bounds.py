@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from minivae.errors import BackendError
-from minivae.model.holes import fill_holes
 from minivae.validation import check_choice, check_int
 
 Network = Any  # that of network.py, which imports this file
@@ -82,7 +81,7 @@ def terms_of_piece(
     eps = eps.reshape(B * S, K)
     z = k.reparameterize_forward(b.mu, b.logvar, eps, out=b.z)
     output = network.output(z, b.target)
-    filled = fill_holes(b.target[:, :D])
+    filled = network.filled(b.target)
     recon_nll, kl = network.recon_nll(output, b.target, filled=filled), k.gaussian_kl_forward(mu, logvar)
     of_example = recon_nll.reshape(B, S).mean(axis=1)
     if is_elbo:

@@ -11,7 +11,6 @@ import numpy as np
 
 from minivae.backend import Array, Stream
 from minivae.errors import UntrustedEstimateWarning
-from minivae.model.holes import fill_holes
 from minivae.model.network import Network
 from minivae.model.proposals import Mixture, find_mixture, log_joint, rows_astray
 from minivae.model.workspace import ROWS_AT_ONCE, pieces
@@ -95,7 +94,7 @@ def estimate_rows(
     """:func:`log_likelihood` of a few rows, x (B, D), with the noise of ``examples`` (B,)."""
     k, n_rows = network.kernels, len(x)
     copies = k.asarray(np.tile(x, (samples_at_once(n_rows, n_samples), 1)), network.dtype)
-    filled, observed = fill_holes(copies[:, : network.input_dim])  # once, and not for each sample
+    filled, observed = network.filled(copies)  # once, and not for each sample
     mu, logvar = network.posterior(copies)
     mu_of_rows, logvar_of_rows = (k.to_numpy(array[:n_rows]).astype(np.float64) for array in (mu, logvar))
     kl = k.to_numpy(k.gaussian_kl_forward(mu[:n_rows], logvar[:n_rows]))

@@ -30,7 +30,6 @@ from minivae.model.bounds import terms_of_draws
 from minivae.model.decoder import Decoder
 from minivae.model.distributions import Likelihood, Noise
 from minivae.model.encoder import Encoder
-from minivae.model.holes import fill_holes
 from minivae.model.parameters import Block, Parameters
 from minivae.model.scaling import Scaling
 from minivae.model.workspace import Workspace
@@ -83,6 +82,19 @@ def one_at_a_time(method: Method) -> Method:
 def mean(values: Array) -> float:
     """The mean of (B,), summed in float64."""
     return float(values.mean(dtype="float64"))
+
+
+def has_holes(x: Array) -> bool:
+    """Whether something in x (B, D) is NaN; never on a GPU, for VAE refuses such data there."""
+    return isinstance(x, np.ndarray) and bool(np.isnan(x.min()))
+
+
+def fill_holes(x: Array) -> tuple[Array, np.ndarray | None]:
+    """x (B, D) with 0 for NaN, and what was ``observed``, (B, D) of 1 and 0; x itself and None where nothing is NaN."""
+    if not has_holes(x):
+        return x, None
+    is_hole = np.isnan(x)
+    return np.where(is_hole, 0, x), (~is_hole).astype(x.dtype)
 
 
 class Network:
@@ -309,16 +321,20 @@ class Network:
     ) -> Array:
         """-log p(x|z) of what was observed, before its scaling, in nats: (B, D), (B, D) -> (B,); see Likelihood.nll.
 
-        ``filled`` is what :func:`fill_holes` says of these D columns, from whoever knows it already.
+        ``filled`` is what :meth:`filled` says of x, from whoever knows it already.
         """
         logvar = self.logvar if logvar is None else logvar
-        x, observed = filled or fill_holes(x[:, : self.input_dim])
+        x, observed = filled or self.filled(x)
         if observed is not None:
             out["observed"] = observed
         recon_nll = self.likelihood.nll(self.kernels, output, x, logvar, drecon_nll, **out)
         if self.likelihood.is_density:
             recon_nll += self.log_volume(observed)
         return recon_nll
+
+    def filled(self, x: Array) -> tuple[Array, np.ndarray | None]:
+        """:func:`fill_holes` of the data in rows x (B, D + C)."""
+        return fill_holes(x[:, : self.input_dim])
 
     def log_volume(self, observed: np.ndarray | None = None) -> float | np.ndarray:
         """log |dx / du| of the density columns, of all or of those ``observed`` (B, D) in each row, (B,)."""

@@ -10,7 +10,7 @@ import numpy as np
 from minivae.backend import Array, Backend, Stream, load
 from minivae.errors import DataError
 from minivae.model import incoming
-from minivae.model.holes import has_holes
+from minivae.model.network import has_holes
 from minivae.model.vae import VAE
 from minivae.training.recipe import Recipe
 from minivae.validation import check_columns_known

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from minivae.backend import Array, permutation
-from minivae.model.holes import has_holes
 from minivae.model.likelihoods import Bernoulli, Categorical, Gaussian, Likelihood, Mixed
+from minivae.model.network import has_holes
 from minivae.model.vae import VAE
 from minivae.system.progress import said_if_slow
 from minivae.training.optimizers import SGD, Adagrad, Adam

@@ -17,7 +17,7 @@ from minivae.backend import from_module
 ROOT = Path(__file__).parents[2]
 PHILOX, REFERENCE = "kernels/philox.py", "kernels/reference.py"
 ENCODER, NETWORK = "minivae/model/encoder.py", "minivae/model/network.py"
-BOUNDS, HOLES = "minivae/model/bounds.py", "minivae/model/holes.py"
+BOUNDS = "minivae/model/bounds.py"
 
 COLUMNS = {
     "ones": proofs.gradients_of_every_operation_for_upstream_of_ones,
@@ -180,7 +180,7 @@ OTHERS += [
         "what is missing read as 0",
         [
             (
-                HOLES,
+                NETWORK,
                 "return np.where(is_hole, 0, x), (~is_hole).astype(x.dtype)",
                 "return np.where(is_hole, 0, x), None",
             )
@@ -272,7 +272,6 @@ MODULES = {  # in the order of their imports
     "minivae/model/layers.py": "minivae.model.layers",
     ENCODER: "minivae.model.encoder",
     "minivae/model/decoder.py": "minivae.model.decoder",
-    HOLES: "minivae.model.holes",
     BOUNDS: "minivae.model.bounds",
     NETWORK: "minivae.model.network",
     "minivae/model/vae.py": "minivae.model.vae",
