@@ -676,8 +676,8 @@ def _row(matrix, r):
 def _in_rows(array: NDArray) -> NDArray:
     """The array, or a copy of one whose rows do not lie like that, one after the other."""
     pitch, step = array.strides
-    lie_so = step == array.itemsize and pitch >= step * array.shape[1] and pitch % step == 0
-    return array if lie_so else np.ascontiguousarray(array)
+    side_by_side = step == array.itemsize and pitch >= step * array.shape[1] and pitch % step == 0
+    return array if side_by_side else np.ascontiguousarray(array)
 
 
 @compiled()

@@ -95,8 +95,7 @@ class NativeSteps:
         """Train on every example once; returns the sums of penalty, recon_nll and kl, (3,), in nats."""
         vae, recipe, size, n = self.vae, self.recipe, self.size, len(self.x)
         steps = -(-n // size)
-        # A callback may have changed the model since the last epoch; x, for which one row stands, it must not change.
-        reason = why_step_by_step(vae, self.x[:1], recipe)
+        reason = why_step_by_step(vae, self.x, recipe)  # a callback may have changed model or data since the last epoch
         if reason is not None:
             tell(reason)
             return host_steps(vae, self.x, recipe)

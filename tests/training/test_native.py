@@ -239,6 +239,17 @@ def test_what_a_callback_changes_counts_from_the_next_epoch_on(change, monkeypat
     assert ("step by step" in caplog.text) == (change in (change_optimizer, change_objective))
 
 
+def test_a_callback_may_make_holes_in_the_examples(monkeypatch):
+    monkeypatch.setattr(native, "WORTH_COMPILING", 0)
+    x = examples(Bernoulli(), 40)
+
+    def callback(vae, epoch, metrics):
+        x[5, epoch] = np.nan  # of an array that fit uses as it is
+
+    history = fit(VAE(7, (5,), 2, backend="numba"), x, 3, callbacks=[callback], progress=False)
+    assert np.isfinite(history["loss"]).all()
+
+
 HOLES = np.where(np.eye(7) == 1, np.nan, 1.0).astype("float32")
 REASONS = {
     "an objective of several draws, or free bits": (VAE(7, free_bits=0.1, backend="numba"), np.ones((7, 7)), {}),
